@@ -1,0 +1,6 @@
+"""The agent: the small program on every node. Standard library only, Python >= 3.8.
+
+Belongs here: what runs on a node. Never imports `reconciler`. `contract` is the one package the server imports too.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,94 @@
+"""Claims: what a step owns on a node, so that two owners are found before either acts.
+
+A claim is `(kind, name, part?, exclusive | shared)`, written `path:/etc/motd` or `path:/etc/hosts#line:db`. Exclusive
+meets anything with the same kind and name; shared claims meet only where the part is the same.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from agent.contract import inputs
+
+
+class Claim(NamedTuple):
+    """One thing owned. `part` is empty for the whole."""
+
+    kind: str
+    name: str
+    part: str = ""
+    exclusive: bool = True
+
+    def __str__(self) -> str:
+        return "%s:%s" % (self.kind, self.name) + ("#" + self.part if self.part else "")
+
+    @property
+    def owned(self) -> str:
+        """The thing that two claims are compared on: kind and name without the part."""
+        return "%s:%s" % (self.kind, self.name)
+
+
+def meet(one: Claim, other: Claim) -> bool:
+    """Whether two claims on one node exclude each other."""
+    if one.kind != other.kind or one.name != other.name:
+        return False
+    return one.exclusive or other.exclusive or one.part == other.part
+
+
+def unsafe_path(path: str) -> Optional[str]:
+    """Why a path cannot be managed, or None: it must be absolute and already normalised, without `..`."""
+    if not path.startswith("/"):
+        return "it is not absolute"
+    if "\0" in path:
+        return "it holds a NUL byte"
+    if ".." in path.split("/"):
+        return "it has a `..` part"
+    if path != "/" and path != posixpath.normpath(path):
+        return "it is not normalised (write %s)" % posixpath.normpath(path)
+    if path == "/":
+        return "it is the root directory"
+    return None
+
+
+def claims_of(action: str, step_inputs: Any) -> List[Claim]:
+    """What a step with these inputs owns. Actions that only run something own nothing."""
+    claim = _CLAIMS.get(action)
+    return claim(step_inputs) if claim else []
+
+
+def _path(step: Any) -> List[Claim]:
+    return [Claim("path", step.path)]
+
+
+def _line(step: inputs.LineInputs) -> List[Claim]:
+    return [Claim("path", step.path, "line:" + (step.match or step.line), exclusive=False)]
+
+
+def _packages(step: inputs.PackageInputs) -> List[Claim]:
+    return [Claim("package", name) for name in step.name]
+
+
+def _unit(step: inputs.ServiceInputs) -> List[Claim]:
+    return [Claim("unit", unit_name(step.name))]
+
+
+def _user(step: inputs.UserInputs) -> List[Claim]:
+    return [Claim("user", step.name)]
+
+
+def unit_name(name: str) -> str:
+    """`nginx` -> `nginx.service`; a name with a unit suffix stays."""
+    return name if name.rpartition(".")[2] in _UNIT_SUFFIXES else name + ".service"
+
+
+_UNIT_SUFFIXES = ("service", "socket", "timer", "mount", "path", "target", "slice", "automount", "swap")
+_CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
+    "ops:file": _path,
+    "ops:directory": _path,
+    "ops:link": _path,
+    "ops:line": _line,
+    "ops:package": _packages,
+    "ops:service": _unit,
+    "ops:user": _user,
+}

@@ -1,0 +1,138 @@
+"""Frozen dataclasses <-> JSON objects of the wire.
+
+Attribute names are snake_case here and camelCase on the wire. A field equal to its default is left out; an unknown
+field is ignored; a wrong type is `Malformed` with its path. Types known: str, int, bool, Any, Optional, List, Tuple of
+one item type, Dict with text keys, and classes derived from `Wire`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from typing import Any, Dict, Tuple, Type, TypeVar
+
+_T = TypeVar("_T", bound="Wire")
+
+
+class Malformed(ValueError):
+    """A message that does not have the form its type declares; the text names the field."""
+
+
+def camel(name: str) -> str:
+    """`body_digest` -> `bodyDigest`; a trailing underscore (a Python keyword avoided) is dropped."""
+    head, *tail = name.rstrip("_").split("_")
+    return head + "".join(word[:1].upper() + word[1:] for word in tail)
+
+
+class Wire:
+    """Base of every wire dataclass. `__pydantic_config__` is read by pydantic on the server; nothing here imports it."""
+
+    __pydantic_config__: typing.ClassVar[Dict[str, Any]] = {
+        "alias_generator": camel,
+        "populate_by_name": True,
+        "extra": "forbid",
+    }
+
+
+def described(
+    text: str, default: Any = dataclasses.MISSING, *, one_or_many: bool = False, octal: bool = False, pattern: str = ""
+) -> Any:
+    """A dataclass field with its documentation.
+
+    `one_or_many`: a single text is accepted where the field is a list of texts. `octal`: text of an octal file mode.
+    """
+    extra: Dict[str, Any] = {}
+    if one_or_many:
+        extra["x-one-or-many"] = True
+    if octal:
+        extra["format"] = "octal-mode"
+    if pattern:
+        extra["pattern"] = pattern
+    metadata: Dict[str, Any] = {"description": text}
+    if extra:
+        metadata["json_schema_extra"] = extra
+    if isinstance(default, (list, dict)):
+        kind = type(default)
+        return dataclasses.field(default_factory=kind, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def to_wire(value: Any) -> Any:
+    """The JSON form of a Wire instance, or of lists, tuples and dicts of them."""
+    if isinstance(value, Wire):
+        out = {}
+        for name, wire_name, default in _layout(type(value)):
+            item = getattr(value, name)
+            if default is dataclasses.MISSING or item != default:
+                out[wire_name] = to_wire(item)
+        return out
+    if isinstance(value, dict):
+        return {key: to_wire(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_wire(item) for item in value]
+    return value
+
+
+def from_wire(cls: Type[_T], value: Any, where: str = "$") -> _T:
+    """An instance of `cls` from its JSON form. Raises `Malformed`."""
+    if not isinstance(value, dict):
+        raise Malformed("%s: expected an object for %s" % (where, cls.__name__))
+    arguments = {}
+    hints = _hints(cls)
+    for name, wire_name, default in _layout(cls):
+        if wire_name in value:
+            arguments[name] = _convert(hints[name], value[wire_name], "%s.%s" % (where, wire_name))
+        elif default is dataclasses.MISSING:
+            raise Malformed("%s: %s lacks %s" % (where, cls.__name__, wire_name))
+    return cls(**arguments)
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(cls: Any) -> Dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+@functools.lru_cache(maxsize=None)
+def _layout(cls: Any) -> Tuple[Tuple[str, str, Any], ...]:
+    rows = []
+    for item in dataclasses.fields(cls):
+        default = item.default
+        if item.default_factory is not dataclasses.MISSING:
+            default = item.default_factory()
+        rows.append((item.name, camel(item.name), default))
+    return tuple(rows)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
+    origin = typing.get_origin(kind)
+    if origin is None:
+        return _convert_plain(kind, value, where)
+    arguments = typing.get_args(kind)
+    if origin is typing.Union:
+        if value is None and type(None) in arguments:
+            return None
+        (inner,) = [argument for argument in arguments if argument is not type(None)]
+        return _convert(inner, value, where)
+    if origin in (list, tuple):
+        if not isinstance(value, list):
+            raise Malformed("%s: expected a list" % where)
+        items = [_convert(arguments[0], item, "%s[%d]" % (where, at)) for at, item in enumerate(value)]
+        return items if origin is list else tuple(items)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise Malformed("%s: expected an object" % where)
+        return {key: _convert(arguments[1], item, "%s.%s" % (where, key)) for key, item in value.items()}
+    raise TypeError("the codec does not know %r" % (kind,))
+
+
+def _convert_plain(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Wire):
+        return from_wire(kind, value, where)
+    if kind is int and isinstance(value, bool):
+        raise Malformed("%s: expected int, got bool" % where)
+    if isinstance(kind, type) and isinstance(value, kind):
+        return value
+    raise Malformed("%s: expected %s, got %s" % (where, getattr(kind, "__name__", kind), type(value).__name__))

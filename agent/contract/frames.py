@@ -1,0 +1,85 @@
+"""Binary stream frames: a 9-byte header (stream, sequence, kind) and the bytes; control frames: JSON text.
+
+Both directions, both sides. Raises `Malformed` for anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Dict, NamedTuple, Tuple, Type
+
+from agent.contract import wire
+from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+
+DATA, END = 0, 1
+CHUNK = 32 * 1024
+INITIAL_CREDIT = 512 * 1024
+_HEADER = struct.Struct(">IIB")
+
+CONTROL: Dict[str, Type[Wire]] = {
+    "challenge": wire.Challenge,
+    "ack": wire.Ack,
+    "fetch": wire.Fetch,
+    "stream": wire.Stream,
+    "missing": wire.Missing,
+    "credit": wire.Credit,
+    "pulse": wire.Pulse,
+    "unsupported": wire.Unsupported,
+}
+"""Plain control frames. `hello`, `welcome`, `assignments` and `report` carry `Signed` under `signed`."""
+
+_NAMES = {kind: name for name, kind in CONTROL.items()}
+
+
+class StreamFrame(NamedTuple):
+    """One chunk of a stream; `kind` is DATA or END (END may carry the last bytes)."""
+
+    stream: int
+    seq: int
+    kind: int
+    data: bytes
+
+
+def pack(frame: StreamFrame) -> bytes:
+    return _HEADER.pack(frame.stream, frame.seq, frame.kind) + frame.data
+
+
+def unpack(data: bytes) -> StreamFrame:
+    if len(data) < _HEADER.size:
+        raise Malformed("a stream frame of %d bytes has no header" % len(data))
+    stream, seq, kind = _HEADER.unpack_from(data)
+    if kind not in (DATA, END):
+        raise Malformed("a stream frame of kind %d" % kind)
+    return StreamFrame(stream, seq, kind, data[_HEADER.size :])
+
+
+def control(message: Wire) -> str:
+    """The text of a plain control frame."""
+    return json.dumps(dict(to_wire(message), type=_NAMES[type(message)]), separators=(",", ":"))
+
+
+def signed_control(name: str, signed: wire.Signed, **extra: Any) -> str:
+    """The text of a control frame that carries something signed."""
+    return json.dumps(dict(extra, type=name, signed=to_wire(signed)), separators=(",", ":"))
+
+
+def read_control(text: str) -> Tuple[str, Dict[str, Any]]:
+    """(type, whole object) of a control frame."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("a control frame is not JSON: %s" % error) from error
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise Malformed("a control frame is not an object with a type")
+    return value["type"], value
+
+
+def plain(name: str, value: Dict[str, Any]) -> Wire:
+    """The message of a plain control frame."""
+    return from_wire(CONTROL[name], value, name)
+
+
+def signed_of(value: Dict[str, Any]) -> wire.Signed:
+    """The signed part of a control frame."""
+    return from_wire(wire.Signed, value.get("signed"), "signed")

@@ -1,0 +1,135 @@
+"""What each action takes: one frozen dataclass per action, with the version of its contract.
+
+A default never changes within a contract version, for a field equal to its default is not in the digest. `source`
+names a file of the config repository; the body that a node gets says which bytes that is (`Body.files`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, NamedTuple, Optional, Type
+
+from agent.contract.codec import Wire, described
+
+_STATE = "`present` (default) or `absent`."
+_PRESENCE = "^(present|absent)$"
+
+
+@dataclass(frozen=True)
+class FileInputs(Wire):
+    """A regular file with exactly this content."""
+
+    path: str = described("Absolute path.")
+    content: Optional[str] = described("The whole content as text.", None)
+    source: Optional[str] = described("A file of the config repository that holds the content.", None)
+    template: bool = described("Render the content with Jinja2 over `labels`, `vars` and `facts`.", False)
+    mode: Optional[str] = described("Permissions as octal text; unmanaged where absent.", None, octal=True)
+    owner: Optional[str] = described("Owning user; unmanaged where absent.", None)
+    group: Optional[str] = described("Owning group; unmanaged where absent.", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class DirectoryInputs(Wire):
+    """A directory. Absent removes it only when it is empty."""
+
+    path: str = described("Absolute path.")
+    mode: Optional[str] = described("Permissions as octal text; unmanaged where absent.", None, octal=True)
+    owner: Optional[str] = described("Owning user; unmanaged where absent.", None)
+    group: Optional[str] = described("Owning group; unmanaged where absent.", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class LinkInputs(Wire):
+    """A symbolic link."""
+
+    path: str = described("Absolute path of the link.")
+    target: Optional[str] = described("What the link says; required unless absent.", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class LineInputs(Wire):
+    """One line of a file that others own too."""
+
+    path: str = described("Absolute path of the file.")
+    line: str = described("The line, without its line end.")
+    match: Optional[str] = described("Regular expression; the last line that it matches is the one replaced.", None)
+    create: bool = described("Create the file where it is missing.", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class PackageInputs(Wire):
+    """Packages of the platform's own package system."""
+
+    name: List[str] = described("Package names.", one_or_many=True)
+    version: Optional[str] = described("Exact version; for a single name only.", None)
+    state: str = described("`present` (default), `latest` or `absent`.", "present", pattern="^(present|latest|absent)$")
+
+
+@dataclass(frozen=True)
+class ServiceInputs(Wire):
+    """A service of the init system."""
+
+    name: str = described("Unit name; `.service` may be left out.")
+    state: Optional[str] = described(
+        "`started` or `stopped`; unmanaged where absent.", None, pattern="^(started|stopped)$"
+    )
+    enabled: Optional[bool] = described("Whether it starts at boot; unmanaged where absent.", None)
+
+
+@dataclass(frozen=True)
+class UserInputs(Wire):
+    """A local user account."""
+
+    name: str = described("Login name.")
+    uid: Optional[int] = described("Numeric id; the system's choice where absent.", None)
+    group: Optional[str] = described("Primary group; must exist.", None)
+    groups: List[str] = described("Supplementary groups the user must be in; others are left alone.", [])
+    home: Optional[str] = described("Home directory.", None)
+    shell: Optional[str] = described("Login shell.", None)
+    comment: Optional[str] = described("GECOS text.", None)
+    system: bool = described("A system account (decides the range of ids when it is created).", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class ScriptInputs(Wire):
+    """A pair of shell scripts: `test` exits 0 when nothing is to do, `apply` brings it about."""
+
+    test: List[str] = described("Lines of the check; must change nothing.", one_or_many=True)
+    apply: List[str] = described("Lines run when the check does not exit 0.", one_or_many=True)
+    working_directory: Optional[str] = described("Directory that both run in.", None)
+    timeout_seconds: int = described("Limit for each of the two.", 3600)
+
+
+@dataclass(frozen=True)
+class RunShellScriptInputs(Wire):
+    """SSM's `aws:runShellScript`: a script that is run, not a state that is held."""
+
+    run_command: List[str] = described("Lines of the script.", one_or_many=True)
+    working_directory: Optional[str] = described("Directory that it runs in.", None)
+    timeout_seconds: int = described("Limit of the run.", 3600)
+
+
+class Action(NamedTuple):
+    """An action's input type, contract version, and whether it holds a state (declarative) or is run."""
+
+    inputs: Type[Wire]
+    version: int
+    declarative: bool
+
+
+ACTIONS: Dict[str, Action] = {
+    "ops:file": Action(FileInputs, 1, True),
+    "ops:directory": Action(DirectoryInputs, 1, True),
+    "ops:link": Action(LinkInputs, 1, True),
+    "ops:line": Action(LineInputs, 1, True),
+    "ops:package": Action(PackageInputs, 1, True),
+    "ops:service": Action(ServiceInputs, 1, True),
+    "ops:user": Action(UserInputs, 1, True),
+    "ops:script": Action(ScriptInputs, 1, True),
+    "aws:runShellScript": Action(RunShellScriptInputs, 1, False),
+}

@@ -1,0 +1,65 @@
+"""SSM's interpolation: `{{ name }}` of declared parameters and of SSM's own prefixes; any other `{{ }}` passes through.
+
+So Jinja2 and Go templates inside a document survive. A value that is exactly one reference keeps its type.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Set
+
+PREFIXES = ("ssm:", "ssm-secure:", "global:", "resolve:ssm:", "platform:", "automation:")
+_REFERENCE = re.compile(r"\{\{\s*([A-Za-z][\w.:/@-]*)\s*\}\}")
+
+Resolve = Callable[[str], Any]
+
+
+def references(value: Any, declared: Set[str]) -> Set[str]:
+    """Names that `interpolate` would ask for in `value`."""
+    if isinstance(value, str):
+        return {name for name in _REFERENCE.findall(value) if _ours(name, declared)}
+    if isinstance(value, dict):
+        return set().union(*(references(item, declared) for item in value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*(references(item, declared) for item in value))
+    return set()
+
+
+def interpolate(value: Any, declared: Set[str], resolve: Resolve) -> Any:
+    """`value` with every reference replaced; values are not interpolated again.
+
+    A list item that is exactly one reference to a list is spliced, as SSM does for StringList in `runCommand`.
+    """
+    if isinstance(value, str):
+        whole = _REFERENCE.fullmatch(value.strip())
+        if whole and _ours(whole.group(1), declared):
+            return resolve(whole.group(1))
+        return _REFERENCE.sub(lambda found: _inline(found, declared, resolve), value)
+    if isinstance(value, dict):
+        return {key: interpolate(item, declared, resolve) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        out = []
+        for item in value:
+            new = interpolate(item, declared, resolve)
+            if isinstance(item, str) and isinstance(new, list):
+                out.extend(new)
+            else:
+                out.append(new)
+        return out
+    return value
+
+
+def _ours(name: str, declared: Set[str]) -> bool:
+    return name in declared or name.startswith(PREFIXES)
+
+
+def _inline(found: "re.Match[str]", declared: Set[str], resolve: Resolve) -> str:
+    name = found.group(1)
+    if not _ours(name, declared):
+        return found.group(0)
+    value = resolve(name)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return " ".join(str(item) for item in value)
+    return str(value)

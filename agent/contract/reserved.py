@@ -1,0 +1,125 @@
+"""Messages whose form is fixed and that no agent of this version acts on: it answers `Unsupported`.
+
+They stand here so that a later version finds its place on the wire taken by nobody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+from agent.contract.codec import Wire
+
+
+@dataclass(frozen=True)
+class Envelope(Wire):
+    """What every signed message to a node carries."""
+
+    protocol: int
+    fleet_id: str
+    node_id: str
+    incarnation: int
+    serial: int
+    issued_at: str
+    expires_in: int
+    job_id: Optional[str] = None
+    delivery_timeout: Optional[int] = None
+    execution_timeout: Optional[int] = None
+    attempt: int = 1
+    cause: Optional[str] = None
+    must_understand: List[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Job(Wire):
+    """A body to run once (`opsctl-job@v1`)."""
+
+    envelope: Envelope
+    body_digest: str
+
+
+@dataclass(frozen=True)
+class Hold(Wire):
+    """Turns healing into monitoring until it is lifted or `until` passes (`opsctl-hold@v1`)."""
+
+    envelope: Envelope
+    reason: str
+    until: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Permit(Wire):
+    """Lets one association make one run or take one generation (`opsctl-job@v1`)."""
+
+    envelope: Envelope
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True)
+class Seal(Wire):
+    """A secret encrypted to the node's X25519 key, with the suite that did it."""
+
+    path: str
+    fingerprint: str
+    suite: str
+    sealed: str
+
+
+@dataclass(frozen=True)
+class Seals(Wire):
+    """The seals that a node's assignments name (`opsctl-assignments@v1`)."""
+
+    envelope: Envelope
+    seals: List[Seal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ticket(Wire):
+    """Opens a session (`opsctl-ticket@v1`)."""
+
+    envelope: Envelope
+    ticket_id: str
+    subject: str
+    limits: Dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Revocation(Wire):
+    """Ends a ticket or a job before its time (`opsctl-revocation@v1`)."""
+
+    envelope: Envelope
+    revoked_id: str
+
+
+@dataclass(frozen=True)
+class KeyRotation(Wire):
+    """The node's next keys, signed by the present one, or the fleet's next CA and controller key (`opsctl-keys@v1`)."""
+
+    envelope: Envelope
+    sign_key: Optional[str] = None
+    seal_key: Optional[str] = None
+    controller_key: Optional[str] = None
+    ca_certificate: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Proof(Wire):
+    """That document and parameters stand in a reviewed commit."""
+
+    commit: str
+    path: str
+    signatures: List[Dict[str, Any]] = field(default_factory=list)
+
+
+RESERVED = {
+    "job": Job,
+    "hold": Hold,
+    "permit": Permit,
+    "seals": Seals,
+    "ticket": Ticket,
+    "revocation": Revocation,
+    "keys": KeyRotation,
+    "proof": Proof,
+}
+"""Type names of control frames that are answered with `Unsupported`."""
