@@ -14,7 +14,7 @@ from typing import Any
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z\Z")
 _LARGEST = 2**53
-_EPOCH = datetime.datetime(1970, 1, 1)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class NotCanonical(ValueError):
@@ -22,7 +22,7 @@ class NotCanonical(ValueError):
 
 
 def canonical(value: Any) -> bytes:
-    """The one serialisation of `value`. Raises `NotCanonical` for floats, large integers, lone surrogates, odd types."""
+    """The one serialisation of `value`; `NotCanonical` for floats, large integers, lone surrogates, odd types."""
     _check(value, "$")
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     try:
@@ -53,7 +53,7 @@ def milliseconds(text: str) -> int:
     if not found:
         raise ValueError("not an instant: %r (expected YYYY-MM-DDTHH:MM:SS.mmmZ)" % text)
     year, month, day, hour, minute, second, fraction = (int(part) for part in found.groups())
-    since = datetime.datetime(year, month, day, hour, minute, second) - _EPOCH
+    since = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.timezone.utc) - _EPOCH
     return (since.days * 86400 + since.seconds) * 1000 + fraction
 
 

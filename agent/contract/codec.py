@@ -26,7 +26,7 @@ def camel(name: str) -> str:
 
 
 class Wire:
-    """Base of every wire dataclass. `__pydantic_config__` is read by pydantic on the server; nothing here imports it."""
+    """Base of every wire dataclass. pydantic reads `__pydantic_config__` on the server; nothing here imports it."""
 
     __pydantic_config__: typing.ClassVar[Dict[str, Any]] = {
         "alias_generator": camel,
@@ -62,7 +62,7 @@ def to_wire(value: Any) -> Any:
     """The JSON form of a Wire instance, or of lists, tuples and dicts of them."""
     if isinstance(value, Wire):
         out = {}
-        for name, wire_name, default in _layout(type(value)):
+        for name, wire_name, default in _layout(_key(type(value))):
             item = getattr(value, name)
             if default is dataclasses.MISSING or item != default:
                 out[wire_name] = to_wire(item)
@@ -79,13 +79,18 @@ def from_wire(cls: Type[_T], value: Any, where: str = "$") -> _T:
     if not isinstance(value, dict):
         raise Malformed("%s: expected an object for %s" % (where, cls.__name__))
     arguments = {}
-    hints = _hints(cls)
-    for name, wire_name, default in _layout(cls):
+    hints = _hints(_key(cls))
+    for name, wire_name, default in _layout(_key(cls)):
         if wire_name in value:
             arguments[name] = _convert(hints[name], value[wire_name], "%s.%s" % (where, wire_name))
         elif default is dataclasses.MISSING:
             raise Malformed("%s: %s lacks %s" % (where, cls.__name__, wire_name))
     return cls(**arguments)
+
+
+def _key(cls: Any) -> Any:
+    """A class as a cache key (a dataclass type is hashable, which the type checker doubts)."""
+    return cls
 
 
 @functools.lru_cache(maxsize=None)
