@@ -12,6 +12,19 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Pulse, Report, Signed
+    from reconciler.core.records import (
+        AssignmentRow,
+        AuditRow,
+        Changes,
+        EffectRow,
+        NodeRow,
+        ReleaseRow,
+        StateRow,
+        TokenRow,
+    )
+    from reconciler.core.world import Columns
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
@@ -97,3 +110,116 @@ class ReportBranch(Protocol):
         On a push rejected for a moved tip the tree is rebuilt once on the new tip; `Refused` when that tip carries
         another instance's trailer.
         """
+
+
+class Proposals(Protocol):
+    """Commits offered to people on branches of their own."""
+
+    def propose(self, branch: str, base: str, files: Mapping[str, bytes | None], message: str, *, at: int) -> str:
+        """Push a commit of `files` over `base` to `branch`; its id. Idempotent on the branch's name."""
+
+
+class Store(Protocol):
+    """Truth that outlives the process. One writer (it holds a fenced lease); every table has `fleet_id` first.
+
+    Raises `Unavailable` when it cannot be reached, `Refused` when the lease is somebody else's.
+    """
+
+    @property
+    def incarnation(self) -> int:
+        """Unix milliseconds at which the store was made or declared restored."""
+
+    def commit(self, changes: Changes) -> None:
+        """All of it or nothing. `Refused` when the lease was lost."""
+
+    def nodes(self) -> list[NodeRow]: ...
+
+    def node(self, node_id: str) -> NodeRow | None: ...
+
+    def assignments(self) -> Iterator[AssignmentRow]:
+        """Every row, ordered by uid; made for loading World."""
+
+    def columns(self, position: Mapping[str, int]) -> Mapping[str, Columns]:
+        """World's columns, built from all assignment rows with each node's bit position; made for speed."""
+
+    def assignments_of(self, node_id: str) -> list[AssignmentRow]: ...
+
+    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
+        """State rows of these nodes (None: all) that changed at or after `since` (Unix milliseconds)."""
+
+    def releases(self) -> list[ReleaseRow]:
+        """The newest of each uid."""
+
+    def release(self, uid: str, generation: int) -> ReleaseRow | None: ...
+
+    def body(self, digest: str) -> bytes | None:
+        """A body's or a node context's bytes."""
+
+    def token(self, token_id: str) -> TokenRow | None: ...
+
+    def pending_effects(self) -> list[EffectRow]:
+        """Effects without an outcome, oldest first."""
+
+    def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
+        """Newest first."""
+
+    def settings(self) -> Mapping[str, str]: ...
+
+    def renew_lease(self, holder: str, at: int, seconds: int) -> None:
+        """Take or keep the fenced lease. `Refused` while another holder's has not run out."""
+
+    def close(self) -> None: ...
+
+
+class Bus(Protocol):
+    """Wakes whoever holds a node's connection. In-process here; the same words fit a message system."""
+
+    def wake(self, node_ids: Iterable[str]) -> None:
+        """These nodes' assignment sets changed."""
+
+
+class Notifier(Protocol):
+    def notify(self, effect_id: str, subject: str, text: str, severity: str) -> None:
+        """Tell people; idempotent on `effect_id`."""
+
+
+class Signer(Protocol):
+    """A key that signs for one side; SSHSIG over exact bytes."""
+
+    @property
+    def public(self) -> str:
+        """OpenSSH public key text."""
+
+    def sign(self, payload: bytes, namespace: str) -> Signed: ...
+
+
+class Intake(Protocol):
+    """What the gateway asks of the controller and hands in to it. Called from any thread; blocking.
+
+    The gateway has verified signatures before it calls; what it hands in is the node's own word.
+    """
+
+    def node_key(self, node_id: str) -> str | None:
+        """The node's Ed25519 public key (OpenSSH text); None for an unknown or retired-and-told node."""
+
+    def enrol(self, request: Enrolment, peer: str) -> Enrolled:
+        """Use a join token. `Refused` for one that is unknown, used by another key, or expired."""
+
+    def connected(self, hello: Hello) -> None:
+        """An authenticated node is here, with what it holds."""
+
+    def disconnected(self, node_id: str) -> None: ...
+
+    def desired(self, node_id: str) -> AssignmentSet:
+        """What the node should hold now."""
+
+    def held(self, node_id: str, held: Held) -> None:
+        """The node has this set, whole and on disk."""
+
+    def reported(self, node_id: str, report: Report) -> None:
+        """Returns once the report is durable; only then may it be acknowledged."""
+
+    def pulsed(self, node_id: str, pulse: Pulse) -> None: ...
+
+    def content(self, node_id: str, digest: str) -> bytes | None:
+        """A body, context or file that the node's own assignments name; None for anything else."""

@@ -1,0 +1,62 @@
+"""Subjects and what they may: verb x kind x node selector, default deny."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.core.nodeset import EMPTY, NodeSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reconciler.core.select import Target
+
+VERBS = ("read", "plan", "apply", "enroll", "retire", "explain")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who asks: `root@socket`, `alice`, `reconciler`. `everything` is held by the local socket's owner."""
+
+    name: str
+    everything: bool = False
+
+
+RECONCILER = Subject("reconciler", everything=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """These verbs on these kinds (`*` is all) and, for verbs that touch nodes, on the nodes these targets select."""
+
+    role: str
+    verbs: frozenset[str]
+    kinds: frozenset[str]
+    nodes: tuple[Target, ...]
+
+    def covers(self, verb: str, kind: str) -> bool:
+        return ("*" in self.verbs or verb in self.verbs) and ("*" in self.kinds or kind in self.kinds)
+
+
+def may(subject: Subject, verb: str, kind: str, grants: Iterable[Grant]) -> bool:
+    """Whether the subject may do this to any node at all."""
+    return subject.everything or any(grant.covers(verb, kind) for grant in grants)
+
+
+def reach(
+    subject: Subject,
+    verb: str,
+    kind: str,
+    grants: Iterable[Grant],
+    everyone: NodeSet,
+    resolve: Callable[[tuple[Target, ...]], NodeSet],
+) -> NodeSet:
+    """The nodes on which the subject may do this."""
+    if subject.everything:
+        return everyone
+    found = EMPTY
+    for grant in grants:
+        if grant.covers(verb, kind):
+            found |= resolve(grant.nodes)
+    return found

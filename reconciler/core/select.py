@@ -1,0 +1,91 @@
+"""Targets: SSM's `{key, values}` pairs, resolved to node sets over World's indexes.
+
+`tag:Env` compares a label, `tag-key` asks for a label whatever its value, `InstanceIds` and `name` list nodes,
+`group` names a Group, `*` is every node. Several targets of one association are intersected (as SSM does); several
+values of one target are united.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.core.nodeset import EMPTY, NodeSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One `{key, values}` pair, normalised: short forms are rewritten by `parse_short`."""
+
+    key: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "*" if self.key == "*" else f"{self.key}={','.join(self.values)}"
+
+
+class Index(Protocol):
+    """What resolving asks of World."""
+
+    @property
+    def everyone(self) -> NodeSet: ...
+    def labelled(self, key: str, value: str) -> NodeSet: ...
+    def having(self, key: str) -> NodeSet: ...
+    def named(self, name: str) -> NodeSet:
+        """The node of that name or id, empty where there is none."""
+
+
+def parse_short(text: str) -> Target:
+    """`tag:Env=prod,stage`, `group:web`, `*`, or a node's name, as a Target."""
+    if text == "*":
+        return Target("*", ())
+    key, equals, values = text.partition("=")
+    if equals:
+        return Target(key.strip(), tuple(value.strip() for value in values.split(",")))
+    if text.startswith("group:"):
+        return Target("group", (text.removeprefix("group:"),))
+    return Target("name", (text,))
+
+
+KEYS = ("*", "InstanceIds", "group", "name", "tag-key", "tag:<Label>")
+
+
+def known_key(key: str) -> bool:
+    return key in KEYS[:-1] or (key.startswith("tag:") and len(key) > 4)
+
+
+def resolve(targets: Iterable[Target], index: Index, group: Callable[[str], NodeSet]) -> NodeSet:
+    """The nodes that every target selects. `group` gives a Group's members."""
+    found: NodeSet | None = None
+    for target in targets:
+        chosen = _resolve_one(target, index, group)
+        found = chosen if found is None else found & chosen
+        if not found:
+            return EMPTY
+    return found or EMPTY
+
+
+def _resolve_one(target: Target, index: Index, group: Callable[[str], NodeSet]) -> NodeSet:
+    if target.key == "*" or (target.key == "InstanceIds" and "*" in target.values):
+        return index.everyone
+    if target.key.startswith("tag:"):
+        label = target.key[4:]
+        pick = [index.labelled(label, value) for value in target.values]
+    elif target.key == "tag-key":
+        pick = [index.having(value) for value in target.values]
+    elif target.key == "group":
+        pick = [group(value) for value in target.values]
+    else:
+        pick = [index.named(value) for value in target.values]
+    union = EMPTY
+    for nodes in pick:
+        union |= nodes
+    return union
+
+
+def group_names(targets: Iterable[Target]) -> set[str]:
+    """Names of the groups that these targets refer to."""
+    return {value for target in targets if target.key == "group" for value in target.values}
