@@ -24,6 +24,7 @@ CONTROL: Dict[str, Type[Wire]] = {
     "fetch": wire.Fetch,
     "stream": wire.Stream,
     "missing": wire.Missing,
+    "held": wire.Held,
     "credit": wire.Credit,
     "pulse": wire.Pulse,
     "unsupported": wire.Unsupported,

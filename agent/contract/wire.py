@@ -231,6 +231,15 @@ class Stream(Wire):
 
 
 @dataclass(frozen=True)
+class Held(Wire):
+    """The set of (incarnation, serial) is whole and durable on the node; `digests` is uid -> body digest."""
+
+    incarnation: int
+    serial: int
+    digests: Dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Missing(Wire):
     """The server does not have, or does not give this node, these bytes."""
 
@@ -285,6 +294,17 @@ class Enrolled(Wire):
     node_name: str
     controller_key: str
     incarnation: int
+
+
+@dataclass(frozen=True)
+class Refusal(Wire):
+    """Body of an HTTP answer that refuses: `reason` is a word for programs, `message` a sentence for people.
+
+    Reasons of POST /enroll: `unknown`, `used`, `expired` (the token), `malformed` (the request), `busy` (try later).
+    """
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
