@@ -20,7 +20,6 @@ _HEADER = struct.Struct(">IIB")
 CONTROL: Dict[str, Type[Wire]] = {
     "challenge": wire.Challenge,
     "ack": wire.Ack,
-    "held": wire.Held,
     "fetch": wire.Fetch,
     "stream": wire.Stream,
     "missing": wire.Missing,

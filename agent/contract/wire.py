@@ -316,12 +316,3 @@ class Token(Wire):
     ca_digest: str
     token_id: str
     secret: str
-
-
-@dataclass(frozen=True)
-class Held(Wire):
-    """The agent has this set whole and on disk: uid -> body digest."""
-
-    incarnation: int
-    serial: int
-    digests: Dict[str, str] = field(default_factory=dict)
