@@ -1,0 +1,56 @@
+"""Where the parts of a document are, found only when somebody asks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+from reconciler.core.manifest.syntax import parse
+from reconciler.core.manifest.tree import FieldMarks, ItemMarks, Marks
+
+if TYPE_CHECKING:
+    from reconciler.core.manifest.tree import TreeBuilder
+    from reconciler.core.problem import Place
+
+Loc: TypeAlias = tuple[str | int, ...]
+"""A path into a tree: keys and list positions."""
+
+
+class Places:
+    """The places of one document of a file that `read` has read; `index` counts its documents from 0.
+
+    Reads the bytes again at the first question, for nearly no document has a problem.
+    """
+
+    def __init__(self, data: bytes, path: str, index: int = 0) -> None:
+        self.path = path
+        self._data = data
+        self._index = index
+
+    def of(self, loc: Loc = (), *, key: bool = False) -> Place:
+        """Where the value at `loc` begins, or with `key` its key; of a missing part, the innermost that is there."""
+        marks: Marks = self._built.documents[self._index].marks
+        key_offset = offset = _offset(marks)
+        for step in loc:
+            if isinstance(marks, FieldMarks) and step in marks.fields:
+                key_offset, marks = marks.fields[str(step)]
+            elif isinstance(marks, ItemMarks) and isinstance(step, int) and 0 <= step < len(marks.items):
+                marks = marks.items[step]
+                key_offset = _offset(marks)
+            else:
+                break
+            offset = _offset(marks)
+        return self._built.text.place(key_offset if key else offset)
+
+    @property
+    def start(self) -> Place:
+        """Where the document begins: its `---`, or its first content."""
+        return self._built.text.place(self._built.documents[self._index].offset)
+
+    @cached_property
+    def _built(self) -> TreeBuilder:
+        return parse(self._data, self.path)
+
+
+def _offset(marks: Marks) -> int:
+    return marks if isinstance(marks, int) else marks.offset
