@@ -62,12 +62,19 @@ SignatureVerdict = Literal["good", "unsigned", "unlisted", "bad"]
 class Source(Protocol):
     """A config repository, read at a commit without a checkout.
 
-    Raises `Unavailable` when the remote does not answer, `Refused` for rewritten or unrelated history unless
-    `allow_rewrite` was given, `Invalid`-free: contents are judged by `engine.load`.
+    Raises `Unavailable` when the remote does not answer or the repository lacks what was asked for. Never `Invalid`:
+    contents are judged by `engine.load`. Only `fetch` asks the remote.
     """
 
+    def head(self) -> str | None:
+        """The commit of the tracked branch that was accepted last, None before the first."""
+
     def fetch(self, *, allow_rewrite: bool = False) -> str | None:
-        """Fetch the tracked branch; its commit id, or None for an empty repository."""
+        """Fetch the tracked branch and accept its commit; its id, or None for an empty repository.
+
+        `Refused` for rewritten or unrelated history unless `allow_rewrite`, and for a branch that vanished; what was
+        accepted then stays.
+        """
 
     def resolve(self, rev: str) -> str:
         """The commit id that `rev` names; `Refused` with the nearest ref where there is none."""
@@ -86,10 +93,13 @@ class Source(Protocol):
         """Paths that differ between two commits (`old` None: the empty tree)."""
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
-        """Contents by blob id, read in one batch."""
+        """Contents by blob id, read in one batch; `Refused` for a file too large to read."""
+
+    def read(self, oid: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Contents at a commit of those of `paths` that exist; `folder/` names all files below it."""
 
     def last_change(self, oid: str, path: str, line: int) -> Commit:
-        """The commit that last wrote that line of that file, as seen from commit `oid` (blame)."""
+        """The commit that last wrote that line of that file (line 0: the file), as seen from commit `oid` (blame)."""
 
     def signature(self, oid: str, allowed_signers: bytes) -> SignatureVerdict:
         """Whether the commit is signed by one of the keys in an OpenSSH allowed-signers file's text."""
@@ -107,16 +117,20 @@ class ReportBranch(Protocol):
     def write(self, files: Mapping[str, bytes | None], message: str, *, at: int, instance: str) -> str | None:
         """Commit `files` (None deletes) with a trailer naming `instance`; the new commit, None when nothing differs.
 
-        On a push rejected for a moved tip the tree is rebuilt once on the new tip; `Refused` when that tip carries
-        another instance's trailer.
+        `at` is Unix milliseconds. Files that are not in `files` stay as the tip has them. On a push rejected for a
+        moved tip the tree is rebuilt once on the new tip; `Refused` when that tip carries another instance's trailer.
         """
 
 
 class Proposals(Protocol):
-    """Commits offered to people on branches of their own."""
+    """Changes to desired state, put before people on a branch of their own."""
 
     def propose(self, branch: str, base: str, files: Mapping[str, bytes | None], message: str, *, at: int) -> str:
-        """Push a commit of `files` over `base` to `branch`; its id. Idempotent on the branch's name."""
+        """Push a commit of `files` (None deletes) on top of commit `base` as the new branch `opsctl/EFFECT-ID`.
+
+        The commit's id. Idempotent on `branch`: one that was proposed before is left as it is, and its tip returned.
+        `at` is Unix milliseconds. `Refused` for another name, for edits that change nothing, or by the remote.
+        """
 
 
 class Store(Protocol):
