@@ -207,6 +207,13 @@ class Signer(Protocol):
     def sign(self, payload: bytes, namespace: str) -> Signed: ...
 
 
+class Verify(Protocol):
+    """Checks what a `Signer` anywhere signed."""
+
+    def __call__(self, signed: Signed, public: str, namespace: str, /) -> bytes:
+        """The payload, once `public` (OpenSSH text) is shown to have signed it there; `BadSignature` otherwise."""
+
+
 class Intake(Protocol):
     """What the gateway asks of the controller and hands in to it. Called from any thread; blocking.
 
