@@ -1,0 +1,275 @@
+"""What the agent must not forget: runs started and finished, run instants taken, reports not yet acknowledged.
+
+A run is on disk before its process starts, and its end before anything else starts: so a script is started at most
+once per `RunKey`. A report has its durable number before it is sent, and stays until it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import threading
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+
+from agent.contract.canonical import canonical
+from agent.contract.codec import from_wire, to_wire
+from agent.contract.wire import Report
+from agent.recordlog import Record, RecordLog
+
+GENERATIONS_KEPT = 2
+INSTANTS_KEPT = 8
+UIDS_KEPT = 4096
+COMPACT_AT = 256 * 1024
+
+
+class RunKey(NamedTuple):
+    """What a script is started at most once for. `run_instant` is empty for the one run of a generation."""
+
+    uid: str
+    generation: int
+    run_instant: str
+    step: str
+    attempt: int
+
+
+class RunInstant(NamedTuple):
+    """The run that an association's scripts are at: its name in `RunKey`, and the time the next is counted from."""
+
+    generation: int
+    text: str
+    at: int
+
+
+class Reported(NamedTuple):
+    """What the server was last told, or is about to be: a look that finds the same keeps no report.
+
+    `applied` says that the node was allowed to change when it was told of this generation and context.
+    """
+
+    generation: int
+    body_digest: str
+    context_digest: str
+    content: str
+    applied: bool
+
+
+class Pending(NamedTuple):
+    """A report that waits to be acknowledged."""
+
+    seq: int
+    at: int
+    length: int
+
+
+RunState = Union[None, Tuple[str, str], Tuple[str, int, str]]
+
+
+class StateInUse(Exception):
+    """Another agent runs on this state directory."""
+
+
+class StateLock:
+    """Held by the one agent that may write a state directory."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises StateInUse."""
+        self._file = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._file, 32).decode("ascii", "replace").strip()
+            os.close(self._file)
+            raise StateInUse(
+                "another agent%s runs on the state directory %s; stop it, or use another --state"
+                % (" (process %s)" % holder if holder else "", directory)
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, b"%d\n" % os.getpid())
+
+    def release(self) -> None:
+        os.close(self._file)
+
+
+class Journal:
+    """The journal of one state directory. Every method may be called from any thread."""
+
+    def __init__(self, directory: str) -> None:
+        """Open or create. Raises StateInUse. `damaged` counts bytes that a failing disk took out of its middle."""
+        self._lock = StateLock(directory)
+        self._mutex = threading.Lock()
+        self._runs: Dict[str, Dict[RunKey, RunState]] = {}
+        self._instants: Dict[str, RunInstant] = {}
+        self._reported: Dict[str, Reported] = {}
+        self._pending: Dict[int, Pending] = {}
+        self._last_seq = 0
+        self._log = RecordLog(os.path.join(directory, "journal"))
+        for record in self._log.load():
+            self._replay(record)
+        self.damaged = self._log.damaged
+        self._compacted_size = 0
+        self._compact_when_grown()
+
+    def close(self) -> None:
+        with self._mutex:
+            self._log.close()
+            self._lock.release()
+
+    # Runs
+
+    def started(self, key: RunKey, boot_id: str) -> None:
+        """Durable on return: call before the process starts or the change is applied."""
+        self._write({"kind": "started", "run": list(key), "boot": boot_id})
+
+    def finished(self, key: RunKey, rc: int, status: str) -> None:
+        """Durable on return."""
+        self._write({"kind": "finished", "run": list(key), "rc": rc, "status": status})
+
+    def state(self, key: RunKey) -> RunState:
+        """None, `("started", boot_id)` or `("finished", rc, status)`."""
+        with self._mutex:
+            return self._runs.get(key.uid, {}).get(key)
+
+    def take_instant(self, uid: str, instant: RunInstant) -> None:
+        """Durable on return: the association's scripts are at this run from now on."""
+        self._write({"kind": "instant", "uid": uid, "instant": list(instant)})
+
+    def instant(self, uid: str) -> Optional[RunInstant]:
+        with self._mutex:
+            return self._instants.get(uid)
+
+    # Reports
+
+    def report(self, report: Report, content: str, applied: bool) -> int:
+        """Number a report and keep it until it is acknowledged; durable on return. Returns its `seq`.
+
+        `content` is the digest of what must differ for the next report on this association to be kept; empty forgets
+        the association.
+        """
+        with self._mutex:
+            seq = self._last_seq + 1
+            numbered = to_wire(dataclasses.replace(report, seq=seq))
+            self._record({"kind": "report", "report": numbered, "content": content, "applied": applied}, sync=True)
+        return seq
+
+    def pending(self) -> List[Pending]:
+        """Reports not acknowledged, oldest first; `payload` reads one."""
+        with self._mutex:
+            return list(self._pending.values())
+
+    def payload(self, seq: int) -> Optional[bytes]:
+        """The canonical bytes of a pending report, ready to be signed; None once it is acknowledged."""
+        with self._mutex:
+            found = self._pending.get(seq)
+            if found is None:
+                return None
+            record = json.loads(self._log.read(found.at, found.length))
+        return canonical(record["report"])
+
+    def acknowledged(self, seq: int) -> None:
+        """The server has every report up to and including `seq`. Not synced: to send one again does no harm."""
+        with self._mutex:
+            if any(number <= seq for number in self._pending):
+                self._record({"kind": "ack", "seq": seq}, sync=False)
+
+    def last_reported(self, uid: str) -> Optional[Reported]:
+        with self._mutex:
+            return self._reported.get(uid)
+
+    def last_seq(self) -> int:
+        """The number of the newest report, 0 before the first."""
+        with self._mutex:
+            return self._last_seq
+
+    # The log
+
+    def _write(self, value: Dict[str, Any]) -> None:
+        with self._mutex:
+            self._record(value, sync=True)
+
+    def _record(self, value: Dict[str, Any], sync: bool) -> None:
+        payload = canonical(value)
+        at = self._log.append(payload, sync)
+        self._replay(Record(at, payload), value)
+        self._compact_when_grown()
+
+    def _replay(self, record: Record, value: Optional[Dict[str, Any]] = None) -> None:
+        value = json.loads(record.payload) if value is None else value
+        kind = value["kind"]
+        if kind in ("started", "finished"):
+            key = RunKey(*value["run"])
+            runs = self._runs.pop(key.uid, {})
+            runs.pop(key, None)  # to the end: the order is that of the last touch
+            runs[key] = ("started", value["boot"]) if kind == "started" else ("finished", value["rc"], value["status"])
+            self._runs[key.uid] = runs
+        elif kind == "instant":
+            self._instants[value["uid"]] = RunInstant(*value["instant"])
+        elif kind == "report":
+            self._replay_report(record, value)
+        elif kind == "ack":
+            for seq in [seq for seq in self._pending if seq <= value["seq"]]:
+                del self._pending[seq]
+        elif kind == "reported":
+            self._reported[value["uid"]] = Reported(*value["reported"])
+        elif kind == "seq":
+            self._last_seq = max(self._last_seq, value["seq"])
+
+    def _replay_report(self, record: Record, value: Dict[str, Any]) -> None:
+        report = from_wire(Report, value["report"])
+        self._last_seq = max(self._last_seq, report.seq)
+        self._pending[report.seq] = Pending(report.seq, record.at, len(record.payload))
+        if value["content"]:
+            self._reported[report.uid] = Reported(
+                report.generation, report.body_digest, report.context_digest, value["content"], value["applied"]
+            )
+        else:
+            self._reported.pop(report.uid, None)
+
+    def _compact_when_grown(self) -> None:
+        if self._log.size < max(COMPACT_AT, 2 * self._compacted_size) and not self._log.damaged:
+            return
+        self._forget_runs()
+        kept = [canonical(value) for value in self._live()]
+        waiting = list(self._pending.values())
+        places = self._log.rewrite(kept + [self._log.read(item.at, item.length) for item in waiting])
+        for item, at in zip(waiting, places[len(kept) :]):
+            self._pending[item.seq] = item._replace(at=at)
+        self._log.damaged = 0
+        self._compacted_size = self._log.size
+
+    def _live(self) -> Iterator[Dict[str, Any]]:
+        yield {"kind": "seq", "seq": self._last_seq}
+        for runs in self._runs.values():
+            for key, state in runs.items():
+                if state is not None and len(state) == 2:
+                    yield {"kind": "started", "run": list(key), "boot": state[1]}
+                elif state is not None:
+                    yield {"kind": "finished", "run": list(key), "rc": state[1], "status": state[2]}
+        for uid, instant in self._instants.items():
+            yield {"kind": "instant", "uid": uid, "instant": list(instant)}
+        for uid, reported in self._reported.items():
+            yield {"kind": "reported", "uid": uid, "reported": list(reported)}
+
+    def _forget_runs(self) -> None:
+        """Drop runs that cannot come again: all but the newest generations and, within one, the newest instants.
+
+        A generation never restarts and instants only move on, so what is dropped is never asked for; runs of an
+        association that left are kept too, for it may return at the same generation.
+        """
+        for uid in list(self._runs)[:-UIDS_KEPT]:
+            del self._runs[uid]
+            self._instants.pop(uid, None)
+        for uid, runs in self._runs.items():
+            generations = sorted({key.generation for key in runs})[-GENERATIONS_KEPT:]
+            instants: Dict[Tuple[int, str], List[str]] = {}
+            for key in runs:
+                seen = instants.setdefault((key.generation, key.step), [])
+                if key.run_instant not in seen:
+                    seen.append(key.run_instant)
+            self._runs[uid] = {
+                key: state
+                for key, state in runs.items()
+                if key.generation in generations
+                and (not key.run_instant or key.run_instant in instants[key.generation, key.step][-INSTANTS_KEPT:])
+            }
