@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from agent.contract.wire import ClaimReport
     from reconciler.core.nodeset import NodeSet
 
@@ -31,6 +29,13 @@ class Withdraw:
     """Take the association away from `nodes`; the agent does what the body's `onRemove` says."""
 
     uid: str
+    nodes: NodeSet
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Give `nodes` the NodeContext that Git now asks for: templates on them render anew."""
+
     nodes: NodeSet
 
 
@@ -68,11 +73,12 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """A commit for people to merge, on a branch named after the effect."""
+    """A commit for people to merge, on a branch named after the effect: `paths` as the release before had them."""
 
+    uid: str
     title: str
-    base: str
-    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    generation: int
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class Wake:
     at: int
 
 
-Effect = Assign | Withdraw | Record | Hold | Notify | Propose | Wake
+Effect = Assign | Withdraw | Describe | Record | Hold | Notify | Propose | Wake
 
 
 @dataclass(frozen=True, slots=True)

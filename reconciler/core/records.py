@@ -157,8 +157,8 @@ class Changes:
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Node id -> digest of its new NodeContext (whose bytes are in `bodies`)."""
     reported: tuple[AssignmentRow, ...] = ()
-    held: tuple[tuple[str, str, int], ...] = ()
-    """(node id, uid, generation) that a node acknowledged."""
+    held: tuple[tuple[str, str, str], ...] = ()
+    """(node id, uid, body digest) that a node acknowledged."""
     states: tuple[StateRow, ...] = ()
     states_gone: tuple[tuple[str, str], ...] = ()
     retired: tuple[str, ...] = ()

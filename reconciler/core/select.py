@@ -7,13 +7,17 @@ values of one target are united.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+
+Members = Callable[[str], NodeSet]
+"""A Group's name -> its nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def known_key(key: str) -> bool:
     return key in KEYS[:-1] or (key.startswith("tag:") and len(key) > 4)
 
 
-def resolve(targets: Iterable[Target], index: Index, group: Callable[[str], NodeSet]) -> NodeSet:
+def resolve(targets: Iterable[Target], index: Index, group: Members) -> NodeSet:
     """The nodes that every target selects. `group` gives a Group's members."""
     found: NodeSet | None = None
     for target in targets:
@@ -68,7 +72,7 @@ def resolve(targets: Iterable[Target], index: Index, group: Callable[[str], Node
     return found or EMPTY
 
 
-def _resolve_one(target: Target, index: Index, group: Callable[[str], NodeSet]) -> NodeSet:
+def _resolve_one(target: Target, index: Index, group: Members) -> NodeSet:
     if target.key == "*" or (target.key == "InstanceIds" and "*" in target.values):
         return index.everyone
     if target.key.startswith("tag:"):

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
-    """A node as World knows it. `labels` are Git's and the token's, Git's winning; `vars` are Git's."""
+    """A node as World knows it.
+
+    `labels` are the token's (kept apart in `token_labels`) and Git's, Git's winning. `described_by` is the fingerprint
+    of the Node resource they were joined from. `context_digest` is the NodeContext that the node was given,
+    `desired_context` the one that Git asks for now.
+    """
 
     id: str
     name: str
     labels: Mapping[str, str]
+    token_labels: Mapping[str, str] = field(default_factory=dict)
+    described_by: str = ""
     context_digest: str = ""
+    desired_context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,8 @@ class World:
     access_revision: str | None = None
     nodes: Nodes = field(default_factory=Nodes)
     online: NodeSet = EMPTY
+    unsettled: NodeSet = EMPTY
+    """Nodes that were given a new context and have not reported with it."""
     columns: Mapping[str, Columns] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
 

@@ -1,0 +1,32 @@
+"""Rate control: SSM's `maxConcurrency` and `maxErrors`, as a number or a percentage of the targets."""
+
+from __future__ import annotations
+
+import re
+
+PATTERN = r"^([1-9][0-9]*|[1-9][0-9]?%|100%)$"
+ERRORS_PATTERN = r"^([0-9]|[1-9][0-9]*|[0-9]%|[1-9][0-9]%|100%)$"
+
+DEFAULT_CONCURRENCY = "10%"
+DEFAULT_ERRORS = "5%"
+"""Where an association names neither: no change goes everywhere at once, and a failing one stops early."""
+
+_VALUE = re.compile(r"(\d+)(%?)\Z")
+
+
+def concurrency(text: str | None, targets: int) -> int:
+    """How many nodes may be under way at once; at least one."""
+    return max(1, _amount(text or DEFAULT_CONCURRENCY, targets))
+
+
+def errors(text: str | None, targets: int) -> int:
+    """How many nodes may fail before the rest is held back: one more stops it."""
+    return _amount(text or DEFAULT_ERRORS, targets)
+
+
+def _amount(text: str, targets: int) -> int:
+    found = _VALUE.match(text)
+    if not found:
+        raise ValueError(f"not a number or percentage: {text!r}")
+    value = int(found.group(1))
+    return value * targets // 100 if found.group(2) else value
