@@ -50,9 +50,10 @@ class Finding:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name closest to `name`, or an empty string where none is close."""
-    found = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return found[0] if found else ""
+    """The known name closest to `name`, letter case aside, or an empty string where none is close."""
+    by_folded = {other.casefold(): other for other in sorted(known)}
+    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else ""
 
 
 class Problem(Exception):

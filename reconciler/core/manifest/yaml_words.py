@@ -44,6 +44,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "`\\\\` for a backslash, or '...' where nothing is escaped",
     ),
     "found invalid Unicode character escape code": ("this escape is no character", "a character's own code"),
+    "found unexpected ':'": ("a space is missing after this `:`", "`key: value`, also in `{...}`"),
     "found incompatible YAML document": ("unknown YAML version", "1.2, or no %YAML line"),
     "found undefined tag handle": ("unknown tag", "no tag, or quotes where the `!` is text"),
     "found a tab character where an indentation space is expected": ("a tab is used to indent", "spaces"),
