@@ -1,0 +1,317 @@
+"""This machine, or one directory tree of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import sys
+import time
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from agent.host.beneath import Beneath
+from agent.host.port import CONTENT_KEPT, ENVIRONMENT, OUTPUT_KEPT, Entry, Ran, Snapshot, staged_name
+
+_KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PLATFORMS = {"linux": "Linux", "darwin": "MacOS", "win32": "Windows"}
+_LABELS = ("security.selinux", "system.posix_acl_access")
+"""Extended attributes that a replaced file keeps: its SELinux label and its access list."""
+
+
+class LocalHost:
+    """The machine at `root`; with another root than `/` a sandbox, whose paths all lie beneath it.
+
+    Programs run on the machine itself: in a sandbox they start in it and are told of it as OPSCTL_ROOT, no more.
+    `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700).
+    """
+
+    def __init__(self, root: str = "/", scripts: Optional[str] = None) -> None:
+        self._root = os.path.realpath(root)
+        self._tree = Beneath(self._root)
+        self._scripts = scripts
+        self.sandbox = self._root != "/"
+        self.platform = _PLATFORMS.get(sys.platform, sys.platform)
+
+    def lstat(self, path: str) -> Optional[Entry]:
+        with _absent_is_none(), self._tree.parent(path) as (here, name):
+            return _entry(here, name)
+        return None
+
+    def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:
+        with _absent_is_none(), self._tree.parent(path) as (here, name):
+            entry = _entry(here, name)
+            if entry.kind != "file":
+                return Snapshot(entry)
+            with _opened(here, name) as file:
+                return _read_whole(file, keep)
+        return None
+
+    def read(self, path: str, limit: int = CONTENT_KEPT) -> bytes:
+        with self._tree.parent(path) as (here, name), _opened(here, name) as file:
+            return b"".join(_chunks(file, limit))
+
+    def listdir(self, path: str) -> List[str]:
+        with self._tree.parent(path) as (here, name):
+            directory = os.open(name, _READ | os.O_DIRECTORY, dir_fd=here)
+            try:
+                return sorted(os.listdir(directory))
+            finally:
+                os.close(directory)
+
+    def mkdir(self, path: str, mode: int) -> None:
+        with self._tree.parent(path) as (here, name):
+            os.mkdir(name, 0o700, dir_fd=here)
+            _chmod(here, name, mode)
+
+    def rmdir(self, path: str) -> None:
+        with self._tree.parent(path) as (here, name):
+            os.rmdir(name, dir_fd=here)
+
+    def unlink(self, path: str) -> None:
+        with self._tree.parent(path) as (here, name):
+            os.unlink(name, dir_fd=here)
+
+    def chmod(self, path: str, mode: int) -> None:
+        with self._tree.parent(path) as (here, name):
+            _chmod(here, name, mode)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        with self._tree.parent(path) as (here, name):
+            os.chown(name, uid, gid, dir_fd=here, follow_symlinks=False)
+
+    def symlink(self, target: str, path: str) -> None:
+        with self._tree.parent(path) as (here, name):
+            staged = staged_name(name)
+            _drop(here, staged)
+            os.symlink(target, staged, dir_fd=here)
+            try:
+                os.rename(staged, name, src_dir_fd=here, dst_dir_fd=here)
+            except OSError:
+                _drop(here, staged)
+                raise
+
+    def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+        with self._tree.parent(path) as (here, name):
+            staged = staged_name(name)
+            _drop(here, staged)
+            try:
+                _write(here, staged, data, mode, (uid, gid), _labels(here, name))
+            except OSError:
+                _drop(here, staged)
+                raise
+
+    def publish(self, path: str) -> None:
+        with self._tree.parent(path) as (here, name):
+            os.rename(staged_name(name), name, src_dir_fd=here, dst_dir_fd=here)
+
+    def discard(self, path: str) -> None:
+        with self._tree.parent(path) as (here, name):
+            _drop(here, staged_name(name))
+
+    def sync_directory(self, path: str) -> None:
+        with self._tree.directory(path) as directory:
+            os.fsync(directory)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Optional[Dict[str, str]] = None,
+        cwd: str = "/",
+        timeout: float = 60.0,
+        keep: int = OUTPUT_KEPT,
+    ) -> Ran:
+        from agent.host import process
+
+        with self._working_directory(cwd) as directory:
+            return process.run(argv, env=self._environment(env), cwd=directory, timeout=timeout, keep=keep)
+
+    def run_script(
+        self,
+        text: str,
+        *,
+        label: str = "",
+        env: Optional[Dict[str, str]] = None,
+        cwd: str = "/",
+        timeout: float = 3600.0,
+        keep: int = OUTPUT_KEPT,
+    ) -> Ran:
+        from agent.host import script
+
+        with self._working_directory(cwd) as directory:
+            return script.run(
+                text,
+                beside=self._scripts,
+                scope="" if self.sandbox else label,
+                env=self._environment(env),
+                cwd=directory,
+                timeout=timeout,
+                keep=keep,
+            )
+
+    def user_id(self, name: str) -> Optional[int]:
+        import pwd
+
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            return int(name) if name.isdigit() else None
+
+    def group_id(self, name: str) -> Optional[int]:
+        import grp
+
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            return int(name) if name.isdigit() else None
+
+    def user_name(self, uid: int) -> str:
+        import pwd
+
+        try:
+            return pwd.getpwuid(uid).pw_name
+        except KeyError:
+            return str(uid)
+
+    def group_name(self, gid: int) -> str:
+        import grp
+
+        try:
+            return grp.getgrgid(gid).gr_name
+        except KeyError:
+            return str(gid)
+
+    def now(self) -> int:
+        return int(time.time() * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def _environment(self, more: Optional[Dict[str, str]]) -> Dict[str, str]:
+        environment = dict(ENVIRONMENT, HOME=os.path.expanduser("~%s" % self.user_name(os.geteuid())))
+        if self.sandbox:
+            environment["OPSCTL_ROOT"] = self._root
+        environment.update(more or {})
+        return environment
+
+    @contextlib.contextmanager
+    def _working_directory(self, path: str) -> Iterator[str]:
+        """A path that means the directory to a child process, which still has our descriptors when it goes there."""
+        if not self.sandbox:
+            yield path
+            return
+        with self._tree.directory(path) as directory:
+            entered = "/proc/self/fd/%d" % directory
+            yield entered if os.path.isdir(entered) else os.path.join(self._root, path.lstrip("/"))
+
+
+@contextlib.contextmanager
+def _absent_is_none() -> Iterator[None]:
+    with contextlib.suppress(FileNotFoundError):
+        yield
+
+
+def _entry(here: int, name: str) -> Entry:
+    found = os.stat(name, dir_fd=here, follow_symlinks=False)
+    target = os.readlink(name, dir_fd=here) if stat.S_ISLNK(found.st_mode) else ""
+    return _described(found, target)
+
+
+def _described(found: os.stat_result, target: str = "") -> Entry:
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "device")
+    mode = stat.S_IMODE(found.st_mode)
+    return Entry(kind, mode, found.st_uid, found.st_gid, found.st_size, found.st_nlink, target)
+
+
+@contextlib.contextmanager
+def _opened(here: int, name: str) -> Iterator[int]:
+    """A regular file for reading. A look comes first, for even to open a FIFO or a device does something."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", name)
+    file = os.open(name, _READ, dir_fd=here)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _read_whole(file: int, keep: int) -> Snapshot:
+    entry = _described(os.fstat(file))
+    hashed, kept, size = hashlib.sha256(), [], 0
+    for chunk in _chunks(file):
+        hashed.update(chunk)
+        size += len(chunk)
+        if size <= keep:
+            kept.append(chunk)
+    data = b"".join(kept) if size <= keep else None
+    return Snapshot(entry._replace(size=size), "sha256:" + hashed.hexdigest(), data)
+
+
+def _chunks(file: int, limit: int = sys.maxsize) -> Iterator[bytes]:
+    left = limit
+    while left > 0:
+        chunk = os.read(file, min(left, CONTENT_KEPT))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk
+
+
+def _chmod(here: int, name: str, mode: int) -> None:
+    if os.chmod in os.supports_follow_symlinks and os.chmod in os.supports_dir_fd and not hasattr(os, "O_PATH"):
+        os.chmod(name, mode, dir_fd=here, follow_symlinks=False)
+        return
+    entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+    try:
+        os.chmod("/proc/self/fd/%d" % entry, mode)
+    finally:
+        os.close(entry)
+
+
+def _write(
+    here: int, name: str, data: bytes, mode: int, owners: Tuple[int, int], labels: List[Tuple[str, bytes]]
+) -> None:
+    file = os.open(name, _CREATE, 0o600, dir_fd=here)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        if owners != (-1, -1):
+            os.fchown(file, *owners)
+        for label, value in labels:
+            with contextlib.suppress(OSError):
+                os.setxattr(file, label, value)
+        os.fchmod(file, mode)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _labels(here: int, name: str) -> List[Tuple[str, bytes]]:
+    """The extended attributes of the file in place that its successor keeps."""
+    if not hasattr(os, "getxattr"):
+        return []
+    kept = []
+    with contextlib.suppress(OSError), _opened(here, name) as file:
+        for label in _LABELS:
+            with contextlib.suppress(OSError):
+                kept.append((label, os.getxattr(file, label)))
+    return kept
+
+
+def _drop(here: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=here)

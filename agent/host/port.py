@@ -1,0 +1,187 @@
+"""What a host can do: values, and one protocol. Paths are absolute; every failure is an `OSError` naming its path."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence
+
+CONTENT_KEPT = 1024 * 1024
+"""Bytes up to which a file's content is kept by `snapshot`; a larger file is hashed only."""
+OUTPUT_KEPT = 24000
+"""Bytes of each output stream that `run` keeps."""
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+"""What every process is given, besides HOME and the caller's own names; nothing is inherited."""
+
+
+class UnsafePath(OSError):
+    """The path leads through a symbolic link that must not be followed."""
+
+
+class Entry(NamedTuple):
+    """What is at a path, the last part never followed.
+
+    `kind` is file, directory, link, fifo, socket or device; `mode` the permission bits (07777); `links` the number of
+    hard links; `target` what a link says.
+    """
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    links: int = 1
+    target: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "link":
+            return "a symbolic link to %s" % self.target
+        return {"file": "a regular file", "fifo": "a FIFO"}.get(self.kind, "a %s" % self.kind)
+
+
+class Snapshot(NamedTuple):
+    """An entry with, for a regular file, the digest of its bytes and the bytes themselves where they were few."""
+
+    entry: Entry
+    digest: str = ""
+    data: Optional[bytes] = None
+
+
+class Ran(NamedTuple):
+    """A process that ended. `rc` is negative for a signal; `spilled` counts the bytes of output not kept."""
+
+    rc: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    spilled: int = 0
+    timed_out: bool = False
+
+
+class Host(Protocol):
+    """One machine, or one directory tree standing for it."""
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether only a directory tree is managed: no accounts, packages or services, and owners are left alone."""
+
+    @property
+    def platform(self) -> str:
+        """SSM's `platformType`: Linux, MacOS or Windows."""
+
+    def lstat(self, path: str) -> Optional[Entry]:
+        """What is there, or None."""
+
+    def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:
+        """What is there with its content, or None. Opens regular files only."""
+
+    def read(self, path: str, limit: int = CONTENT_KEPT) -> bytes:
+        """The first `limit` bytes of a regular file."""
+
+    def listdir(self, path: str) -> List[str]:
+        """Sorted names in a directory; the last part is not followed."""
+
+    def mkdir(self, path: str, mode: int) -> None: ...
+    def rmdir(self, path: str) -> None: ...
+    def unlink(self, path: str) -> None: ...
+    def chmod(self, path: str, mode: int) -> None: ...
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """Gives an entry to a user and group; -1 leaves one alone. A link itself, never what it points to.
+
+        A file loses setuid and setgid by it: set the mode afterwards.
+        """
+
+    def symlink(self, target: str, path: str) -> None:
+        """Puts a link at `path`, atomically in place of a link or file that is there."""
+
+    def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+        """Writes and syncs the bytes beside `path`, to be put there by `publish` or dropped by `discard`."""
+
+    def publish(self, path: str) -> None:
+        """Puts the staged bytes at `path`, atomically; durable after `sync_directory` of its directory."""
+
+    def discard(self, path: str) -> None:
+        """Drops what `stage` left for `path`, if anything."""
+
+    def sync_directory(self, path: str) -> None: ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Optional[Dict[str, str]] = None,
+        cwd: str = "/",
+        timeout: float = 60.0,
+        keep: int = OUTPUT_KEPT,
+    ) -> Ran:
+        """Runs a program to its end, with no input and nothing inherited; its whole group is killed at the timeout."""
+
+    def run_script(
+        self,
+        text: str,
+        *,
+        label: str = "",
+        env: Optional[Dict[str, str]] = None,
+        cwd: str = "/",
+        timeout: float = 3600.0,
+        keep: int = OUTPUT_KEPT,
+    ) -> Ran:
+        """Runs a script by the interpreter that its first line names, else `sh`. Its text is never in argv.
+
+        With a `label`, and under systemd, it gets a scope of its own, named so: what it starts is counted apart from
+        the agent and outlives the agent's restart. Raises OSError only where the script has not begun.
+        """
+
+    def user_id(self, name: str) -> Optional[int]: ...
+    def group_id(self, name: str) -> Optional[int]: ...
+    def user_name(self, uid: int) -> str: ...
+    def group_name(self, gid: int) -> str: ...
+
+    def now(self) -> int:
+        """Unix milliseconds."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+def replace(host: Host, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """The whole of an atomic, durable write: staged, renamed, directory synced."""
+    host.stage(path, data, mode, uid, gid)
+    host.publish(path)
+    host.sync_directory(posixpath.dirname(path))
+
+
+def staged_name(name: str) -> str:
+    """Where the bytes for `name` wait, in the same directory.
+
+    Always the same, so that what a power loss left is overwritten by the next attempt; hidden and dotted, so that
+    cron.d, sudoers.d and their like pass it over.
+    """
+    if len(name.encode("utf-8", "surrogateescape")) > 200:
+        import hashlib
+
+        name = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return ".%s.opsctl-new" % name
+
+
+class Bounded:
+    """Collects a stream: its beginning and its end are kept, what lies between is counted."""
+
+    def __init__(self, keep: int) -> None:
+        self._half = keep // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.spilled = 0
+
+    def add(self, data: bytes) -> None:
+        room = max(0, self._half - len(self._head))
+        self._head += data[:room]
+        self._tail += data[room:]
+        excess = len(self._tail) - self._half
+        if excess > 0:
+            del self._tail[:excess]
+            self.spilled += excess
+
+    def value(self) -> bytes:
+        gap = b"\n... %d bytes left out ...\n" % self.spilled if self.spilled else b""
+        return bytes(self._head) + gap + bytes(self._tail)
