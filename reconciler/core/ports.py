@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Pulse, Report, Signed
     from reconciler.core.records import (
@@ -143,8 +143,14 @@ class Store(Protocol):
     def incarnation(self) -> int:
         """Unix milliseconds at which the store was made or declared restored."""
 
+    def declare_restored(self, at: int) -> int:
+        """The new incarnation after a restore from a backup: `at`, or one more than the last where that is later."""
+
     def commit(self, changes: Changes) -> None:
-        """All of it or nothing. `Refused` when the lease was lost."""
+        """All of it or nothing, durable on return. `Refused` without the lease, `Defect` for what cannot be kept."""
+
+    def collect_bodies(self) -> int:
+        """Forget bodies that no assignment, no newest release and no node's context names; how many they were."""
 
     def nodes(self) -> list[NodeRow]: ...
 
@@ -175,14 +181,44 @@ class Store(Protocol):
         """Effects without an outcome, oldest first."""
 
     def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
-        """Newest first."""
+        """Newest first; `before` is the `number` of the last row already seen."""
 
     def settings(self) -> Mapping[str, str]: ...
 
-    def renew_lease(self, holder: str, at: int, seconds: int) -> None:
-        """Take or keep the fenced lease. `Refused` while another holder's has not run out."""
+    def renew_lease(self, holder: str, at: int, seconds: int, *, seize: bool = False) -> None:
+        """Take or keep the fenced lease. `Refused` while another holder's has not run out, and whenever ours was taken.
+
+        `seize` takes it all the same: for one who knows that the last holder is dead, by holding the state's lock.
+        """
+
+    def release_lease(self) -> None:
+        """Let the next holder in at once. Nothing happens where the lease is not ours."""
 
     def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Wall-clock time."""
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+
+
+class Timer(Protocol):
+    """Runs jobs later, each on a thread of the timer's own.
+
+    A job that raises is logged and runs again at its next time; one that is still running is not started twice.
+    What `every` and `at` return takes the job back; taking back what is over does nothing.
+    """
+
+    def every(self, seconds: float, job: Callable[[], None]) -> Callable[[], None]:
+        """Run `job` now-plus-`seconds` and at that interval after; runs that were missed are made up for by one."""
+
+    def at(self, instant: int, job: Callable[[], None]) -> Callable[[], None]:
+        """Run `job` once at `instant` (Unix milliseconds), at once where that has passed."""
+
+    def close(self) -> None:
+        """Start nothing more and wait for what is running."""
 
 
 class Bus(Protocol):

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+COMPLIANCES = ("UNKNOWN", "COMPLIANT", "NON_COMPLIANT")
+FAILURES = frozenset({"Failed", "TimedOut", "Interrupted"})
+
+
 @dataclass(frozen=True, slots=True)
 class NodeRow:
     """An enrolled node. `labels` are the join token's; Git's are joined at load. `facts` is canonical JSON text."""
@@ -35,7 +39,7 @@ class NodeRow:
 class AssignmentRow:
     """One (node, association): what it was given and what it last said of it.
 
-    `reported_*` describe the newest report on the given generation; `status` is empty before the first.
+    `status` and what follows are of the newest report on the given generation; `status` is empty before the first.
     """
 
     node_id: str
@@ -48,6 +52,20 @@ class AssignmentRow:
     compliance: str = "UNKNOWN"
     drifted: bool = False
     seq: int = 0
+
+    @property
+    def reported(self) -> bool:
+        """The node said something of this generation."""
+        return self.status != ""
+
+    @property
+    def converged(self) -> bool:
+        return self.compliance == "COMPLIANT"
+
+    @property
+    def failed(self) -> bool:
+        """It tried and could not: what an error budget counts."""
+        return self.status in FAILURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +116,10 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """Who did what to what, when, and how it ended; the row `before` an effect and the `outcome` after share `ref`."""
+    """Who did what to what, when, and how it ended; the row `before` an effect and the `outcome` after share `ref`.
+
+    `number` is the store's, ascending within a fleet; 0 before the row is kept.
+    """
 
     at: int
     subject: str
@@ -107,6 +128,7 @@ class AuditRow:
     outcome: str
     ref: str = ""
     detail: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +168,38 @@ class Withdrawn:
 class Changes:
     """Everything one cause changes, committed in one transaction with its effects and its audit rows.
 
-    The serial of every node in `given`, `withdrawn`, `contexts` and `retired` grows by one, once.
+    The serial of every node in `given`, `withdrawn`, `contexts` and `retired` grows by one, once. What a change of an
+    existing row leaves alone is said at each field; `at` is the cause's instant.
     """
 
+    at: int = 0
     nodes: tuple[NodeRow, ...] = ()
+    """New nodes, or what a known one says of itself: `serial`, `context_digest`, `enrolled_at`, `retired_at` count
+    for new ones only, and `last_seen` only grows. Names are unique among nodes that are not retired."""
     releases: tuple[ReleaseRow, ...] = ()
+    """A generation's body never changes; `held_for` may."""
     bodies: Mapping[str, bytes] = field(default_factory=dict)
+    """By digest, which is checked; one that is kept already is left."""
     given: tuple[Given, ...] = ()
+    """Of generations that are released. Giving what a node already has keeps what it said of it."""
     withdrawn: tuple[Withdrawn, ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Node id -> digest of its new NodeContext (whose bytes are in `bodies`)."""
     reported: tuple[AssignmentRow, ...] = ()
+    """Counts where the node still has that generation and `seq` is newer; it then also holds it. Else nothing happens.
+    `body_digest` and `given_at` are not looked at."""
     held: tuple[tuple[str, str, str], ...] = ()
     """(node id, uid, body digest) that a node acknowledged."""
     states: tuple[StateRow, ...] = ()
     states_gone: tuple[tuple[str, str], ...] = ()
     retired: tuple[str, ...] = ()
+    """Node ids, retired at `at`: their assignments and states go, their rows stay."""
     seen: Mapping[str, int] = field(default_factory=dict)
+    """Node id -> Unix milliseconds; only grows."""
     tokens: tuple[TokenRow, ...] = ()
+    """`Refused` where the token was used by another key before."""
     effects: tuple[EffectRow, ...] = ()
+    """New ones, or attempts and outcomes of known ones; an outcome stays."""
     audit: tuple[AuditRow, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     """Single values by name: `revision`, `accessRevision`, ..."""
