@@ -28,19 +28,15 @@ class Absorbed:
     world: World
     reported: tuple[AssignmentRow, ...] = ()
     states: tuple[StateRow, ...] = ()
-    states_gone: tuple[tuple[str, str], ...] = ()
 
 
 def absorb(world: World, report: Report, known: StateRow | None, at: int) -> Absorbed:
     """Take in one report. `known` is the state row of its pair, None before the first."""
     bit = world.nodes.bits.get(report.node_id)
-    if bit is None or report.incarnation > world.incarnation:
+    if bit is None or report.incarnation > world.incarnation or report.cause == "Removed":
         return Absorbed(world)
     node = 1 << bit
     columns = world.of(report.uid)
-    if report.cause == "Removed":
-        gone = ((report.node_id, report.uid),) if known and not columns.anywhere & node else ()
-        return Absorbed(world, states_gone=gone)
     release = world.releases.get(report.uid)
     if not columns.on(report.body_digest) & node or release is None or report.generation > release.generation:
         return Absorbed(world)

@@ -1,0 +1,113 @@
+"""Explain: why a node is as it is, claim by claim, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.core import select
+from reconciler.engine.plan import group_members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from reconciler.core.problem import Place
+    from reconciler.core.records import StateRow
+    from reconciler.core.world import World
+    from reconciler.engine.catalog import Catalog
+    from reconciler.engine.gate import Verdict
+    from reconciler.engine.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one claim (or, without one, an association as a whole) is on the node.
+
+    `place` is the step's file:line, `declared` the association's; `because` are the targets that selected the node.
+    """
+
+    uid: str
+    document: str
+    claim: str
+    step: str
+    place: Place
+    declared: Place
+    revision: str
+    because: tuple[str, ...]
+    compliance: str
+    status: str
+    reason: str
+    since: int
+    outcome: str
+    waits: tuple[str, ...]
+
+
+def explain(
+    node: str,
+    claim: str | None,
+    catalog: Catalog,
+    plan: Plan,
+    verdicts: Sequence[Verdict],
+    world: World,
+    states: Iterable[StateRow],
+) -> list[Reason]:
+    """Reasons for everything on the node, or for one claim; empty where nothing asks for it."""
+    bit = plan.nodes.named(node)
+    known = {row.uid: row for row in states}
+    found = []
+    for uid, compiled in sorted(catalog.compiled.items()):
+        if not plan.targets[uid] & bit:
+            continue
+        state = known.get(uid)
+        outcomes = {row["claim"]: row for row in json.loads(state.findings)} if state else {}
+        resource = catalog.resources[uid]
+        waits = tuple(_waits(uid, bit, compiled.body_digest, plan, verdicts, world))
+        because = tuple(_because(uid, bit, catalog, plan))
+        for placed in compiled.claims:
+            text = str(placed.claim)
+            if claim is not None and text != claim and placed.claim.name != claim:
+                continue
+            outcome = outcomes.get(text, {})
+            found.append(
+                Reason(
+                    uid,
+                    compiled.document_uid,
+                    text,
+                    placed.step,
+                    placed.place,
+                    resource.place,
+                    resource.revision,
+                    because,
+                    state.compliance if state else "UNKNOWN",
+                    state.status if state else "",
+                    outcome.get("reason") or (state.reason if state else ""),
+                    state.since if state else 0,
+                    outcome.get("outcome", "Unchanged" if state else "Unknown"),
+                    waits,
+                )
+            )
+    return found
+
+
+def _because(uid: str, bit: int, catalog: Catalog, plan: Plan) -> Iterable[str]:
+    members = group_members(catalog, plan.nodes)
+    for target in catalog.resources[uid].spec.targets:
+        if select.resolve([target], plan.nodes, members) & bit:
+            yield str(target)
+
+
+def _waits(
+    uid: str, bit: int, body_digest: str, plan: Plan, verdicts: Sequence[Verdict], world: World
+) -> Iterable[str]:
+    columns = world.of(uid)
+    for verdict in verdicts:
+        if verdict.nodes & bit and verdict.uid in ("", uid):
+            yield f"{verdict.rule}: {verdict.reason}"
+    for conflict in plan.conflicts:
+        if conflict.nodes & bit and uid in (conflict.one.uid, conflict.other.uid):
+            yield f"conflict: {conflict.owned} is claimed at {conflict.one.place} and at {conflict.other.place}"
+    if columns.on(body_digest) & bit and not columns.reported & bit:
+        yield "online: the node has not reported yet" if world.online & bit else "offline: the node is not connected"
+    if not world.nodes.everyone & bit:
+        yield "enrolment: the node is declared and not enrolled"
