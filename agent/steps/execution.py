@@ -1,0 +1,61 @@
+"""Running the lines of a script, and saying how it went, for the steps that do."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from agent.host.port import Host, Ran
+from agent.steps.step import Given, InvalidPlatform, StepFailed, why
+
+SUCCESS_AND_EXIT, FAIL_AND_EXIT, REBOOT = 168, 169, 194
+"""Exit codes by which SSM lets a script end its document, well or badly, or ask for a reboot."""
+NOT_STARTED = 127
+_OUTPUT_LIMIT = 24000
+_ERROR_LIMIT = 8000
+_PLATFORMS = ("Linux", "MacOS")
+
+
+def run_lines(
+    host: Host, lines: List[str], directory: Optional[str], timeout: int, given: Given, *, label: str = ""
+) -> Ran:
+    """Raises `StepFailed` where it cannot be started or is out of time."""
+    if host.platform not in _PLATFORMS:
+        raise InvalidPlatform("a shell script needs %s; this is %s" % (" or ".join(_PLATFORMS), host.platform))
+    environment = dict(given.environment)
+    try:
+        ran = host.run_script(
+            "\n".join(lines) + "\n", label=label, env=environment, cwd=directory or "/", timeout=timeout
+        )
+    except FileNotFoundError as error:
+        missing = error.filename or directory
+        raise StepFailed("it could not be started: %s does not exist" % missing, rc=NOT_STARTED) from error
+    except OSError as error:
+        raise StepFailed("it could not be started: %s" % why(error), rc=NOT_STARTED) from error
+    if ran.timed_out:
+        raise StepFailed(
+            "it was ended after %d seconds" % timeout, rc=ran.rc, status="TimedOut", output=transcript(ran)
+        )
+    return ran
+
+
+def transcript(ran: Ran) -> str:
+    """Both outputs as one text, the way SSM shows them."""
+    text = _cut(ran.stdout.decode("utf-8", "replace"), _OUTPUT_LIMIT)
+    if ran.stderr:
+        text += "\n----------ERROR-------\n" if text else "----------ERROR-------\n"
+        text += _cut(ran.stderr.decode("utf-8", "replace"), _ERROR_LIMIT)
+    return text
+
+
+def ending(ran: Ran) -> str:
+    """How a process ended, with its last words."""
+    ended = "exit %d" % ran.rc if ran.rc >= 0 else "killed by signal %d" % -ran.rc
+    words = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip().splitlines()
+    return "%s: %s" % (ended, words[-1][:300]) if words else ended
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return "%s\n... %d characters left out ...\n%s" % (text[:half], len(text) - 2 * half, text[-half:])

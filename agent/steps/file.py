@@ -1,0 +1,280 @@
+"""ops:file. A regular file with exactly this content, written whole and atomically.
+
+The content is read and hashed at every look. What is at the path is never followed: a symbolic link there, like a
+directory or a FIFO, fails the step, for it may be somebody's intent (/etc/resolv.conf) and replacing it loses that.
+Without `content` and `source` only the file's being there, its mode and its owners are managed.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import posixpath
+from dataclasses import dataclass
+from typing import Callable, List, NamedTuple, Optional, Sequence, Set
+
+from agent.contract.canonical import digest
+from agent.contract.claims import Claim
+from agent.contract.inputs import FileInputs
+from agent.contract.template import TemplateError, render
+from agent.host.port import Entry, Host, Snapshot, replace
+from agent.steps import attributes
+from agent.steps.attributes import Attributes
+from agent.steps.diff import content_diff
+from agent.steps.directory import no_parent
+from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text, why
+
+PRIOR_KEPT = 16 * 1024
+"""Bytes up to which a file's former content is kept for prune."""
+NOT_SHOWN = "the content differs; it is not shown, for not everybody may read the file"
+_DEFAULT_MODE = 0o644
+READABLE_BY_ALL = 0o004
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is at the path."""
+
+    snapshot: Optional[Snapshot]
+    attributes: Attributes = Attributes()
+
+    @property
+    def entry(self) -> Optional[Entry]:
+        return self.snapshot and self.snapshot.entry
+
+
+class FileChange(NamedTuple):
+    """What `apply` needs: the new bytes (None where they stay), and what was there."""
+
+    content: Optional[bytes]
+    entry: Optional[Entry]
+
+
+class FileStep:
+    """A file: its content and its attributes."""
+
+    def observe(self, host: Host, desired: FileInputs, given: Given) -> Observed:
+        del given
+        snapshot = host.snapshot(desired.path)
+        if snapshot is None or snapshot.entry.kind != "file":
+            return Observed(snapshot)
+        return Observed(snapshot, attributes.seen(host, snapshot.entry, desired))
+
+    def changes(self, desired: FileInputs, observed: Observed, given: Given) -> List[Change]:
+        claim, entry = Claim("path", desired.path), observed.entry
+        if entry is not None and entry.kind != "file":
+            raise StepFailed(
+                "%s is %s where a regular file is declared; it is not followed or replaced: move it away"
+                % (desired.path, entry)
+            )
+        if desired.state == "absent":
+            return self._removal(claim, observed)
+        want = attributes.wanted(desired)
+        content = _content_to_write(desired, observed.snapshot, given)
+        if entry is None:
+            size = "file of %d bytes" % len(content or b"")
+            after = ", ".join([size, *attributes.described(want)])
+            shown = _shown(desired.path, None, content, want, entry)
+            return [Change(claim, "absent", after, shown, FileChange(content or b"", None))]
+        differ = attributes.differences(want, observed.attributes)
+        if content is None and not differ:
+            return []
+        before, after_all = [d.before for d in differ], [d.after for d in differ]
+        diff = ""
+        if content is not None:
+            assert observed.snapshot is not None
+            before.insert(0, "%d bytes (%s)" % (entry.size, observed.snapshot.digest[:19]))
+            after_all.insert(0, "%d bytes (%s)" % (len(content), digest(content)[:19]))
+            if observed.snapshot.data is not None:
+                diff = _shown(desired.path, observed.snapshot.data, content, want, entry)
+        return [Change(claim, ", ".join(before), ", ".join(after_all), diff, FileChange(content, entry))]
+
+    def _removal(self, claim: Claim, observed: Observed) -> List[Change]:
+        if observed.snapshot is None:
+            return []
+        entry = observed.snapshot.entry
+        diff = ""
+        if observed.snapshot.data is not None:
+            diff = _shown(claim.name, observed.snapshot.data, None, Attributes(), entry)
+        return [Change(claim, "file of %d bytes" % entry.size, "absent", diff, FileChange(None, entry))]
+
+    def apply(self, host: Host, desired: FileInputs, changes: List[Change], given: Given) -> Applied:
+        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
+        if failure:
+            raise failure
+        return Applied()
+
+    def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """Stages all and syncs each, renames each, then syncs each directory once."""
+        results = _tried(batch, lambda planned: _stage(host, planned))
+        ready = [planned for planned, failure in zip(batch, results) if failure is None]
+        if not ready:
+            return results
+        begin()
+        touched: Set[str] = set()
+        published = _tried(ready, lambda planned: _publish(host, planned, touched))
+        for planned in ready[len(published) :]:
+            host.discard(planned.desired.path)
+        for path in sorted(touched):
+            host.sync_directory(path)
+        return _merged(results, published)
+
+    def state(self, observed: Observed, claim: Claim) -> State:
+        del claim
+        if observed.snapshot is None:
+            return None
+        entry, content_digest, data = observed.snapshot
+        state = {"digest": content_digest, "mode": entry.mode, "uid": entry.uid, "gid": entry.gid}
+        if data is not None and len(data) <= PRIOR_KEPT:
+            state["bytes"] = base64.b64encode(data).decode()
+        return state
+
+    def current(self, host: Host, claim: Claim, left: State) -> State:
+        del left
+        snapshot = host.snapshot(claim.name, keep=0)
+        if snapshot is not None and snapshot.entry.kind != "file":
+            raise LeftAlone("it is %s now" % (snapshot.entry,))
+        return self.state(Observed(snapshot), claim)
+
+    def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
+        del left
+        if prior is None:
+            host.unlink(claim.name)
+            host.sync_directory(posixpath.dirname(claim.name))
+            return
+        if "bytes" not in prior:
+            raise LeftAlone("it existed before, and its former content was too large to keep")
+        uid, gid = (-1, -1) if host.sandbox else (prior["uid"], prior["gid"])
+        replace(host, claim.name, base64.b64decode(prior["bytes"]), prior["mode"], uid, gid)
+
+
+def _content_to_write(desired: FileInputs, snapshot: Optional[Snapshot], given: Given) -> Optional[bytes]:
+    """The wanted bytes where the file does not have them; None where it does, or where content is not managed."""
+    if desired.content is not None and desired.source is not None:
+        raise StepFailed("a file has `content` or `source`, not both")
+    if desired.source is not None and not desired.template:
+        if desired.source not in given.files:
+            raise StepFailed("the source file %s is not part of this association" % desired.source)
+        if snapshot is not None and snapshot.digest == given.files[desired.source].digest:
+            return None
+    content = _wanted_content(desired, given)
+    if content is None or (snapshot is not None and snapshot.digest == digest(content)):
+        return None
+    return content
+
+
+def _wanted_content(desired: FileInputs, given: Given) -> Optional[bytes]:
+    if desired.source is None and desired.content is None:
+        return None
+    if desired.content is not None:
+        content = desired.content.encode("utf-8")
+    else:
+        assert desired.source is not None
+        content = _source(desired.source, given)
+    return _rendered(content, desired.source or "content", given) if desired.template else content
+
+
+def _source(path: str, given: Given) -> bytes:
+    try:
+        return given.content(path)
+    except LookupError:
+        raise StepFailed("the source file %s is not on this node yet" % path) from None
+
+
+def _rendered(template: bytes, name: str, given: Given) -> bytes:
+    context = given.context or context_text(given.name, given.labels, given.vars, given.facts)
+    try:
+        return _render(template.decode("utf-8"), context).encode("utf-8")
+    except UnicodeError:
+        raise StepFailed("the template %s is not UTF-8 text" % name) from None
+    except TemplateError as error:
+        raise StepFailed("template %s, line %d: %s" % (name, error.line, error)) from error
+
+
+@functools.lru_cache(maxsize=512)
+def _render(template: str, context: str) -> str:
+    """A pure function of two texts, so that a look at what has not changed renders nothing."""
+    return render(template, json.loads(context))
+
+
+def _shown(path: str, before: Optional[bytes], after: Optional[bytes], want: Attributes, entry: Optional[Entry]) -> str:
+    """The diff, where all users of the node may read both the old file and the new."""
+    modes = [mode for mode in (want.mode, entry.mode if entry else None) if mode is not None]
+    if not all(mode & READABLE_BY_ALL for mode in modes):
+        return NOT_SHOWN
+    return content_diff(path, before, after)
+
+
+def _stage(host: Host, planned: Planned) -> None:
+    for change in planned.changes:
+        content, entry = change.detail
+        if planned.desired.state == "absent" or content is None:
+            continue
+        want = attributes.wanted(planned.desired)
+        uid, gid = attributes.ids(host, want)
+        mode = _DEFAULT_MODE if want.mode is None else want.mode
+        if entry is not None:
+            mode = entry.mode if want.mode is None else want.mode
+            if not host.sandbox:
+                uid, gid = (entry.uid if uid == -1 else uid), (entry.gid if gid == -1 else gid)
+        try:
+            host.stage(planned.desired.path, content, mode, uid, gid)
+        except FileNotFoundError:
+            raise StepFailed(no_parent(planned.desired.path)) from None
+
+
+def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:
+    path = planned.desired.path
+    for change in planned.changes:
+        content, entry = change.detail
+        touched.add(posixpath.dirname(path))
+        if planned.desired.state == "absent":
+            host.unlink(path)
+        elif content is not None:
+            _rename(host, path)
+        elif entry.links > 1:
+            raise StepFailed(
+                "%s has %d hard links; its mode and owners would change for all of them" % (path, entry.links)
+            )
+        else:
+            attributes.put(host, path, attributes.wanted(planned.desired), entry)
+
+
+def _rename(host: Host, path: str) -> None:
+    try:
+        host.publish(path)
+    except OSError:
+        host.discard(path)
+        raise
+
+
+def _tried(batch: Sequence[Planned], do: Callable[[Planned], None]) -> List[Optional[StepFailed]]:
+    """One result for each step, up to the first failure that ends the rest."""
+    results: List[Optional[StepFailed]] = []
+    for planned in batch:
+        failure = None
+        try:
+            do(planned)
+        except StepFailed as error:
+            failure = error
+        except OSError as error:
+            failure = StepFailed(why(error))
+        results.append(failure)
+        if failure and planned.ends:
+            break
+    return results
+
+
+def _merged(staged: List[Optional[StepFailed]], published: List[Optional[StepFailed]]) -> List[Optional[StepFailed]]:
+    """The results in order: a step that was staged has the result of its publishing."""
+    merged: List[Optional[StepFailed]] = []
+    left = iter(published)
+    for failure in staged:
+        if failure is None:
+            try:
+                failure = next(left)
+            except StopIteration:
+                return merged
+        merged.append(failure)
+    return merged

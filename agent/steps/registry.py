@@ -1,0 +1,56 @@
+"""Which action is which step: one explicit table."""
+
+from __future__ import annotations
+
+from typing import Dict, Optional, Union
+
+from agent.contract.inputs import ACTIONS
+from agent.steps.directory import DirectoryStep
+from agent.steps.file import FileStep
+from agent.steps.line import LineStep
+from agent.steps.link import LinkStep
+from agent.steps.package import PackageStep
+from agent.steps.script import ScriptStep
+from agent.steps.service import ServiceStep
+from agent.steps.shell import ShellStep
+from agent.steps.step import BatchStep, RestorableStep, Step
+from agent.steps.user import UserStep
+
+BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
+RESTORABLE: Dict[str, RestorableStep] = {
+    "ops:directory": DirectoryStep(),
+    "ops:file": FileStep(),
+    "ops:line": LineStep(),
+    "ops:link": LinkStep(),
+    "ops:package": PackageStep(),
+    "ops:service": ServiceStep(),
+    "ops:user": UserStep(),
+}
+STEPS: Dict[str, Union[Step, RestorableStep, BatchStep]] = {
+    **RESTORABLE,
+    "ops:script": ScriptStep(),
+    "aws:runShellScript": ShellStep(),
+}
+NOT_IN_A_SANDBOX = {
+    "ops:package": "a sandbox has no packages",
+    "ops:service": "a sandbox has no services",
+    "ops:user": "a sandbox has no accounts",
+}
+
+
+def versions() -> Dict[str, int]:
+    """The contract version of each action that this agent does, as its Hello says."""
+    return {action: ACTIONS[action].version for action in sorted(STEPS)}
+
+
+def unsupported(action: str, version: int) -> Optional[str]:
+    """Why this agent does not do an action at a contract version; None where it does."""
+    if action not in STEPS:
+        return "Unsupported: this agent does not know the action %s; upgrade it" % action
+    if version > ACTIONS[action].version:
+        return "Unsupported: %s at contract version %d; this agent does %d: upgrade it" % (
+            action,
+            version,
+            ACTIONS[action].version,
+        )
+    return None

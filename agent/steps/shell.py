@@ -1,0 +1,71 @@
+"""aws:runShellScript. A script that is run once per generation or instant, by what the journal says of it.
+
+It is compliant when that run ended well. A run that was begun and never ended is not begun again by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+from agent.contract.claims import Claim
+from agent.contract.inputs import RunShellScriptInputs
+from agent.host.port import Host
+from agent.steps.diff import bounded
+from agent.steps.execution import FAIL_AND_EXIT, REBOOT, SUCCESS_AND_EXIT, ending, run_lines, transcript
+from agent.steps.step import Applied, Change, Given, StepFailed
+
+ENDED_WELL = (0, SUCCESS_AND_EXIT)
+INTERRUPTED = "Interrupted: the script was started and its end was not seen; it is not run again by itself"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The exit code of the run, None before it."""
+
+    rc: Optional[int]
+
+
+class ShellStep:
+    """One run of a script."""
+
+    def observe(self, host: Host, desired: RunShellScriptInputs, given: Given) -> Observed:
+        del host, desired
+        if given.recalled is None:
+            return Observed(None)
+        if len(given.recalled) == 2:
+            raise StepFailed(INTERRUPTED)
+        _, rc, status = given.recalled
+        if status == "Success":
+            return Observed(rc)
+        raise StepFailed("its run ended with %s" % _ended(rc, status), rc=rc, status=status)
+
+    def changes(self, desired: RunShellScriptInputs, observed: Observed, given: Given) -> List[Change]:
+        if observed.rc is not None:
+            return []
+        script = bounded(["+ " + line for line in desired.run_command])
+        return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
+
+    def apply(self, host: Host, desired: RunShellScriptInputs, changes: List[Change], given: Given) -> Applied:
+        del changes
+        ran = run_lines(
+            host, desired.run_command, desired.working_directory, desired.timeout_seconds, given, label=given.step
+        )
+        if ran.rc == REBOOT:
+            raise StepFailed(
+                "exit 194 asks for a reboot, which this agent does not do", rc=ran.rc, output=transcript(ran)
+            )
+        if ran.rc not in ENDED_WELL:
+            raise StepFailed(ending(ran), rc=ran.rc, output=transcript(ran))
+        return Applied(transcript(ran), ran.rc)
+
+
+def ends_document(rc: int) -> bool:
+    """Whether this exit code leaves out the steps that follow."""
+    return rc in (SUCCESS_AND_EXIT, FAIL_AND_EXIT)
+
+
+def _ended(rc: int, status: str) -> str:
+    if status == "TimedOut":
+        return "its time"
+    return "exit %d" % rc if rc >= 0 else "signal %d" % -rc

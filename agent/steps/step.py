@@ -1,0 +1,133 @@
+"""The words every step speaks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+
+from agent.contract.claims import Claim
+from agent.contract.wire import FileRef
+from agent.host.port import Host
+
+State = Optional[Dict[str, Any]]
+"""What a claim is, as JSON for the ledger; None where there is nothing. `bytes` in it is base64 of kept content."""
+Recalled = Union[None, Tuple[str, str], Tuple[str, int, str]]
+"""What the journal says of a run: None, `("started", boot id)` or `("finished", exit code, status)`."""
+
+
+class StepFailed(Exception):
+    """The step cannot see, or cannot bring about, what is wanted; the text says why and what to do."""
+
+    def __init__(self, reason: str, *, rc: int = 1, status: str = "Failed", output: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.rc = rc
+        self.status = status
+        self.output = output
+
+
+class InvalidPlatform(Exception):
+    """This kind of node has nothing that the step could act on."""
+
+
+class LeftAlone(Exception):
+    """What opsctl once made is not taken away; the text says why."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step may know besides its inputs.
+
+    `content` gives the bytes of a repository file by its path, `files` their digests and sizes; `environment` is what
+    scripts are told; `step` is the step's name; `recalled` is what the journal says of this run of it.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    vars: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    content: Callable[[str], bytes]
+    files: Mapping[str, FileRef] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    step: str = ""
+    recalled: Recalled = None
+    context: str = ""
+    """`context_text` of the four that a template reads, made once."""
+
+
+def context_text(name: str, labels: Mapping[str, str], vars_: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """What templates read, as one text: the same text always renders the same."""
+    context = {"name": name, "labels": dict(labels), "vars": dict(vars_), "facts": dict(facts)}
+    return json.dumps(context, sort_keys=True, ensure_ascii=False)
+
+
+class Change(NamedTuple):
+    """One claim that differs: short descriptions for people, a bounded diff, and `detail` for `apply` alone."""
+
+    claim: Claim
+    before: str
+    after: str
+    diff: str = ""
+    detail: Any = None
+
+
+class Applied(NamedTuple):
+    """What was done, where a process did it: its output, and its exit code."""
+
+    output: str = ""
+    rc: int = 0
+
+
+class Planned(NamedTuple):
+    """One step of a batch. `ends` says that nothing after it is done where it fails."""
+
+    desired: Any
+    changes: List[Change]
+    given: Given
+    ends: bool
+
+
+class Step(Protocol):
+    """One action.
+
+    Each method may raise `StepFailed`, and those that get a host OSError; `observe` also `InvalidPlatform`.
+    """
+
+    def observe(self, host: Host, desired: Any, given: Given) -> Any:
+        """What is there now, as a frozen value. Only reads."""
+
+    def changes(self, desired: Any, observed: Any, given: Given) -> List[Change]:
+        """What has to change, one item per claim at most. Pure."""
+
+    def apply(self, host: Host, desired: Any, changes: List[Change], given: Given) -> Applied:
+        """Makes the changes."""
+
+
+class BatchStep(Step, Protocol):
+    """A step that is cheaper done with its neighbours of the same action."""
+
+    def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """Makes the changes of all in order; one result for each that was tried.
+
+        `begin` is called once, before the first change that anybody could see.
+        """
+
+
+class RestorableStep(Step, Protocol):
+    """A step that can put back what was there before it."""
+
+    def state(self, observed: Any, claim: Claim) -> State:
+        """What `observed` says of the claim. Pure."""
+
+    def current(self, host: Host, claim: Claim, left: State) -> State:
+        """What the claim is now, to be compared with `left`, what opsctl left there."""
+
+    def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
+        """Makes the claim `prior` again; None takes it away. May raise `LeftAlone`."""
+
+
+def why(error: OSError) -> str:
+    """An operating system's error as people read it."""
+    said = error.strerror or str(error) or type(error).__name__
+    return "%s: %s" % (error.filename, said) if error.filename else said
