@@ -57,7 +57,7 @@ _AT_THE_END = f"""
 cd "$1" && : > etc/machine-id && : > etc/resolv.conf && rm -f etc/hostname
 for unit in {" ".join(_MASKED)}; do ln -sf /dev/null etc/systemd/system/$unit; done
 mkdir -p etc/systemd/system/chrony.service.d
-printf '[Unit]\nConditionCapability=\n[Service]\nExecStart=\nExecStart=/usr/sbin/chronyd -x $DAEMON_OPTS\n' \
+printf '[Unit]\nConditionCapability=\n[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n' \
     > etc/systemd/system/chrony.service.d/no-clock-of-its-own.conf  # a node shares the host's clock and must not set it
 if [ "$(chroot . dpkg-query -W -f '${{Version}}' usr-is-merged 2>/dev/null)" = 1 ]; then
     chroot . dpkg --purge usr-is-merged  # the setup hook's placeholder, where the suite has no real one
