@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import threading
@@ -153,10 +154,14 @@ class Journal:
             self._record({"kind": "report", "report": numbered, "content": content, "applied": applied}, sync=True)
         return seq
 
-    def pending(self) -> List[Pending]:
+    def pending(self, after: int = 0, most: Optional[int] = None) -> List[Pending]:
         """Reports not acknowledged, oldest first; `payload` reads one."""
         with self._mutex:
-            return list(self._pending.values())
+            return list(itertools.islice((item for item in self._pending.values() if item.seq > after), most))
+
+    def pending_count(self) -> int:
+        with self._mutex:
+            return len(self._pending)
 
     def payload(self, seq: int) -> Optional[bytes]:
         """The canonical bytes of a pending report, ready to be signed; None once it is acknowledged."""
@@ -171,7 +176,7 @@ class Journal:
         """The server has every report up to and including `seq`. Not synced: to send one again does no harm."""
         with self._mutex:
             if any(number <= seq for number in self._pending):
-                self._record({"kind": "ack", "seq": seq}, sync=False)
+                self._record({"kind": "ack", "seq": min(seq, self._last_seq)}, sync=False)
 
     def last_reported(self, uid: str) -> Optional[Reported]:
         with self._mutex:

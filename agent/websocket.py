@@ -43,6 +43,12 @@ class Binary(NamedTuple):
     data: bytes
 
 
+class Ping(NamedTuple):
+    """The peer asks whether we are there; it has been answered."""
+
+    data: bytes
+
+
 class Pong(NamedTuple):
     data: bytes
 
@@ -54,7 +60,7 @@ class Closed(NamedTuple):
     reason: str
 
 
-Event = Union[Text, Binary, Pong, Closed]
+Event = Union[Text, Binary, Ping, Pong, Closed]
 
 
 def opening(host: str, path: str, key: str) -> bytes:
@@ -235,7 +241,7 @@ class Conversation:
     def _frame(self, final: bool, opcode: int, payload: bytes) -> Optional[Event]:
         if opcode == _PING:
             self._send(_PONG, payload)
-            return None
+            return Ping(payload)
         if opcode == _PONG:
             return Pong(payload)
         if opcode == _CLOSE:

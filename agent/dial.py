@@ -1,0 +1,149 @@
+"""A TLS connection to a server of the fleet, directly or through an HTTP proxy named in the environment."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Mapping, Optional
+from urllib.parse import unquote, urlsplit
+
+CONNECT_TIMEOUT = 15.0
+_PROXY_HEAD = 16 * 1024
+_NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64
+
+
+class Unreachable(Exception):
+    """No connection that may be trusted; the message says what stood in the way and, where known, what to do."""
+
+
+class BadAddress(ValueError):
+    """Not the address of a server."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """The form of a Host header and of a proxy's CONNECT."""
+        return "%s:%d" % ("[%s]" % self.host if ":" in self.host else self.host, self.port)
+
+
+def address(url: str) -> Address:
+    """The address in `https://HOST[:PORT]` (or `wss://`, or without a scheme). Raises BadAddress."""
+    try:
+        parts = urlsplit(url if "//" in url else "//" + url, scheme="https")
+        port = parts.port
+    except ValueError as error:
+        raise BadAddress("%r is not the URL of a server: %s" % (url, error)) from error
+    if parts.scheme not in ("https", "wss") or not parts.hostname or parts.path not in ("", "/") or parts.username:
+        raise BadAddress("%r is not the URL of a server; expected https://HOST:PORT" % url)
+    return Address(parts.hostname, port or 443)
+
+
+def trusting(ca_pem: str) -> ssl.SSLContext:
+    """TLS that trusts this CA and no other, and checks the name or address that was dialled."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=ca_pem)
+    return context
+
+
+def unverified() -> ssl.SSLContext:
+    """TLS with whoever answers: only for what is compared with a digest known beforehand."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(
+    where: Address,
+    context: ssl.SSLContext,
+    *,
+    timeout: float = CONNECT_TIMEOUT,
+    environ: Optional[Mapping[str, str]] = None,
+) -> ssl.SSLSocket:
+    """A TLS socket that blocks for `timeout` seconds at most per operation. Raises Unreachable."""
+    proxy = proxy_for(where, os.environ if environ is None else environ)
+    via = " through the proxy %s" % address_of_proxy(proxy) if proxy else ""
+    plain = None
+    try:
+        first = address_of_proxy(proxy) if proxy else where
+        plain = socket.create_connection((first.host, first.port), timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if proxy:
+            _tunnel(plain, proxy, where)
+        return context.wrap_socket(plain, server_hostname=where.host)
+    except (OSError, ValueError, Unreachable) as error:
+        if plain is not None:
+            plain.close()
+        if isinstance(error, Unreachable):
+            raise
+        raise Unreachable("%s%s: %s" % (where, via, _why(error))) from error
+
+
+def proxy_for(where: Address, environ: Mapping[str, str]) -> str:
+    """The proxy's URL from `https_proxy`, or an empty text where there is none or `no_proxy` excepts the host."""
+    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY") or ""
+    for exception in (environ.get("no_proxy") or environ.get("NO_PROXY") or "").split(","):
+        name = exception.strip().lstrip(".").lower()
+        if name == "*" or (name and (where.host.lower() == name or where.host.lower().endswith("." + name))):
+            return ""
+    return proxy
+
+
+def address_of_proxy(url: str) -> Address:
+    """Raises BadAddress; the message never holds the proxy's password."""
+    parts = urlsplit(url if "//" in url else "//" + url, scheme="http")
+    if parts.scheme != "http" or not parts.hostname:
+        raise BadAddress("https_proxy is not http://HOST:PORT")
+    return Address(parts.hostname, parts.port or 3128)
+
+
+def _tunnel(plain: socket.socket, proxy: str, where: Address) -> None:
+    parts = urlsplit(proxy if "//" in proxy else "//" + proxy, scheme="http")
+    lines = ["CONNECT %s HTTP/1.1" % where, "Host: %s" % where]
+    if parts.username is not None:
+        login = "%s:%s" % (unquote(parts.username), unquote(parts.password or ""))
+        lines.append("Proxy-Authorization: Basic " + base64.b64encode(login.encode()).decode())
+    plain.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = plain.recv(1)  # not one byte beyond the head: what follows belongs to TLS
+        if not byte or len(head) > _PROXY_HEAD:
+            raise Unreachable("the proxy %s did not answer CONNECT" % address_of_proxy(proxy))
+        head += byte
+    status = head.split(b"\r\n", 1)[0].decode("latin-1")
+    if status.split(" ")[1:2] != ["200"]:
+        raise Unreachable("the proxy %s refused %s: %.100s" % (address_of_proxy(proxy), where, status))
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _why_not_trusted(error)
+    if isinstance(error, socket.timeout):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed: %s" % (error.reason or error)
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
+
+
+def _why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in (_NOT_YET_VALID, _EXPIRED):
+        now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+        which = "is not valid yet" if error.verify_code == _NOT_YET_VALID else "has expired"
+        return "its certificate %s by this node's clock, which says %s; is the clock right?" % (which, now)
+    if error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
+        return "its certificate is for another name or address (%s)" % error.verify_message
+    return "its certificate is not signed by this fleet's CA: another server, or someone in between (%s)" % (
+        error.verify_message
+    )

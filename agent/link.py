@@ -1,0 +1,213 @@
+"""The link to the server: dial, converse, and when it breaks dial again, with patience.
+
+One thread. Whoever has something to send calls `wake`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+
+from agent.carrier import Carrier, Lost, Wakener, open_carrier
+from agent.contract.canonical import instant
+from agent.contract.wire import Hello
+from agent.log import ERROR, INFO, NOTICE, WARNING, log
+from agent.session import Node, Parted, Session
+from agent.status import StatusFile
+from agent.websocket import GOING_AWAY, Binary, Closed, Event, Text, Violation
+
+PATH = "/agent"
+FIRST_REFUSAL = 4400
+"""Close codes from here on mean that the server will not have this node as it is."""
+
+
+class Pace(NamedTuple):
+    """How patient the link is, in seconds.
+
+    After a loss the n-th pause is drawn from 0 to `first * 2**n`, at most `last`; after a refusal from half of
+    `refused` to all of it. `ping` seconds of silence are answered with a ping, `dead` more end the connection.
+    """
+
+    first: float = 1.0
+    last: float = 60.0
+    refused: float = 300.0
+    ping: float = 20.0
+    dead: float = 20.0
+    handshake: float = 15.0
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Pace":
+        """OPSCTL_RECONNECT_MAX (seconds) shortens every pause: for tests and demonstrations."""
+        most = environ.get("OPSCTL_RECONNECT_MAX")
+        if not most:
+            return cls()
+        seconds = max(0.01, float(most))
+        return cls(first=min(cls().first, seconds), last=seconds, refused=seconds)
+
+
+class Link:
+    """Keeps one server connected, of the several that the identity names."""
+
+    def __init__(
+        self,
+        node: Node,
+        ca_pem: str,
+        hello: Callable[[], Hello],
+        on_assigned: Callable[[], None],
+        status: StatusFile,
+        pace: Optional[Pace] = None,
+        draw: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._node, self._ca_pem, self._hello, self._on_assigned = node, ca_pem, hello, on_assigned
+        self._status, self._draw = status, draw
+        self._pace = pace or Pace.from_environ(os.environ)
+        self._wakener = Wakener()
+        self._stopping = threading.Event()
+        self._pulse_due = threading.Event()
+        self._checked_at: Optional[int] = None
+        self._failures = 0
+        self._since: Optional[str] = None
+        self._connected = False
+        self.session: Optional[Session] = None
+
+    def wake(self) -> None:
+        """There are reports to send."""
+        self._wakener.wake()
+
+    def pulse(self, checked_at: Optional[int]) -> None:
+        """Tell the server that everything was looked at since `checked_at` (Unix milliseconds)."""
+        self._checked_at = checked_at
+        self._pulse_due.set()
+        self._wakener.wake()
+
+    def stop(self) -> None:
+        """End `run` soon, with a close frame."""
+        self._stopping.set()
+        self._wakener.wake()
+
+    def run(self) -> None:
+        """Stay connected until `stop`, or until a retired node has nothing more to say."""
+        servers = self._node.identity.servers
+        turn = 0
+        while not self._stopping.is_set() and not self._done():
+            url = servers[turn % len(servers)]
+            turn += 1
+            pause = self._once(url)
+            if not self._stopping.is_set() and not self._done():
+                self._stopping.wait(pause)
+        if self._done():
+            self._show("retired", "", "the fleet has retired this node and knows that it is done")
+
+    def close(self) -> None:
+        """After `run` has returned."""
+        self._wakener.close()
+
+    def _once(self, url: str) -> float:
+        """One connection from dial to end; the pause before the next, in seconds."""
+        if self._since is None:
+            self._show("connecting", url, "")
+        try:
+            carrier = open_carrier(url, PATH, self._ca_pem, self._wakener, timeout=self._pace.handshake)
+            parted = self._converse(carrier, url)
+        except Lost as error:
+            return self._lost(url, str(error))
+        except Exception as error:  # a full disk, a defect: the link must outlive it
+            log(ERROR, "the link failed: %r", error)
+            return self._lost(url, "the agent failed: %r" % error)
+        if parted is None:
+            return 0.0
+        return self._refused(url, str(parted)) if parted.refused else self._lost(url, str(parted))
+
+    def _converse(self, carrier: Carrier, url: str) -> Optional[Parted]:
+        """Talk until one side ends it; None when it was us. Raises Lost."""
+        session = Session(self._node, carrier.fingerprint, self._hello, self._on_assigned)
+        self.session = session
+        try:
+            self._pump(carrier, session, url)
+            carrier.conversation.send_close(GOING_AWAY, "the agent stops")
+            return None
+        except Parted as error:
+            carrier.conversation.send_close(error.code, str(error))
+            return error
+        except Violation as error:
+            carrier.conversation.send_close(error.code, str(error))
+            return Parted(error.code, "the server broke the WebSocket protocol: %s" % error)
+        finally:
+            self.session = None
+            session.ended()
+            carrier.close()
+
+    def _pump(self, carrier: Carrier, session: Session, url: str) -> None:
+        clock, pace = self._node.clock, self._pace
+        began = last_heard = clock.elapsed()
+        pinged = False
+        greeted = False
+        while not self._stopping.is_set() and not (session.open and self._done()):
+            now = clock.elapsed()
+            silent = now - last_heard
+            if silent > pace.ping + pace.dead or (not session.open and now - began > pace.handshake):
+                raise Lost("the server fell silent")
+            if silent > pace.ping and not pinged:
+                carrier.conversation.send_ping()
+                pinged = True
+            due = pace.ping + pace.dead if pinged else pace.ping
+            limit = due - silent if session.open else min(due - silent, pace.handshake - (now - began))
+            events = carrier.exchange(max(0.0, limit) + 0.01)
+            if events:
+                last_heard, pinged = clock.elapsed(), False
+            self._handle(events, session)
+            if session.open and not greeted:
+                greeted = True
+                self._failures = 0
+                self._show("connected", url, "")
+                log(NOTICE, "connected to %s", url)
+            if events and session.open:
+                self._node.contact.heard()
+            if self._pulse_due.is_set() and session.open:
+                self._pulse_due.clear()
+                session.pulse(self._checked_at)
+            session.tick()
+            while session.outgoing:
+                carrier.conversation.send_text(session.outgoing.popleft())
+
+    def _handle(self, events: List[Event], session: Session) -> None:
+        for event in events:
+            if isinstance(event, Text):
+                session.text(event.text)
+            elif isinstance(event, Binary):
+                session.binary(event.data)
+            elif isinstance(event, Closed):
+                said = "the server closed the connection (%d%s)" % (
+                    event.code,
+                    ": " + event.reason if event.reason else "",
+                )
+                raise Parted(event.code if event.code >= 3000 else GOING_AWAY, said, event.code >= FIRST_REFUSAL)
+
+    def _lost(self, url: str, why: str) -> float:
+        pause = self._draw(0, min(self._pace.last, self._pace.first * 2**self._failures))
+        self._failures = min(self._failures + 1, 16)
+        log(WARNING if self._failures == 1 else INFO, "not connected: %s; next try in %.1f s", why, pause)
+        self._show("waiting", url, why)
+        return pause
+
+    def _refused(self, url: str, why: str) -> float:
+        pause = self._draw(self._pace.refused / 2, self._pace.refused)
+        log(WARNING, "refused: %s; next try in %.0f s", why, pause)
+        self._show("refused", url, why)
+        return pause
+
+    def _done(self) -> bool:
+        """Whether a retired node has said its last."""
+        desired = self._node.assignments.desired()
+        return bool(desired and desired.retired and not desired.removing and not self._node.journal.pending_count())
+
+    def _show(self, state: str, url: str, why: str) -> None:
+        """`since` is when the node was connected, or stopped being so; tries in between leave it alone."""
+        if self._since is None or (state == "connected") != self._connected:
+            self._since, self._connected = instant(self._node.clock.now()), state == "connected"
+        value: Dict[str, Any] = {"state": state, "server": url, "since": self._since}
+        if why:
+            value["why"] = why
+        self._status.write(value)
