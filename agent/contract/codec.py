@@ -36,17 +36,26 @@ class Wire:
 
 
 def described(
-    text: str, default: Any = dataclasses.MISSING, *, one_or_many: bool = False, octal: bool = False, pattern: str = ""
+    text: str,
+    default: Any = dataclasses.MISSING,
+    *,
+    one_or_many: bool = False,
+    octal: bool = False,
+    quoted: bool = False,
+    pattern: str = "",
 ) -> Any:
     """A dataclass field with its documentation.
 
     `one_or_many`: a single text is accepted where the field is a list of texts. `octal`: text of an octal file mode.
+    `quoted`: a number or boolean may be quoted, as SSM writes them.
     """
     extra: Dict[str, Any] = {}
     if one_or_many:
         extra["x-one-or-many"] = True
     if octal:
         extra["format"] = "octal-mode"
+    if quoted:
+        extra["x-quoted"] = True
     if pattern:
         extra["pattern"] = pattern
     metadata: Dict[str, Any] = {"description": text}

@@ -111,7 +111,7 @@ class RunShellScriptInputs(Wire):
 
     run_command: List[str] = described("Lines of the script.", one_or_many=True)
     working_directory: Optional[str] = described("Directory that it runs in.", None)
-    timeout_seconds: int = described("Limit of the run.", 3600)
+    timeout_seconds: int = described("Limit of the run.", 3600, quoted=True)
 
 
 class Action(NamedTuple):

@@ -5,6 +5,7 @@ So Jinja2 and Go templates inside a document survive. A value that is exactly on
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Callable, Set
 
@@ -17,6 +18,8 @@ Resolve = Callable[[str], Any]
 def references(value: Any, declared: Set[str]) -> Set[str]:
     """Names that `interpolate` would ask for in `value`."""
     if isinstance(value, str):
+        if "{{" not in value:
+            return set()
         return {name for name in _REFERENCE.findall(value) if _ours(name, declared)}
     if isinstance(value, dict):
         return set().union(*(references(item, declared) for item in value.values()))
@@ -31,7 +34,9 @@ def interpolate(value: Any, declared: Set[str], resolve: Resolve) -> Any:
     A list item that is exactly one reference to a list is spliced, as SSM does for StringList in `runCommand`.
     """
     if isinstance(value, str):
-        whole = _REFERENCE.fullmatch(value.strip())
+        if "{{" not in value:
+            return value
+        whole = _REFERENCE.fullmatch(value)
         if whole and _ours(whole.group(1), declared):
             return resolve(whole.group(1))
         return _REFERENCE.sub(lambda found: _inline(found, declared, resolve), value)
@@ -60,6 +65,8 @@ def _inline(found: "re.Match[str]", declared: Set[str], resolve: Resolve) -> str
     value = resolve(name)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return " ".join(str(item) for item in value)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return str(value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 Members = Callable[[str], NodeSet]
 """A Group's name -> its nodes."""
@@ -93,3 +93,13 @@ def _resolve_one(target: Target, index: Index, group: Members) -> NodeSet:
 def group_names(targets: Iterable[Target]) -> set[str]:
     """Names of the groups that these targets refer to."""
     return {value for target in targets if target.key == "group" for value in target.values}
+
+
+def calling(targets: Iterable[Target], names: Mapping[str, str]) -> tuple[Target, ...]:
+    """Targets with groups called by other names."""
+    return tuple(
+        Target(target.key, tuple(names.get(value, value) for value in target.values))
+        if target.key == "group"
+        else target
+        for target in targets
+    )

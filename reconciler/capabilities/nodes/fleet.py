@@ -1,0 +1,54 @@
+"""Fleet: the settings of the whole fleet, one per repository, in `fleet.yaml`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from reconciler.core.fields import OURS, Percent, Seconds
+from reconciler.core.resource import Model
+
+# --- Model ---------------------------------------------------------------------------------------------------------
+
+BranchName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,99}$")]
+
+
+class AgentSettings(Model):
+    """What every agent is told."""
+
+    interval: Seconds = 1800
+    """How often a node looks for drift and heals it, in seconds or as `30m`."""
+
+
+class ComplianceSettings(Model):
+    """Where compliance is written."""
+
+    interval: Seconds = 300
+    """At most one compliance commit in this time, in seconds or as `5m`."""
+    branch: BranchName = "compliance"
+    """The branch that compliance is committed to; it never causes a sync."""
+
+
+class PollingSettings(Model):
+    """How the repository is watched, besides webhooks."""
+
+    interval: Seconds = 60
+    """How often the tracked branch is fetched, in seconds or as `1m`."""
+
+
+class FleetSpec(Model):
+    """Settings that no single resource owns. An invalid Fleet holds everything at the last valid revision."""
+
+    sync: Literal["auto", "manual"] = Field(default="auto", json_schema_extra=OURS)
+    """`auto`: every commit of the tracked branch is applied. `manual`: nothing moves until an `apply`."""
+    polling: PollingSettings = Field(default=PollingSettings(), json_schema_extra=OURS)
+    """How the repository is watched."""
+    allow_rewrite: bool = Field(default=False, json_schema_extra=OURS)
+    """Whether a force-pushed tracked branch is followed; refused otherwise."""
+    agent: AgentSettings = Field(default=AgentSettings(), json_schema_extra=OURS)
+    """What every agent is told."""
+    compliance: ComplianceSettings = Field(default=ComplianceSettings(), json_schema_extra=OURS)
+    """Where and how often compliance is written."""
+    max_removals: Percent = Field(default=10, json_schema_extra=OURS)
+    """The share of an association's nodes, in percent, that one plan may drop without `--allow-removals`."""

@@ -1,0 +1,164 @@
+"""Inputs: a step's tree as the type its action takes, with everything that is wrong about the values themselves."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.contract import inputs as contract
+from agent.contract.claims import unsafe_path
+from agent.contract.codec import camel
+from reconciler.core.problem import Finding, Place
+from reconciler.core.typed import check
+from reconciler.core.typed.words import path_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from reconciler.core.manifest import Loc, Places, Tree
+
+
+class Flaw(NamedTuple):
+    """Something wrong with one input, by its name as written in the file; empty for the inputs as a whole."""
+
+    field: str
+    message: str
+    expected: str = ""
+
+
+def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[Finding, ...]]:
+    """The inputs of a runnable action, None where there are findings."""
+    typed, findings = check(contract.ACTIONS[action].inputs, tree, places, loc)
+    if typed is None:
+        return None, findings
+    found = tuple(
+        Finding(f"{_path(flaw, loc)} {flaw.message}", _place(flaw, places, loc), flaw.expected)
+        for flaw in _flaws(action, typed)
+    )
+    return (None, found) if found else (typed, ())
+
+
+def names(action: str) -> list[str]:
+    """The inputs that a runnable action takes, as written in files."""
+    return [camel(name) for name in contract.ACTIONS[action].inputs.__dataclass_fields__]  # type: ignore[attr-defined]
+
+
+def unsafe_source(path: str) -> str:
+    """Why a `source` cannot name a file of the repository; empty where it can."""
+    if path.startswith("/"):
+        return "is absolute"
+    parts = path.split("/")
+    if ".." in parts:
+        return "has a `..` part"
+    if not path or "" in parts or "." in parts or "\0" in path or parts[0] == ".git":
+        return "is not a path in the repository"
+    return ""
+
+
+def _path(flaw: Flaw, loc: Loc) -> str:
+    return path_text((*loc, flaw.field) if flaw.field else loc)
+
+
+def _place(flaw: Flaw, places: Places, loc: Loc) -> Place:
+    return places.of((*loc, flaw.field)) if flaw.field else places.of(loc, key=True)
+
+
+def _flaws(action: str, typed: Any) -> Iterator[Flaw]:
+    for attribute in _PATHS:
+        path, field = getattr(typed, attribute, None), camel(attribute)
+        if path is not None and (why := unsafe_path(path)):
+            yield Flaw(field, f"is `{path}`: {why}", "an absolute path")
+    yield from _OF_ACTION[action](typed)
+
+
+_PATHS = ("path", "working_directory", "home")
+
+
+def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
+    given = [name for name in ("content", "source") if getattr(typed, name) is not None]
+    if typed.state == "absent":
+        for name in given:
+            yield Flaw(name, "is given for a file that is to be absent")
+    elif len(given) != 1:
+        what = "give both `content` and `source`" if given else "give no content"
+        yield Flaw("", what, "one of `content` and `source`")
+    if typed.source is not None and (why := unsafe_source(typed.source)):
+        yield Flaw("source", f"is `{typed.source}`: it {why}", "a path from the root of the repository")
+
+
+def _link(typed: contract.LinkInputs) -> Iterator[Flaw]:
+    if typed.state == "present" and not typed.target:
+        yield Flaw("", "give no `target`", "what the link is to point to")
+
+
+def _line(typed: contract.LineInputs) -> Iterator[Flaw]:
+    if "\n" in typed.line:
+        yield Flaw("line", "has more than one line", "one line, without its end")
+    if typed.match is not None:
+        try:
+            re.compile(typed.match)
+        except (re.error, RecursionError, OverflowError) as error:
+            yield Flaw("match", f"is no regular expression: {error}")
+
+
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:_-]*\Z", re.IGNORECASE)
+
+
+def _package(typed: contract.PackageInputs) -> Iterator[Flaw]:
+    if not typed.name:
+        yield Flaw("name", "is empty", "at least one package")
+    for name in typed.name:
+        if not _PACKAGE.match(name):
+            yield Flaw("name", f"has `{name}`, which is no package name")
+    if typed.version is not None and (len(typed.name) != 1 or typed.state != "present"):
+        yield Flaw("version", "is given, but not for a single package that is to be present")
+
+
+def _service(typed: contract.ServiceInputs) -> Iterator[Flaw]:
+    if typed.state is None and typed.enabled is None:
+        yield Flaw("", "ask for nothing", "`state` or `enabled`")
+    if not re.match(r"[\w@.:\\-]+\Z", typed.name):
+        yield Flaw("name", f"is `{typed.name}`, which is no unit name")
+
+
+_LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z", re.IGNORECASE)
+
+
+def _user(typed: contract.UserInputs) -> Iterator[Flaw]:
+    if not _LOGIN.match(typed.name):
+        yield Flaw("name", f"is `{typed.name}`, which is no login name")
+    if typed.uid is not None and not 0 <= typed.uid < 2**32 - 1:
+        yield Flaw("uid", f"is `{typed.uid}`", "a number from 0 to 4294967294")
+
+
+def _timeout(typed: contract.ScriptInputs | contract.RunShellScriptInputs) -> Iterator[Flaw]:
+    if typed.timeout_seconds < 1:
+        yield Flaw("timeoutSeconds", f"is `{typed.timeout_seconds}`", "at least 1")
+
+
+def _script(typed: contract.ScriptInputs) -> Iterator[Flaw]:
+    yield from _timeout(typed)
+    for name in ("test", "apply"):
+        if not "".join(getattr(typed, name)).strip():
+            yield Flaw(name, "is empty", "lines of a shell script")
+
+
+def _shell(typed: contract.RunShellScriptInputs) -> Iterator[Flaw]:
+    yield from _timeout(typed)
+
+
+def _nothing(typed: Any) -> Iterator[Flaw]:  # noqa: ARG001  # one shape for all
+    yield from ()
+
+
+_OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
+    "ops:file": _file,
+    "ops:directory": _nothing,
+    "ops:link": _link,
+    "ops:line": _line,
+    "ops:package": _package,
+    "ops:service": _service,
+    "ops:user": _user,
+    "ops:script": _script,
+    "aws:runShellScript": _shell,
+}

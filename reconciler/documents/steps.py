@@ -1,0 +1,184 @@
+"""Steps of a document made ready once, so that compiling it for an association only interpolates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.contract.canonical import NotCanonical, canonical
+from agent.contract.claims import Claim, claims_of
+from agent.contract.codec import to_wire
+from agent.contract.inputs import ACTIONS
+from agent.contract.interpolation import references
+from agent.contract.wire import BodyStep
+from reconciler.core.manifest import Plain, resolve
+from reconciler.core.problem import Finding, Place, nearest
+from reconciler.core.typed import check
+from reconciler.core.typed.words import is_what, one_of, path_text
+from reconciler.documents import actions, inputs, templates
+from reconciler.documents.model import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.core.manifest import Loc, Places, Tree
+    from reconciler.documents.model import Precondition, Step
+
+PLATFORM = "Linux"
+"""What `platformType` is on nodes that agents of this version run on."""
+
+CONTINUE = "continue"
+"""SSM's way after a failed step that says nothing: the next one runs, the document fails at its end."""
+
+
+class Finished(NamedTuple):
+    """A step with its final inputs: as the wire has it, and what it owns. `source` is a file of the repository."""
+
+    step: BodyStep
+    claims: tuple[Claim, ...] = ()
+    source: str | None = None
+    template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyStep:
+    """A step checked as far as it can be before parameters are known.
+
+    `references` are the parameters it uses, and `fixed` is the finished step where it uses none. `missing` says what
+    agents of this version lack to run it, empty where nothing.
+    """
+
+    step: Step
+    loc: Loc
+    tree: Mapping[str, Tree]
+    on_failure: str
+    references: frozenset[str]
+    missing: str = ""
+    fixed: Finished | None = None
+
+
+def prepare(step: Step, loc: Loc, declared: set[str], places: Places) -> tuple[ReadyStep | None, list[Finding]]:
+    """The step ready to be finished, None where a finding is an error. Findings may be warnings alone."""
+    findings = list(_misnamed(step, places, loc))
+    if findings:
+        return None, findings
+    tree = {name: value for name, value in step.inputs.items() if name not in _CONTROL_WORDS}
+    control, findings = _control(step, places, loc)
+    if step.action in ACTIONS:
+        tree = _with_timeout(step, tree)
+    ready = ReadyStep(
+        step,
+        loc,
+        tree,
+        control.on_failure or CONTINUE,
+        frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
+        _missing(step, control),
+    )
+    if ready.references:
+        findings += _unknown_inputs(step.action, tree, places, loc) if step.action in ACTIONS else ()
+        return (None if findings else ready), findings
+    fixed, found = finish(ready, tree, step.precondition, places)
+    if findings or fixed is None:
+        return None, findings + found
+    return ReadyStep(step, loc, tree, ready.on_failure, ready.references, ready.missing, fixed), found
+
+
+def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tuple[Finished | None, list[Finding]]:
+    """A step whose inputs are interpolated, None where a finding is an error. Findings may be warnings alone."""
+    step, loc = ready.step, (*ready.loc, "inputs")
+    action = ACTIONS.get(step.action)
+    if action is None:
+        return _foreign(ready, tree, precondition, places)
+    typed, found = inputs.load(step.action, tree, places, loc)
+    if typed is None:
+        return None, list(found)
+    body = BodyStep(step.name, step.action, action.version, to_wire(typed), ready.on_failure, precondition)
+    claims = tuple(claims_of(step.action, typed))
+    template = bool(getattr(typed, "template", False))
+    findings = list(_inline_flaws(typed.content, places, loc)) if template and typed.content is not None else []
+    if any(finding.severity == "error" for finding in findings):
+        return None, findings
+    return Finished(body, claims, getattr(typed, "source", None), template), findings
+
+
+def elsewhere(precondition: Precondition | None) -> bool:
+    """Whether a precondition keeps a step off the platform that agents of this version run on."""
+    pair = precondition["StringEquals"] if precondition else []
+    return "platformType" in pair and PLATFORM not in pair and not any("{{" in side for side in pair)
+
+
+def _foreign(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tuple[Finished | None, list[Finding]]:
+    """A step of an action whose inputs no schema describes: YAML's core schema gives them types."""
+    step, value = ready.step, resolve(tree)
+    try:
+        canonical(value)
+    except NotCanonical as error:
+        place = places.of((*ready.loc, "inputs"))
+        return None, [Finding(f"the inputs have no exact form: {error}", place, "quotes around numbers like that")]
+    return Finished(BodyStep(step.name, step.action, 1, value, ready.on_failure, precondition)), []
+
+
+def _misnamed(step: Step, places: Places, loc: Loc) -> Iterator[Finding]:
+    """What keeps the rest of a step from being looked at."""
+    if unknown := actions.unknown(step.action):
+        message, near = unknown
+        yield Finding(message, places.of((*loc, "action")), actions.RUNNABLE, near)
+    elif not isinstance(step.inputs, dict):
+        where = (*loc, "inputs")
+        yield Finding(f"{path_text(where)} {is_what(step.inputs)}", places.of(where), "a mapping")
+
+
+_CONTROL_WORDS = {name: field.alias or name for name, field in Control.model_fields.items()}.values()
+
+
+def _control(step: Step, places: Places, loc: Loc) -> tuple[Control, list[Finding]]:
+    """What happens after the step, wherever it was written."""
+    given = {name: step.inputs[name] for name in _CONTROL_WORDS if name in step.inputs}
+    if not given:
+        return step, []
+    among, findings = check(Control, given, places, (*loc, "inputs"))
+    if among is None:
+        return step, list(findings)
+    both = Control(
+        on_failure=step.on_failure or among.on_failure,
+        on_success=step.on_success or among.on_success,
+        finally_step=step.finally_step or among.finally_step,
+    )
+    return both, []
+
+
+def _with_timeout(step: Step, tree: dict[str, Tree]) -> dict[str, Tree]:
+    """The inputs with the step's own limit, where the action has one and they say nothing."""
+    seconds = step.timeout_seconds or 0
+    if seconds > 0 and "timeoutSeconds" not in tree and "timeoutSeconds" in inputs.names(step.action):
+        return {**tree, "timeoutSeconds": Plain(seconds)}
+    return tree
+
+
+def _missing(step: Step, control: Control) -> str:
+    if elsewhere(step.precondition):
+        return ""
+    if why := actions.not_run(step.action):
+        return why
+    if control.on_success or control.finally_step:
+        word = "onSuccess" if control.on_success else "finallyStep"
+        return f"`{word}` is SSM's, but agents of this version do not know it"
+    return ""
+
+
+def _unknown_inputs(action: str, tree: Mapping[str, Tree], places: Places, loc: Loc) -> Iterator[Finding]:
+    known = inputs.names(action)
+    for name in tree:
+        if name not in known:
+            where = (*loc, "inputs", name)
+            place = places.of(where, key=True)
+            yield Finding(f"unknown field {path_text(where)}", place, one_of(sorted(known)), nearest(name, known))
+
+
+def _inline_flaws(content: str, places: Places, loc: Loc) -> Iterator[Finding]:
+    """What is wrong with a template that stands in the document itself, each flaw at its own line."""
+    begin = places.of((*loc, "content"))
+    block = "\n" in content and not begin.path.endswith(".json")
+    for flaw in templates.flaws(content):
+        place = Place(begin.path, begin.line + flaw.line, 1) if block and flaw.line else begin
+        yield Finding(flaw.message, place, flaw.expected, flaw.nearest, flaw.severity)
