@@ -127,7 +127,7 @@ def save(state: str, identity: Identity, ca_pem: str) -> None:
 
 def boot_id() -> str:
     """The kernel's name of this boot; where there is none, one per process, which claims less."""
-    found = durable.read("/proc/sys/kernel/random/boot_id") if sys.platform == "linux" else None
+    found = durable.read("/proc/sys/kernel/random/boot_id", limit=100) if sys.platform == "linux" else None
     return found.decode("ascii").strip() if found else "process-%d" % os.getpid()
 
 
