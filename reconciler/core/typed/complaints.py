@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.core.typed.coerce import Misfit
 from reconciler.core.typed.markers import Wrong
@@ -28,33 +29,70 @@ _EXPECTED = {
     "too_short": "at least {min_length} items",
     "too_long": "at most {max_length} items",
 }
+_NO_BRANCH = ("union_tag_invalid", "union_tag_not_found")
 _INPUT_SHOULD_BE = "Input should be "
 
 
 def misfits_of(error: ValidationError, value: Any, loc: Loc, reported: Iterable[Loc]) -> list[Misfit]:
-    """What pydantic found in `value` (which is at `loc` of its document), without what is below a `reported` path.
-
-    Of several complaints about one value, as the branches of a union make them, the first stands for all.
-    """
+    """What pydantic found in `value` (which is at `loc` of its document), without what is below a `reported` path."""
     seen = {*reported}
     misfits = []
-    for details in error.errors(include_url=False):
-        where, at_key = _locate(details["loc"], value)
-        misfit = _misfit(details, (*loc, *where), at_key)
+    for complaint in _meant([_locate(details, value, loc) for details in error.errors(include_url=False)], seen):
+        misfit = _misfit(complaint)
         if not any(misfit.loc[:length] in seen for length in range(len(misfit.loc) + 1)):
             misfits.append(misfit)
             seen.add(misfit.loc)
     return misfits
 
 
-def _locate(path: Loc, value: Any) -> tuple[Loc, bool]:
-    """pydantic's path as one into `value`, without the names of unions' branches; and whether a key is meant."""
-    loc: Loc = ()
-    for step in path:
+class _Complaint(NamedTuple):
+    """What pydantic says, and where. `branch` is the outermost union's alternative that it speaks of, if any."""
+
+    details: ErrorDetails
+    loc: Loc
+    at_key: bool
+    union: Loc = ()
+    branch: str | int | None = None
+
+
+def _meant(complaints: list[_Complaint], reported: set[Loc]) -> list[_Complaint]:
+    """Of each union only what is said about the alternative that nearly fitted; nothing where it was judged before."""
+    branches: dict[Loc, Counter[str | int]] = {}
+    for complaint in complaints:
+        if complaint.branch is not None:
+            branches.setdefault(complaint.union, Counter())[complaint.branch] += 1
+    meant = {union: _fewest(counted) for union, counted in branches.items() if len(counted) > 1}
+    judged = {union for union in meant if _any_below(union, reported)}
+    return [
+        complaint
+        for complaint in complaints
+        if not (complaint.details["type"] in _NO_BRANCH and _any_below(complaint.loc, reported))
+        and (complaint.branch is None or complaint.union not in judged)
+        and (complaint.branch is None or meant.get(complaint.union, complaint.branch) == complaint.branch)
+    ]
+
+
+def _fewest(counted: Counter[str | int]) -> str | int:
+    return min(counted, key=counted.__getitem__)
+
+
+def _any_below(loc: Loc, reported: set[Loc]) -> bool:
+    return any(other[: len(loc)] == loc for other in reported)
+
+
+def _locate(details: ErrorDetails, value: Any, loc: Loc) -> _Complaint:
+    """pydantic's path is one into the value, but with the names of unions' branches, `[key]`, and what is missing."""
+    path = details["loc"]
+    at_key = path[-1:] == ("[key]",)
+    union: Loc = ()
+    branch = None
+    for step in path[:-1] if at_key or details["type"] == "missing" else path:
         if _holds(value, step):
             value = value[step]
             loc = (*loc, step)
-    return loc, path[-1:] == ("[key]",)
+        elif branch is None:
+            union, branch = loc, step
+    return _Complaint(details, loc, at_key, union, branch)
 
 
 def _holds(value: Any, step: str | int) -> bool:
@@ -63,7 +101,8 @@ def _holds(value: Any, step: str | int) -> bool:
     return isinstance(value, dict) and step in value
 
 
-def _misfit(details: ErrorDetails, loc: Loc, at_key: bool) -> Misfit:
+def _misfit(complaint: _Complaint) -> Misfit:
+    details, loc, at_key, *_ = complaint
     context = details.get("ctx", {})
     value = details["input"]
     if details["type"] in ("value_error", "assertion_error"):

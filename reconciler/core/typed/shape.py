@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 Schema: TypeAlias = dict[str, Any]
 
-_STRUCTURE = frozenset({"anyOf", "oneOf", "allOf", "$defs", "default", "title", "description", "examples"})
+_STRUCTURE = frozenset({"$ref", "anyOf", "oneOf", "allOf", "$defs", "default", "title", "description", "examples"})
 _CHOICES = re.compile(r"\^\(([\w:.-]+(?:\|[\w:.-]+)*)\)\$")
 
 
@@ -78,13 +78,13 @@ class _Compiler:
     def shape(self, schema: Schema | bool) -> Shape:
         if isinstance(schema, bool):
             return Shape(anything=schema)
-        name = _reference(schema)
-        shape = self._shapes.get(name)
-        if shape is None:
-            shape = Shape()
-            if name:
-                self._shapes[name] = shape
-            self._add(shape, schema)
+        name = _reference(schema) if len(schema) == 1 else ""
+        if name in self._shapes:
+            return self._shapes[name]
+        shape = Shape()
+        if name:
+            self._shapes[name] = shape
+        self._add(shape, schema)
         return shape
 
     def _add(self, shape: Shape, schema: Schema) -> None:
@@ -94,7 +94,7 @@ class _Compiler:
             if self._definitions[name].get("type") == "object":
                 shape.mappings.append(self._named_mapping(name))
             else:
-                self._add(shape, self._definitions[name])
+                self._add(shape, {**_beside(schema), **self._definitions[name]})
         elif "discriminator" in schema:
             shape.tagged = self._tagged(schema["discriminator"])
         elif branches := _branches(schema):
@@ -163,9 +163,12 @@ def _name(reference: str) -> str:
 
 def _branches(schema: Schema) -> list[Schema]:
     """The alternatives of a schema, each with what is said beside them (a pattern beside `anyOf` string or null)."""
-    beside = {key: value for key, value in schema.items() if key not in _STRUCTURE}
     found = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or ()
-    return [{**beside, **branch} for branch in found]
+    return [{**_beside(schema), **branch} for branch in found]
+
+
+def _beside(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key not in _STRUCTURE}
 
 
 def _add_values(shape: Shape, values: list[Any]) -> None:

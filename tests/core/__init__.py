@@ -1,0 +1,1 @@
+"""Tests of the words that every capability speaks; `cases/` holds their data."""
