@@ -92,7 +92,9 @@ class Worktree:
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Contents by path; a path that ends in a slash names all files of a folder."""
-        return {entry.path: self.contents[entry.oid] for entry in under(self.entries, paths)}
+        entries = under(self.entries, paths)
+        contents = self.blobs(entry.oid for entry in entries)
+        return {entry.path: contents[entry.oid] for entry in entries}
 
     def files(self) -> dict[str, bytes]:
         """All contents by path, but for files too large to read."""

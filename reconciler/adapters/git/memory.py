@@ -56,12 +56,16 @@ class MemoryRepository:
         message: str = "Change",
         *,
         base: str | None = None,
+        merged: tuple[str, ...] = (),
         at: int = 0,
         author: str = AUTHOR,
         signer: str = "",
         intact: bool = True,
     ) -> str:
-        """Commit edits (None deletes) on top of `base`, by default the branch's tip, and move the branch there."""
+        """Commit edits (None deletes) on top of `base`, by default the branch's tip, and move the branch there.
+
+        `merged` are further parents, whose files are not taken. `at` is Unix milliseconds.
+        """
         base = base or self.branches.get(branch or "")
         tree = dict(self.commits[base].tree) if base else {}
         for path, content in files.items():
@@ -73,7 +77,7 @@ class MemoryRepository:
                 tree[path] = Entry(path, oid, tree[path].mode if path in tree else "100644", len(content))
         oid = hashlib.sha1(f"{next(self._numbers)} {base} {message}".encode(), usedforsecurity=False).hexdigest()
         subject = " ".join(message.strip().partition("\n\n")[0].split("\n"))
-        commit = Commit(oid, (base,) if base else (), author, at // 1000 * 1000, subject)
+        commit = Commit(oid, ((base,) if base else ()) + merged, author, at // 1000 * 1000, subject)
         self.commits[oid] = Stored(commit, message, MappingProxyType(dict(sorted(tree.items()))), signer, intact)
         if branch is not None:
             self.branches[branch] = oid

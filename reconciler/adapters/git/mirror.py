@@ -9,12 +9,12 @@ from reconciler.adapters.git.command import failing_as
 from reconciler.adapters.git.remote import HEADS, Advertised, Remote
 from reconciler.adapters.git.repository import Repository
 from reconciler.adapters.git.stamp import PROPOSAL_PREFIX, REPORT_BRANCH, is_written_here
-from reconciler.core.problem import Refused, nearest
+from reconciler.core.problem import Refused, Unavailable, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LARGEST_FETCH = 2 << 30  # bytes of one pack
+_LARGEST_FETCH = 2 << 30  # bytes of one pack, a multiple of 512
 _REMOTE_BRANCHES = "refs/remotes/origin/"
 # Everything but what opsctl itself writes there: reports and proposals are never read as config.
 _REFSPECS = (
@@ -94,18 +94,26 @@ class Mirror(Repository):
             )
 
     def _download(self) -> None:
-        self._remote.call(
-            self._git,
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            self._remote.address,
-            *_REFSPECS,
-            largest_file=_LARGEST_FETCH,
-        )
+        try:
+            self._remote.call(
+                self._git,
+                "fetch",
+                "--quiet",
+                "--prune",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+                self._remote.address,
+                *_REFSPECS,
+                largest_file=_LARGEST_FETCH,
+            )
+        except Unavailable:
+            if storage.sweep(self._git) < _LARGEST_FETCH:
+                raise
+            raise Refused(
+                f"{self} sent more than {_LARGEST_FETCH >> 10} KiB at once",
+                remedy="take large files out of the repository's history",
+            ) from None
         storage.packed(self._git)
 
     def _refs_here(self, advertised: Advertised) -> dict[str, str]:

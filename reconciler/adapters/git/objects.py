@@ -73,23 +73,26 @@ class Batch:
         self._mode = mode
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, names: Sequence[str], largest: int = LARGEST_BLOB) -> Iterator[tuple[list[str], bytes]]:
+    def ask(self, names: Sequence[str]) -> Iterator[tuple[list[str], bytes]]:
         """Per name the header's words (`ID TYPE SIZE`, or `NAME missing`) and, in mode `--batch`, the content."""
         if any("\n" in name for name in names):
             raise Refused("an object's name has no line break")
         for start in range(0, len(names), _AT_ONCE):
-            yield from self._exchange(names[start : start + _AT_ONCE], largest)
+            yield from self._exchange(names[start : start + _AT_ONCE])
 
-    def _exchange(self, names: Sequence[str], largest: int) -> list[tuple[list[str], bytes]]:
+    def _exchange(self, names: Sequence[str]) -> list[tuple[list[str], bytes]]:
+        reused = self._process is not None
         try:
             process = self._running()
             assert process.stdin is not None
             process.stdin.write("".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
             process.stdin.flush()
-            answers = [self._answer(process, largest) for _ in names]
+            answers = [self._answer(process) for _ in names]
         except (OSError, EOFError) as error:
             why = self._last_words()
             self.close()
+            if reused:
+                return self._exchange(names)
             raise Unavailable(f"repository {self._git.directory}", why or "git cat-file ended early") from error
         except BaseException:
             self.close()  # answers nobody read would be taken for those to the next request
@@ -97,7 +100,7 @@ class Batch:
         self._last_words()  # a pipe never read would one day be full and stop the process
         return answers
 
-    def _answer(self, process: subprocess.Popen[bytes], largest: int) -> tuple[list[str], bytes]:
+    def _answer(self, process: subprocess.Popen[bytes]) -> tuple[list[str], bytes]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line.endswith(b"\n"):
@@ -106,10 +109,10 @@ class Batch:
         if self._mode != "--batch" or not header[-1].isdigit():
             return header, b""
         size = int(header[2])
-        if size > largest:
+        if size > LARGEST_BLOB:
             raise Refused(
                 f"object {header[0]} has {size >> 20} MiB",
-                rule=f"a file has at most {largest >> 20} MiB",
+                rule=f"a file has at most {LARGEST_BLOB >> 20} MiB",
                 remedy="keep large files outside the config repository",
             )
         content = process.stdout.read(size + 1)
@@ -118,8 +121,6 @@ class Batch:
         return header, content[:-1]
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is not None:
-            self.close()
         if self._process is None:
             self._process = self._git.start("cat-file", self._mode)
             assert self._process.stderr is not None

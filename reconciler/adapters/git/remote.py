@@ -19,7 +19,8 @@ HEADS = "refs/heads/"
 _NETWORK_DEADLINE = 120.0  # seconds
 _AUTHENTICATED = ("https", "ssh", "file")
 _UNAUTHENTICATED = ("http", "git")
-_SCP_LIKE = re.compile(r"^[^/:]+:(?!/?/?:)")
+_SCP_LIKE = re.compile(r"[^/:]+:")
+_HELPER_TRANSPORT = re.compile(r"\w+::")  # `ext::COMMAND` and the like run programs
 _USERNAME = "OPSCTL_GIT_USERNAME"
 _PASSWORD = "OPSCTL_GIT_PASSWORD"  # noqa: S105  # a variable's name
 _HELPER = f'!f() {{ test "$1" = get && printf "username=%s\\npassword=%s\\n" "${_USERNAME}" "${_PASSWORD}"; }}; f'
@@ -55,7 +56,7 @@ class Remote:
     @classmethod
     def parse(cls, text: str) -> Remote:
         """A URL, an scp-like `host:path` or a local path; `Refused` for a transport that proves no identity."""
-        if text.startswith("-") or "::" in text or not text.isprintable() or not text:
+        if not text or text.startswith("-") or not text.isprintable() or _HELPER_TRANSPORT.match(text):
             raise Refused(
                 f"{redacted(text)!r} is no address of a repository", remedy="give an https or ssh URL, or a path"
             )
@@ -77,11 +78,6 @@ class Remote:
         """Run a command that talks to this remote; `Unavailable` with git's last words where it fails."""
         outcome = self._attempt(git, *arguments, largest_file=largest_file)
         if outcome.status != 0:
-            if "signal 25" in outcome.stderr or outcome.status == 128 + 25:
-                raise Refused(
-                    f"the fetch from {self} is larger than {(largest_file or 0) >> 20} MiB",
-                    remedy="take large files out of the repository's history",
-                )
             raise self._unavailable(GitFailed(arguments[0], outcome.status, outcome.stderr))
         return outcome.stdout
 

@@ -25,10 +25,18 @@ def opened(directory: Path, settings: Mapping[str, str]) -> Git:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with failing_as(f"repository {directory}"):
             git.run("init", "--quiet", "--template=")
-    for pattern in _LEFTOVERS:
-        for leftover in directory.glob(pattern):
-            leftover.unlink(missing_ok=True)
+    sweep(git)
     return git
+
+
+def sweep(git: Git) -> int:
+    """Remove what a killed git left behind; the size in bytes of the largest file of it."""
+    largest = 0
+    for pattern in _LEFTOVERS:
+        for leftover in git.directory.glob(pattern):
+            largest = max(largest, leftover.stat().st_size)
+            leftover.unlink(missing_ok=True)
+    return largest
 
 
 def replaced(git: Git) -> None:
