@@ -1,0 +1,53 @@
+# The commands of this project. Everything lands in .venv and build/ inside the clone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: help install test lint types unit faults bench demo schemas docs wheel clean
+
+help:  ## show what can be done
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+
+install: $(VENV)/.installed  ## the virtual environment with everything in it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+test: install lint types unit  ## lint, types, all tests
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 --cache-dir .mypy_cache/agent agent
+
+unit: install
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+faults: install  ## faults at full counts; takes long
+	OPSCTL_FAULTS=full $(BIN)/pytest -m fault -n $(WORKERS) --dist loadfile --timeout 3600
+
+bench: install  ## measure, print a table, write build/bench.json
+	$(BIN)/python -m tests.bench
+
+demo:  ## three throwaway real nodes, driven by a repository; KEEP=1 leaves them running
+	$(PYTHON) -m tests.demo
+
+schemas: install  ## write schemas/ from the models
+	$(BIN)/python -m reconciler.schemas
+
+docs: install  ## write the generated pages of docs/
+	$(BIN)/python -m tests.docs
+
+wheel: install  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache *.egg-info
