@@ -91,7 +91,7 @@ class Target:
 
 def _target(value: Any) -> Any:
     if not isinstance(value, str):
-        return value
+        return {"key": value["key"], "values": value["values"]}
     key, _, values = value.partition("=")
     return {"key": key, "values": [values]}
 
@@ -160,6 +160,18 @@ def _as_json(cls: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_wire(value)
     return TypeAdapter(cls).dump_python(value, mode="json", by_alias=True, exclude_defaults=True)
+
+
+def test_a_validator_that_stumbles_over_good_input_is_a_fault_of_ours() -> None:
+    def stumble(value: str) -> str:
+        raise KeyError(value)
+
+    class Stumbling(Strict):
+        name: Annotated[str, BeforeValidator(stumble)]
+
+    document = manifest.read_one(b"name: x", "a.yaml")
+    with pytest.raises(KeyError):
+        typed.load(Stumbling, document.tree, document.places)
 
 
 def test_a_subtree_is_loaded_later_with_places_of_its_document() -> None:

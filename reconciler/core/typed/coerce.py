@@ -86,11 +86,13 @@ class Coercion:
             return value
         if isinstance(value, bool):
             fits, text = shape.boolean, "true" if value else "false"
+        elif isinstance(value, int):
+            fits, text = shape.integer, str(value)
         else:
-            fits, text = shape.number or (shape.integer and isinstance(value, int)), str(value)
+            fits, text = shape.number and isinstance(value, float), ""
         if fits:
             return value
-        if shape.text and value is not None:
+        if shape.text and text:
             return self._text(shape, shape.text, text, loc)
         return self._misfit(shape, value, loc)
 

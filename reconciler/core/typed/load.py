@@ -43,6 +43,10 @@ def check(cls: type[T], tree: Tree, places: Places, loc: Loc = ()) -> tuple[T | 
         instance = adapter.validate_python(value)
     except ValidationError as error:
         misfits += misfits_of(error, value, loc, [misfit.loc for misfit in misfits])
+    except Exception:
+        if not misfits:
+            raise
+        # A validator stumbled over what is reported already.
     if not misfits:
         return instance, ()
     return None, tuple(sorted((_finding(misfit, places) for misfit in misfits), key=lambda finding: finding.place))
