@@ -30,22 +30,23 @@ class Difference(NamedTuple):
     after: str
 
 
-def wanted(desired: Union[FileInputs, DirectoryInputs]) -> Attributes:
+def wanted(desired: Union[FileInputs, DirectoryInputs], sandbox: bool = False) -> Attributes:
+    """Raises `StepFailed` for a mode that is not octal."""
     mode = None
     if desired.mode is not None:
         found = _OCTAL.match(desired.mode)
         if not found:
             raise StepFailed("mode %r is not octal (write 0644)" % desired.mode)
         mode = int(found.group(2), 8)
-    return Attributes(mode, desired.owner, desired.group)
+    return Attributes(mode) if sandbox else Attributes(mode, desired.owner, desired.group)
 
 
 def seen(host: Host, entry: Entry, desired: Union[FileInputs, DirectoryInputs]) -> Attributes:
     """The entry's attributes, with owner and group spelt as in `desired` where they are meant by it."""
     owner = group = None
-    if not host.sandbox and desired.owner is not None:
+    if desired.owner is not None:
         owner = desired.owner if host.user_id(desired.owner) == entry.uid else host.user_name(entry.uid)
-    if not host.sandbox and desired.group is not None:
+    if desired.group is not None:
         group = desired.group if host.group_id(desired.group) == entry.gid else host.group_name(entry.gid)
     return Attributes(entry.mode, owner, group)
 
@@ -69,8 +70,6 @@ def described(want: Attributes) -> List[str]:
 
 def ids(host: Host, want: Attributes) -> Tuple[int, int]:
     """Numbers of the wanted owner and group, -1 for what is not managed."""
-    if host.sandbox:
-        return -1, -1
     uid = gid = -1
     if want.owner is not None:
         found = host.user_id(want.owner)

@@ -23,6 +23,7 @@ class Observed:
     entry: Optional[Entry]
     attributes: Attributes = Attributes()
     within: int = 0
+    sandbox: bool = False
 
 
 class DirectoryStep:
@@ -32,9 +33,9 @@ class DirectoryStep:
         del given
         entry = host.lstat(desired.path)
         if entry is None or entry.kind != "directory":
-            return Observed(entry)
+            return Observed(entry, sandbox=host.sandbox)
         within = len(host.listdir(desired.path)) if desired.state == "absent" else 0
-        return Observed(entry, attributes.seen(host, entry, desired), within)
+        return Observed(entry, attributes.seen(host, entry, desired), within, host.sandbox)
 
     def changes(self, desired: DirectoryInputs, observed: Observed, given: Given) -> List[Change]:
         del given
@@ -44,7 +45,7 @@ class DirectoryStep:
             raise StepFailed("%s is %s where a directory is declared; move it away" % (desired.path, entry))
         if desired.state == "absent":
             return self._removal(claim, observed)
-        want = attributes.wanted(desired)
+        want = attributes.wanted(desired, observed.sandbox)
         if entry is None:
             return [Change(claim, "absent", ", ".join(["directory", *attributes.described(want)]))]
         differ = attributes.differences(want, observed.attributes)
@@ -63,7 +64,7 @@ class DirectoryStep:
 
     def apply(self, host: Host, desired: DirectoryInputs, changes: List[Change], given: Given) -> Applied:
         del given
-        want = attributes.wanted(desired)
+        want = attributes.wanted(desired, host.sandbox)
         for change in changes:
             if desired.state == "absent":
                 host.rmdir(desired.path)

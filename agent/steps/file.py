@@ -38,6 +38,7 @@ class Observed:
 
     snapshot: Optional[Snapshot]
     attributes: Attributes = Attributes()
+    sandbox: bool = False
 
     @property
     def entry(self) -> Optional[Entry]:
@@ -58,8 +59,8 @@ class FileStep:
         del given
         snapshot = host.snapshot(desired.path)
         if snapshot is None or snapshot.entry.kind != "file":
-            return Observed(snapshot)
-        return Observed(snapshot, attributes.seen(host, snapshot.entry, desired))
+            return Observed(snapshot, sandbox=host.sandbox)
+        return Observed(snapshot, attributes.seen(host, snapshot.entry, desired), host.sandbox)
 
     def changes(self, desired: FileInputs, observed: Observed, given: Given) -> List[Change]:
         claim, entry = Claim("path", desired.path), observed.entry
@@ -70,7 +71,7 @@ class FileStep:
             )
         if desired.state == "absent":
             return self._removal(claim, observed)
-        want = attributes.wanted(desired)
+        want = attributes.wanted(desired, observed.sandbox)
         content = _content_to_write(desired, observed.snapshot, given)
         if entry is None:
             size = "file of %d bytes" % len(content or b"")
@@ -111,11 +112,14 @@ class FileStep:
         ready = [planned for planned, failure in zip(batch, results) if failure is None]
         if not ready:
             return results
-        begin()
         touched: Set[str] = set()
-        published = _tried(ready, lambda planned: _publish(host, planned, touched))
-        for planned in ready[len(published) :]:
-            host.discard(planned.desired.path)
+        published: List[Optional[StepFailed]] = []
+        try:
+            begin()
+            published = _tried(ready, lambda planned: _publish(host, planned, touched))
+        finally:
+            for planned in ready[len(published) :]:
+                host.discard(planned.desired.path)
         for path in sorted(touched):
             host.sync_directory(path)
         return _merged(results, published)
@@ -211,7 +215,7 @@ def _stage(host: Host, planned: Planned) -> None:
         content, entry = change.detail
         if planned.desired.state == "absent" or content is None:
             continue
-        want = attributes.wanted(planned.desired)
+        want = attributes.wanted(planned.desired, host.sandbox)
         uid, gid = attributes.ids(host, want)
         mode = _DEFAULT_MODE if want.mode is None else want.mode
         if entry is not None:
@@ -238,7 +242,7 @@ def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:
                 "%s has %d hard links; its mode and owners would change for all of them" % (path, entry.links)
             )
         else:
-            attributes.put(host, path, attributes.wanted(planned.desired), entry)
+            attributes.put(host, path, attributes.wanted(planned.desired, host.sandbox), entry)
 
 
 def _rename(host: Host, path: str) -> None:

@@ -1,0 +1,337 @@
+"""Convergence: look, compare, act where that is allowed, look again; in order, over all steps of one association.
+
+Before anything is changed, the ledger and the journal know of it. A look that finds nothing to do writes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Protocol, Sequence
+
+from agent import claimants as owners
+from agent import look as looking
+from agent.claimants import Claimants
+from agent.contract.canonical import instant
+from agent.contract.claims import unsafe_path
+from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
+from agent.host.port import Host
+from agent.journal import RunKey
+from agent.ledger import Ledger, prune
+from agent.look import Look, is_run
+from agent.outcome import RunResult, fitted
+from agent.steps.registry import BATCHES, NOT_IN_A_SANDBOX, RESTORABLE, STEPS
+from agent.steps.step import Given, InvalidPlatform, Planned, Recalled, StepFailed, context_text, why
+
+ASSIGNED = "Assigned"
+"""The cause of the first look at a new generation: the one that `ApplyAndMonitor` may act on."""
+_ATTEMPT = 1
+
+
+class Journal(Protocol):
+    """What of the journal a run needs; each call is durable on return."""
+
+    def started(self, key: RunKey, boot_id: str) -> None: ...
+    def finished(self, key: RunKey, rc: int, status: str) -> None: ...
+    def state(self, key: RunKey) -> Recalled: ...
+
+
+def converge(
+    host: Host,
+    body: Body,
+    context: NodeContext,
+    facts: Mapping[str, Any],
+    journal: Journal,
+    ledger: Ledger,
+    *,
+    generation: int,
+    cause: str,
+    run_instant: str,
+    boot_id: str,
+    blob: Callable[[str], bytes],
+    apply: bool = True,
+    environment: Optional[Mapping[str, str]] = None,
+    claimants: Optional[Claimants] = None,
+) -> RunResult:
+    """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
+
+    `run_instant` names the run that scripts are at: empty for the one run of a generation, else an instant of its
+    schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
+    `claimants` are those of all bodies that the node holds, by default of this one alone.
+    """
+    given = Given(
+        name=context.name,
+        labels=context.labels,
+        vars=context.vars_,
+        facts=facts,
+        content=lambda source: blob(body.files[source].digest),
+        files=body.files,
+        environment=dict(environment or {}),
+        context=context_text(context.name, context.labels, context.vars_, facts),
+    )
+    held = claimants if claimants is not None else owners.claimants([body])
+    run = _Run(host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply)
+    return run.to_its_end()
+
+
+def withdraw(host: Host, body: Body, ledger: Ledger, claimants: Claimants, *, apply: bool = True) -> RunResult:
+    """The association left this node: what it made is taken away or kept, as its `onRemove` says.
+
+    `claimants` are those of the bodies that stay. Without `apply` nothing is done and the ledger still knows of it.
+    """
+    started_at = instant(host.now())
+    claims: List[ClaimReport] = []
+    if body.on_remove == "Prune":
+        claims = prune(host, ledger, body.uid, claimants.claims, apply=apply)
+    elif apply:
+        ledger.release(body.uid, claimants.claims)
+    failed = next((claim for claim in claims if claim.outcome == "Failed"), None)
+    kept, _, truncated = fitted(claims, "")
+    return RunResult(
+        status="Failed" if failed else "Success",
+        claims=kept,
+        started_at=started_at,
+        finished_at=instant(host.now()),
+        reason="%s: %s" % (failed.claim, failed.reason) if failed else None,
+        truncated=truncated,
+        changed=any(claim.outcome == "Changed" for claim in claims),
+    )
+
+
+@dataclass
+class _Run:
+    host: Host
+    body: Body
+    journal: Journal
+    ledger: Ledger
+    given: Given
+    held: Claimants
+    generation: int
+    cause: str
+    run_instant: str
+    boot_id: str
+    allowed: bool
+    looks: List[Look] = field(default_factory=list)
+
+    def to_its_end(self) -> RunResult:
+        started_at = instant(self.host.now())
+        if self.body.must_understand:
+            what = ", ".join(self.body.must_understand)
+            reason = "Unsupported: this agent does not understand %s; upgrade it" % what
+            return RunResult("Failed", [], started_at, started_at, reason)
+        for batch in _batches(self.body.steps):
+            self._do(batch)
+        pruned: List[ClaimReport] = []
+        if self.body.prune:
+            changing = self.allowed and self._may_correct()
+            pruned = prune(self.host, self.ledger, self.body.uid, self.held.claims, apply=changing)
+        self.ledger.save()
+        return self._result(started_at, pruned)
+
+    def _do(self, batch: Sequence[BodyStep]) -> None:
+        looks: List[Look] = []
+        for step in batch:
+            if not any(look.ends for look in self.looks + looks):
+                looks.append(self._look(step))
+        due = [look for look in looks if look.changes and not look.problem and self._permitted(look.step)]
+        if due:
+            self._apply(due)
+        for look in looks:
+            self._remember(look)
+        self.looks += looks
+        for step in batch[len(looks) :]:
+            look = looking.begun(step, self.given)
+            look.skip(_left_out(self.looks))
+            self.looks.append(look)
+
+    # Looking
+
+    def _look(self, step: BodyStep) -> Look:
+        look = looking.begun(step, dataclasses.replace(self.given, step=step.name))
+        not_here = self._not_here(step)
+        if not_here:
+            look.skip(not_here)
+        if look.skipped or look.problem:
+            return look
+        try:
+            self._refuse(look)
+            self._recall(look)
+            self._see(look)
+            look.changes = look.left
+        except InvalidPlatform as error:
+            look.skip("InvalidPlatform: %s" % error)
+        except StepFailed as error:
+            look.problem, look.rc, look.output = error, error.rc, error.output
+        except OSError as error:
+            look.problem, look.unseen = StepFailed(why(error)), True
+        except Exception as error:  # a defect in one step must not stop the others
+            look.problem = _defect(error)
+        return look
+
+    def _not_here(self, step: BodyStep) -> str:
+        """Why the step is none of this node's; empty where it is."""
+        if self.host.sandbox and step.action in NOT_IN_A_SANDBOX:
+            return NOT_IN_A_SANDBOX[step.action]
+        return _unmet(step, self.host)
+
+    def _refuse(self, look: Look) -> None:
+        reason = self.held.refused.get((self.body.uid, look.step.name))
+        for claim in look.claims:
+            unsafe = unsafe_path(claim.name) if claim.kind == "path" else None
+            if unsafe:
+                reason = "path %s cannot be managed: %s" % (claim.name, unsafe)
+        if reason:
+            raise StepFailed(reason)
+
+    def _recall(self, look: Look) -> None:
+        if is_run(look.step):
+            recalled = self.journal.state(self._key(look.step))
+            look.given = dataclasses.replace(look.given, recalled=recalled)
+            if recalled is not None and len(recalled) == 3:
+                look.rc = recalled[1]
+
+    def _see(self, look: Look) -> None:
+        step = STEPS[look.step.action]
+        look.observed = step.observe(self.host, look.desired, look.given)
+        look.left = step.changes(look.desired, look.observed, look.given)
+
+    # Acting
+
+    def _permitted(self, step: BodyStep) -> bool:
+        if not self.allowed or self.body.mode == "AuditOnly":
+            return False
+        return is_run(step) or self._may_correct()
+
+    def _may_correct(self) -> bool:
+        if self.body.mode == "ApplyAndMonitor":
+            return self.cause == ASSIGNED
+        return self.body.mode == "ApplyAndAutoCorrect"
+
+    def _apply(self, due: List[Look]) -> None:
+        """Ledger, journal, the changes, journal; then every step that was tried is looked at again."""
+        key, begun = self._key(due[0].step), []
+
+        def begin() -> None:
+            self.journal.started(key, self.boot_id)
+            begun.append(key)
+
+        results = self._attempt(due, begin)
+        if begun:
+            failure = next((result for result in results if result), None)
+            rc, status = (failure.rc, failure.status) if failure else (due[0].rc, "Success")
+            self.journal.finished(key, rc, status)
+        for look, failure in zip(due, results):
+            look.applied, look.problem = True, failure
+            self._look_again(look)
+        for look in due[len(results) :]:
+            look.skip(_left_out(due))
+
+    def _attempt(self, due: List[Look], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """One result for each that was tried. Only steps that are done in batches come in numbers."""
+        action = due[0].step.action
+        try:
+            self._intend(due)
+            if action in BATCHES:
+                ends = [look.step.on_failure != "continue" for look in due]
+                planned = [Planned(look.desired, look.changes, look.given, end) for look, end in zip(due, ends)]
+                return BATCHES[action].apply_all(self.host, planned, begin)
+            begin()
+            (look,) = due
+            look.output, look.rc = STEPS[action].apply(self.host, look.desired, look.changes, look.given)
+            return [None]
+        except StepFailed as error:
+            due[0].output, due[0].rc = error.output, error.rc
+            return [error]
+        except OSError as error:
+            return [StepFailed(why(error)) for _ in due]
+        except Exception as error:
+            return [_defect(error) for _ in due]
+
+    def _intend(self, due: List[Look]) -> None:
+        for look in due:
+            step = RESTORABLE.get(look.step.action)
+            if step is not None:
+                for change in look.changes:
+                    prior = step.state(look.observed, change.claim)
+                    self.ledger.intend(self.body.uid, look.step.action, change.claim, prior)
+        self.ledger.save()
+
+    def _look_again(self, look: Look) -> None:
+        look.observed, problem = None, None
+        if is_run(look.step):
+            look.given = dataclasses.replace(look.given, recalled=self.journal.state(self._key(look.step)))
+        try:
+            self._see(look)
+            if look.left:
+                still = look.left[0]
+                problem = StepFailed("it was applied, and is still %s (wanted: %s)" % (still.before, still.after))
+        except (StepFailed, InvalidPlatform) as error:
+            problem = StepFailed(str(error))
+        except OSError as error:
+            problem = StepFailed("what came of it cannot be seen: %s" % why(error))
+        except Exception as error:
+            problem = _defect(error)
+        look.problem = look.problem or problem
+
+    def _remember(self, look: Look) -> None:
+        """Tells the ledger whose the step's claims are, and what this or an earlier run left there."""
+        step = RESTORABLE.get(look.step.action)
+        if step is None or look.observed is None:
+            return
+        for claim in look.claims:
+            self.ledger.adopt(self.body.uid, claim)
+            if self.ledger.incomplete(claim):
+                self.ledger.complete(claim, step.state(look.observed, claim))
+
+    def _key(self, step: BodyStep) -> RunKey:
+        """A script's run is at the association's run instant; a correction is a run of its own, at this instant."""
+        at = self.run_instant if is_run(step) else instant(self.host.now())
+        return RunKey(self.body.uid, self.generation, at, step.name, _ATTEMPT)
+
+    # Telling
+
+    def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
+        status, reason = "Success", None
+        failed = next((look for look in self.looks if look.fails_run), None)
+        if failed is not None and failed.problem is not None:
+            status, reason = failed.problem.status, "%s: %s" % (failed.step.name, failed.problem.reason)
+        elif any(report.outcome == "Failed" for report in pruned):
+            status, reason = "Failed", "what the document no longer declares could not all be taken away"
+        elif self.looks and all(look.skipped for look in self.looks):
+            status, reason = "Skipped", self.looks[0].skipped
+        claims = [report for look in self.looks for report in looking.reports(look)] + pruned
+        kept, output, truncated = fitted(claims, looking.output(self.looks))
+        changed = any(look.applied for look in self.looks) or any(report.outcome == "Changed" for report in pruned)
+        return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
+
+
+def _batches(steps: Sequence[BodyStep]) -> Iterator[List[BodyStep]]:
+    """Adjacent steps of one action that is done in batches; every other step by itself."""
+    batch: List[BodyStep] = []
+    for step in steps:
+        if batch and not (step.action in BATCHES and step.action == batch[0].action):
+            yield batch
+            batch = []
+        batch.append(step)
+    if batch:
+        yield batch
+
+
+def _left_out(looks: Sequence[Look]) -> str:
+    ended = next(look for look in looks if look.ends)
+    return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")
+
+
+def _unmet(step: BodyStep, host: Host) -> str:
+    """Why SSM's precondition keeps a step from this node; empty where nothing does."""
+    for operator, operands in (step.precondition or {}).items():
+        if operator != "StringEquals" or len(operands) != 2:
+            return "Unsupported: precondition %s" % operator
+        said = [host.platform if operand == "platformType" else operand for operand in operands]
+        if said[0] != said[1]:
+            return "its precondition is not met: %s is %s, not %s" % (operands[0], said[0], said[1])
+    return ""
+
+
+def _defect(error: Exception) -> StepFailed:
+    return StepFailed("a defect in opsctl: %s: %s" % (type(error).__name__, error))
