@@ -9,7 +9,7 @@ leads the coercion; pydantic then validates and builds the instance. Extensions 
 quoted), `x-subtree` (left as read), `x-expected` (what an error says was expected).
 """
 
-from reconciler.core.typed.load import check, load
+from reconciler.core.typed.loading import check, load
 from reconciler.core.typed.markers import OctalMode, StringOrList, Subtree, Wrong
 
 __all__ = ["OctalMode", "StringOrList", "Subtree", "Wrong", "check", "load"]
