@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.git.command import Git, GitFailed, failing_as
+from reconciler.adapters.git.command import Git, GitFailed
 from reconciler.adapters.git.objects import LARGEST_BLOB, blob_id
 from reconciler.adapters.git.repository import Repository, under
 from reconciler.core.ports import Entry
@@ -38,12 +38,11 @@ class Checkout(Repository):
 
     def uncommitted(self) -> list[str]:
         """Paths that differ from HEAD, untracked files that are not ignored included; empty for a bare repository."""
-        with failing_as(f"repository {self}"):
-            if self._git.run("rev-parse", "--is-inside-work-tree").strip() != b"true":
-                return []
-            listing = self._git.run(
-                "status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=all", "--no-renames"
-            )
+        if self._git.run("rev-parse", "--is-inside-work-tree").strip() != b"true":
+            return []
+        listing = self._git.run(
+            "status", "--porcelain", "-z", "--untracked-files=all", "--ignore-submodules=all", "--no-renames"
+        )
         return sorted(record[3:].decode(errors="surrogateescape") for record in listing.split(b"\0")[:-1])
 
 
@@ -126,8 +125,7 @@ def _paths(directory: Path) -> Iterator[str]:
             yield from (os.path.relpath(Path(folder, name), directory) for name in names)
         return
     git = Git(directory, bare=False, personal=True)
-    with failing_as(f"repository {directory}"):
-        listing = git.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listing = git.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     yield from (os.fsdecode(path) for path in listing.split(b"\0")[:-1])
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.problem import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 LOCAL_DEADLINE = 120.0  # seconds; for commands that touch no network
@@ -63,29 +63,22 @@ def redacted(text: str) -> str:
     return _USERINFO.sub("***@", text)
 
 
-class GitFailed(Exception):
-    """git ended with a status other than 0, or was stopped at its deadline. Adapters turn it into a `Problem`."""
+def last_words(stderr: str) -> str:
+    """What git said last: its final two lines that say something, in one; empty where there are none."""
+    lines = [line.strip() for line in stderr.splitlines() if not _BOILERPLATE.match(line)]
+    return "; ".join(lines[-2:])
 
-    def __init__(self, verb: str, status: int, stderr: str) -> None:
-        self.verb = verb
+
+class GitFailed(Unavailable):
+    """git ended with a status other than 0, or was stopped at its deadline: nothing to be had until that changes.
+
+    Where the caller knows better what a failure means, it catches this and raises that.
+    """
+
+    def __init__(self, what: str, status: int, stderr: str) -> None:
         self.status = status
         self.stderr = redacted(stderr)
-        super().__init__(f"git {verb}: {self.last_words}")
-
-    @property
-    def last_words(self) -> str:
-        """What git said last: its final two lines that say something, in one."""
-        lines = [line.strip() for line in self.stderr.splitlines() if not _BOILERPLATE.match(line)]
-        return "; ".join(lines[-2:]) or f"ended with status {self.status}"
-
-
-@contextlib.contextmanager
-def failing_as(what: str) -> Iterator[None]:
-    """Turn git's failure inside the block into `Unavailable`, saying `what` and git's last words."""
-    try:
-        yield
-    except GitFailed as failure:
-        raise Unavailable(what, failure.last_words) from failure
+        super().__init__(what, last_words(self.stderr) or f"ended with status {status}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,7 @@ class Git:
         """Standard output of a local command; `GitFailed` unless it ends with status 0 within its deadline."""
         outcome = self.attempt(*arguments, stdin=stdin, settings=settings)
         if outcome.status != 0:
-            raise GitFailed(arguments[0], outcome.status, outcome.stderr)
+            raise GitFailed(self._what(arguments), outcome.status, outcome.stderr)
         return outcome.stdout
 
     def attempt(
@@ -148,7 +141,7 @@ class Git:
                 stdout, stderr = process.communicate(stdin, timeout=deadline)
             except subprocess.TimeoutExpired:
                 _end_group(process)
-                raise GitFailed(arguments[0], -1, f"no answer within {deadline:g} s") from None
+                raise GitFailed(self._what(arguments), -1, f"no answer within {deadline:g} s") from None
             except BaseException:
                 _end_group(process)
                 raise
@@ -157,6 +150,9 @@ class Git:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """A long-lived process with pipes on all three streams; its owner ends it."""
         return self._spawn(arguments, True, {}, {}, None)
+
+    def _what(self, arguments: tuple[str, ...]) -> str:
+        return f"git {arguments[0]} in {self.directory}"
 
     def _spawn(
         self,

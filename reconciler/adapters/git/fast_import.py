@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.git.command import failing_as
 from reconciler.core.problem import Defect
 
 if TYPE_CHECKING:
@@ -33,10 +32,9 @@ def written(git: Git, base: str | None, edits: Mapping[str, Edit], message: str,
     The same arguments give the same commit. No branch is moved.
     """
     stream = b"".join(_stream(base, edits, message, at))
-    with failing_as(f"repository {git.directory}"):
-        answer = git.run(
-            "fast-import", "--quiet", "--force", "--date-format=raw", "--done", stdin=stream, settings=_SETTINGS
-        )
+    answer = git.run(
+        "fast-import", "--quiet", "--force", "--date-format=raw", "--done", stdin=stream, settings=_SETTINGS
+    )
     return answer.decode().strip()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import storage
-from reconciler.adapters.git.command import failing_as
 from reconciler.adapters.git.remote import HEADS, Advertised, Remote
 from reconciler.adapters.git.repository import Repository
 from reconciler.adapters.git.stamp import PROPOSAL_PREFIX, REPORT_BRANCH, is_written_here
@@ -79,9 +78,7 @@ class Mirror(Repository):
             return None
         near = nearest(self._branch or "", candidates)
         raise Refused(
-            f"{self} has no branch {self._branch!r}"
-            if self._branch
-            else f"{self} does not say which branch is its main",
+            f"{self} has no branch {self._branch!r}" if self._branch else f"{self} names no main branch",
             remedy=f"did you mean {near!r}?" if near else f"track one of {', '.join(candidates[:10])}",
         )
 
@@ -125,11 +122,10 @@ class Mirror(Repository):
 
     def _seen(self) -> dict[str, str]:
         """The remote's refs as last fetched, tags included."""
-        with failing_as(f"repository {self._git.directory}"):
-            listing = self._git.run(
-                "for-each-ref", "--format=%(objectname) %(refname)", "--", _REMOTE_BRANCHES, "refs/tags/"
-            )
-        pairs = (line.split(" ", 1) for line in listing.decode(errors="surrogateescape").splitlines())
+        listing = self._git.run(
+            "for-each-ref", "--format=%(objectname) %(refname)", "--", _REMOTE_BRANCHES, "refs/tags/"
+        )
+        pairs = (line.split(" ", 1) for line in listing.decode(errors="surrogateescape").split("\n")[:-1])
         return {name: oid for oid, name in pairs}
 
     def _require_descent(self, branch: str, accepted: str, fetched: str) -> None:
@@ -144,9 +140,8 @@ class Mirror(Repository):
         )
 
     def _accept(self, branch: str, oid: str) -> None:
-        with failing_as(f"repository {self._git.directory}"):
-            self._git.run("update-ref", f"{HEADS}{branch}", oid)
-            before = self._git.run("symbolic-ref", "HEAD").decode().strip()
-            if before != f"{HEADS}{branch}":
-                self._git.run("symbolic-ref", "HEAD", f"{HEADS}{branch}")
-                self._git.run("update-ref", "-d", before)
+        self._git.run("update-ref", f"{HEADS}{branch}", oid)
+        before = self._git.run("symbolic-ref", "HEAD").decode().strip()
+        if before != f"{HEADS}{branch}":
+            self._git.run("symbolic-ref", "HEAD", f"{HEADS}{branch}")
+            self._git.run("update-ref", "-d", before)

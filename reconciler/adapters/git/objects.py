@@ -160,7 +160,10 @@ class Objects:
     def sizes(self, oids: Iterable[str]) -> dict[str, int]:
         """Sizes in bytes by id."""
         with self._lock:
-            return {header[0]: int(header[2]) for header, _ in self._headers.ask(list(oids))}
+            headers = [header for header, _ in self._headers.ask(list(oids))]
+        for header in headers:
+            self._require(header[0], header, "blob")
+        return {oid: int(size) for oid, _, size in headers}
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """Contents by id; `Unavailable` for an id that the repository lacks, `Refused` for one too large."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import fast_import
-from reconciler.adapters.git.command import Git, failing_as
+from reconciler.adapters.git.command import Git
 from reconciler.adapters.git.fast_import import Edit
 from reconciler.adapters.git.objects import blob_id
 from reconciler.adapters.git.remote import Moved, Remote
@@ -43,18 +43,15 @@ class GitProposals:
         except Moved as moved:
             return moved.tip or new
         # Remembered here too, so that a branch merged and deleted since is not proposed again.
-        with failing_as(f"repository {self._git.directory}"):
-            self._git.run("update-ref", _PROPOSED + branch, new)
+        self._git.run("update-ref", _PROPOSED + branch, new)
         return new
 
     def _proposed(self, branch: str) -> str | None:
-        with failing_as(f"repository {self._git.directory}"):
-            listing = self._git.run("for-each-ref", "--format=%(objectname)", "--", _PROPOSED + branch)
+        listing = self._git.run("for-each-ref", "--format=%(objectname)", "--", _PROPOSED + branch)
         return listing.decode().strip() or None
 
     def _edits(self, base: str, files: Mapping[str, bytes | None]) -> dict[str, Edit]:
-        with failing_as(f"commit {base}"):
-            tree = {entry.path: entry for entry in listed(self._git.run("ls-tree", "-rlz", base))}
+        tree = {entry.path: entry for entry in listed(self._git.run("ls-tree", "-rlz", base))}
         return {path: edit for path, content in files.items() if (edit := _edit(tree.get(path), content)) is not None}
 
 

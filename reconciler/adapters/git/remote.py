@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from reconciler.adapters.git.command import Git, GitFailed, Outcome, redacted
+from reconciler.adapters.git.command import Git, GitFailed, Outcome, last_words, redacted
 from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Remote:
             return cls(str(Path(text).expanduser().absolute()))
         parts = urlsplit(text)
         _require_authenticated(parts.scheme, parts.hostname or "", text)
+        if parts.scheme == "ssh" and parts.password:
+            raise Refused(f"{redacted(text)} holds a password, which ssh does not take", remedy="use a key")
         if parts.scheme not in ("http", "https") or not parts.username:
             return cls(text)
         bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -78,7 +80,7 @@ class Remote:
         """Run a command that talks to this remote; `Unavailable` with git's last words where it fails."""
         outcome = self._attempt(git, *arguments, largest_file=largest_file)
         if outcome.status != 0:
-            raise self._unavailable(GitFailed(arguments[0], outcome.status, outcome.stderr))
+            raise self._unavailable(last_words(outcome.stderr))
         return outcome.stdout
 
     def advertised(self, git: Git, *patterns: str) -> Advertised:
@@ -86,13 +88,13 @@ class Remote:
         listing = self.call(git, "ls-remote", "--symref", self.address, "HEAD", *patterns)
         default = None
         refs = {}
-        for line in listing.decode(errors="surrogateescape").splitlines():
+        for line in listing.decode(errors="surrogateescape").split("\n")[:-1]:
             value, _, name = line.partition("\t")
             if value.startswith("ref: "):
                 default = value.removeprefix(f"ref: {HEADS}")
             elif name != "HEAD" and not name.endswith("^{}"):
                 refs[name] = value
-        return Advertised(refs, default if f"{HEADS}{default}" in refs else None)
+        return Advertised(refs, default if HEADS + (default or "") in refs else None)
 
     def tip(self, git: Git, branch: str) -> str | None:
         """The commit that a branch is at, None where it does not exist."""
@@ -120,12 +122,13 @@ class Remote:
             return
         if tip != expected:
             raise Moved(tip)
-        if "[remote rejected]" in outcome.stdout.decode(errors="replace"):
+        said = self._redact(_said_by_remote(outcome))
+        if "declined" in said:  # by a hook or a rule for the branch; a full disk, say, is another matter
             raise Refused(
-                f"{self} declined the push to {branch!r}: {self._redact(_said_by_remote(outcome))}",
+                f"{self} declined the push to {branch!r}: {said}",
                 remedy=f"let opsctl's account write the branch {branch!r}",
             )
-        raise self._unavailable(GitFailed("push", outcome.status, outcome.stderr))
+        raise self._unavailable(said or last_words(outcome.stderr))
 
     def _attempt(self, git: Git, *arguments: str, largest_file: int | None = None) -> Outcome:
         try:
@@ -137,7 +140,7 @@ class Remote:
                 largest_file=largest_file,
             )
         except GitFailed as failure:
-            raise self._unavailable(failure) from None
+            raise self._unavailable(failure.why) from None
 
     def _settings(self) -> dict[str, str]:
         if not self.username:
@@ -156,8 +159,8 @@ class Remote:
                 text = text.replace(secret, "***")
         return redacted(text)
 
-    def _unavailable(self, failure: GitFailed) -> Unavailable:
-        return Unavailable(f"Git remote {self}", self._redact(failure.last_words))
+    def _unavailable(self, why: str) -> Unavailable:
+        return Unavailable(f"Git remote {self}", self._redact(why))
 
 
 def _require_authenticated(scheme: str, host: str, text: str) -> None:

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import fast_import, storage
-from reconciler.adapters.git.command import GitFailed, failing_as
 from reconciler.adapters.git.fast_import import Edit
 from reconciler.adapters.git.objects import Objects, blob_id
 from reconciler.adapters.git.remote import HEADS, Moved, Remote
@@ -48,18 +47,21 @@ class GitReportBranch:
             return {path: contents[oid] for path, oid in wanted.items()}
 
     def write(self, files: Mapping[str, bytes | None], message: str, *, at: int, instance: str) -> str | None:
+        message = stamped(message, instance)
         with self._lock:
             known = self._known()
-            try:
-                if known is None:
-                    raise Moved(self.tip())
-                return self._write_on(known, known, files, stamped(message, instance), at)
-            except Moved as moved:
-                base = self._adopted(moved.tip, instance)
+            if known is None:
+                tip = self.tip()
+            else:
                 try:
-                    return self._write_on(base, moved.tip, files, stamped(message, instance), at)
-                except Moved:
-                    raise Unavailable(f"branch {self._branch!r}", "others wrote to it twice meanwhile") from None
+                    return self._write_on(known, known, files, message, at)
+                except Moved as moved:
+                    tip = moved.tip
+            base = self._adopted(tip, instance)
+            try:
+                return self._write_on(base, tip, files, message, at)
+            except Moved:
+                raise Unavailable(f"branch {self._branch!r}", "others wrote to it twice meanwhile") from None
 
     def close(self) -> None:
         """End the processes that read for this branch."""
@@ -75,9 +77,8 @@ class GitReportBranch:
             return None
         new = fast_import.written(self._git, base, edits, message, at=at)
         self._remote.push(self._git, new, self._branch, expected=expected)
-        self._remember(new)
-        held |= {path: oid for path in edits if (oid := ids[path]) is not None}
-        self._files = (new, {path: oid for path, oid in held.items() if files.get(path, b"") is not None})
+        self._git.run("update-ref", HEADS + self._branch, new)
+        self._files = (new, {path: oid for path, oid in (held | ids).items() if oid is not None})
         storage.packed(self._git)
         return new
 
@@ -91,41 +92,38 @@ class GitReportBranch:
         return tip
 
     def _known(self) -> str | None:
-        """The tip as last pushed or fetched, None where this copy does not hold it whole."""
+        """The tip as last pushed or fetched; None, and a copy begun anew, where this one does not hold it whole."""
         try:
             tip = self._objects.identify(f"{HEADS}{self._branch}^{{commit}}")
             self._listed(tip)
-        except (GitFailed, Unavailable):
-            self._begin_anew()
-            return None
+        except Unavailable:
+            tip = None
+        if tip is None:
+            self._objects.close()
+            self._files = None
+            storage.replaced(self._git)
         return tip
 
     def _fetched(self, tip: str | None) -> str | None:
         """The remote's tip, held here."""
-        known = self._known()
-        if tip is None or tip == known:
-            return tip
-        if known is None:
-            self._begin_anew()  # a damaged ref would stand in the fetch's way
-        ref = f"{HEADS}{self._branch}"
-        self._remote.call(
-            self._git, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self._remote.address, f"+{ref}:{ref}"
-        )
-        return self._known()
+        if tip is not None and tip != self._known():
+            ref = HEADS + self._branch
+            self._remote.call(
+                self._git,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                self._remote.address,
+                f"+{ref}:{ref}",
+            )
+        return tip
 
     def _listed(self, commit: str | None) -> dict[str, str]:
+        """Blob ids by path; reads every object's header, and so notices when one is missing."""
         if commit is None:
             return {}
         if self._files is None or self._files[0] != commit:
             entries = listed(self._git.run("ls-tree", "-rlz", commit))
             self._files = (commit, {entry.path: entry.oid for entry in entries})
-        return dict(self._files[1])
-
-    def _remember(self, tip: str) -> None:
-        with failing_as(f"repository {self._git.directory}"):
-            self._git.run("update-ref", f"{HEADS}{self._branch}", tip)
-
-    def _begin_anew(self) -> None:
-        self._objects.close()
-        self._files = None
-        storage.replaced(self._git)
+        return self._files[1]

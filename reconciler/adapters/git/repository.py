@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Self
 
 from reconciler.adapters.git import signatures
-from reconciler.adapters.git.command import Git, GitFailed, failing_as
+from reconciler.adapters.git.command import Git, GitFailed
 from reconciler.adapters.git.objects import Kept, Objects, parse_commit
 from reconciler.adapters.git.trees import Trees
-from reconciler.core.problem import Refused, Unavailable, nearest
+from reconciler.core.problem import Refused, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,8 +50,8 @@ class Repository:
 
     def is_ancestor(self, old: str, new: str) -> bool:
         outcome = self._git.attempt("merge-base", "--is-ancestor", old, new)
-        if outcome.status > 1:
-            raise Unavailable(f"history of {self}", GitFailed("merge-base", outcome.status, outcome.stderr).last_words)
+        if outcome.status not in (0, 1):
+            raise GitFailed(f"the history of {self}", outcome.status, outcome.stderr)
         return outcome.status == 0
 
     def commit(self, oid: str) -> Commit:
@@ -70,12 +70,10 @@ class Repository:
             oid = commit.parents[0]
 
     def tree(self, oid: str) -> Mapping[str, Entry]:
-        with failing_as(f"commit {oid} of {self}"):
-            return self._trees.tree(oid)
+        return self._trees.tree(oid)
 
     def changes(self, old: str | None, new: str) -> list[Change]:
-        with failing_as(f"commits {old} and {new} of {self}"):
-            return self._trees.changes(old, new)
+        return self._trees.changes(old, new)
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         return self._objects.blobs(oids)
@@ -86,6 +84,7 @@ class Repository:
         return {entry.path: contents[entry.oid] for entry in entries}
 
     def last_change(self, oid: str, path: str, line: int) -> Commit:
+        self.commit(oid)  # a commit that is not there is no fault of the line
         if line < 1:
             found = self._git.run("rev-list", "-1", oid, "--", path).decode().strip()
         else:
@@ -116,7 +115,7 @@ class Repository:
                 "blame", "--porcelain", f"-L{line},{line}", oid, "--", path, settings=_BLAME_SETTINGS
             )
         except GitFailed as failure:
-            raise Refused(f"{path}:{line} is no line of commit {oid}: {failure.last_words}") from failure
+            raise Refused(f"{path}:{line} is no line of commit {oid}: {failure.why}") from failure
         return blamed.split(maxsplit=1)[0].decode()
 
     def _prefixes(self) -> tuple[str, ...]:
@@ -127,7 +126,7 @@ class Repository:
         listing = self._git.run("for-each-ref", "--format=%(refname)", "--", *self._prefixes()).decode()
         return [
             name.removeprefix(prefix)
-            for name in listing.splitlines()
+            for name in listing.split("\n")
             for prefix in self._prefixes()
             if name.startswith(prefix)
         ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.git.command import Git, failing_as
+from reconciler.adapters.git.command import Git
+from reconciler.core.problem import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,13 @@ _LEFTOVERS = ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/*.
 def opened(directory: Path, settings: Mapping[str, str]) -> Git:
     """A bare repository at `directory`, made where there is none, without what a killed process left in it."""
     git = Git(directory, bare=True, settings=settings)
-    if not (directory / "HEAD").exists():
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with failing_as(f"repository {directory}"):
+    try:
+        if not (directory / "HEAD").exists():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             git.run("init", "--quiet", "--template=")
-    sweep(git)
+        sweep(git)
+    except OSError as error:
+        raise Unavailable(f"directory {directory}", error.strerror or str(error)) from error
     return git
 
 
@@ -41,12 +44,11 @@ def sweep(git: Git) -> int:
 
 def replaced(git: Git) -> None:
     """Begin the repository anew, empty; for one whose objects are damaged and held elsewhere."""
-    shutil.rmtree(git.directory)
+    shutil.rmtree(git.directory, ignore_errors=True)
     opened(git.directory, {})
 
 
 def packed(git: Git) -> None:
     """Fold small packs together once there are more than a few. Each object is rewritten O(log n) times in all."""
     if len(list(git.directory.glob("objects/pack/*.pack"))) > _PACKS_TOLERATED:
-        with failing_as(f"repository {git.directory}"):
-            git.run("repack", "--quiet", "-d", "--geometric=2")
+        git.run("repack", "--quiet", "-d", "--geometric=2")

@@ -51,6 +51,7 @@ class TestAddresses:
             ("git://git.example.com/fleet", "proves no identity"),
             ("http://127.0.0.1.example.com/fleet", "proves no identity"),
             ("ftp://git.example.com/fleet", "'ftp'"),
+            ("ssh://git:secret@git.example.com/fleet", "use a key"),
             ("ext::sh -c 'touch ran'", "no address"),
             ("fd::17", "no address"),
             ("--upload-pack=touch ran", "no address"),
@@ -70,7 +71,7 @@ class TestAddresses:
         assert str(found) == "https://git.example.com:8443/fleet.git"
 
     def test_a_refused_address_does_not_show_its_password(self) -> None:
-        for text in (f"http://ada:{QUOTED}@git.example.com/x", f"ftp://ada:{QUOTED}@git.example.com/x"):
+        for text in (f"http://ada:{QUOTED}@git.example.com/x", f"ssh://ada:{QUOTED}@git.example.com/x"):
             with pytest.raises(Refused) as refused:
                 Remote.parse(text)
             assert QUOTED not in str(refused.value)

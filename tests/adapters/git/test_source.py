@@ -217,6 +217,8 @@ class TestHistory:
             lambda: source.tree(MISSING),
             lambda: source.changes(tip, MISSING),
             lambda: source.signature(MISSING, b""),
+            lambda: source.last_change(MISSING, "a", 0),
+            lambda: source.last_change(MISSING, "a", 1),
             lambda: list(source.first_parents(MISSING, 1)),
         ):
             with pytest.raises(Unavailable):
