@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,12 @@ class Cgroup:
 
     def processes(self) -> Iterator[int]:
         """Process ids in it, parents before children."""
-        if self.directory.exists():
-            for listing in (self.directory / "cgroup.procs", *sorted(self.directory.rglob("*/cgroup.procs"))):
-                try:
-                    yield from map(int, listing.read_text().split())
-                except OSError as gone:
-                    if gone.errno not in (errno.ENOENT, errno.ENODEV):
-                        raise
+        for directory in self._tree():
+            try:
+                yield from map(int, (directory / "cgroup.procs").read_text().split())
+            except OSError as gone:
+                if gone.errno not in (errno.ENOENT, errno.ENODEV):
+                    raise
 
     def freeze(self, *, frozen: bool) -> None:
         """Stop every process where it stands, or let them go on; returns when it has happened."""
@@ -52,9 +52,14 @@ class Cgroup:
     def remove(self) -> None:
         """Kill what lives in it and remove it."""
         self.kill()
-        for directory in sorted([self.directory, *self.directory.rglob("*/")], reverse=True):
-            if directory.is_dir():
-                directory.rmdir()
+        for directory in reversed(list(self._tree())):
+            directory.rmdir()
+
+    def _tree(self) -> Iterator[Path]:
+        """Its directory and those below, parents first; passes over what vanishes meanwhile, as units do."""
+        for directory, children, _ in os.walk(self.directory):
+            children.sort()
+            yield Path(directory)
 
     def _events(self) -> str:
         try:

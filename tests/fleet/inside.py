@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.fleet.cgroup import Cgroup
 from tests.fleet.commands import FleetError
 
+# Under --no-fork this shell stays outside the node's process ids and its child is inside. nsenter's own fork would not
+# do: a node that shuts down stops all its processes for a moment, nsenter stops with its child, and nobody wakes it.
+_FORK = '"$@"; exit $?'
 _JOIN = 'echo $$ > "$1/cgroup.procs"; shift; exec "$@"'
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -67,8 +72,9 @@ def execute(
         except BaseException:
             cgroup.kill()
             process.kill()
+            _tidy_up(pid_1, cgroup)
             raise
-    _remove_if_empty(cgroup)
+    _tidy_up(pid_1, cgroup)
     return subprocess.CompletedProcess(list(argv), process.returncode, stdout, stderr)
 
 
@@ -77,7 +83,7 @@ def attach(pid_1: int, hierarchy: Path, argv: Sequence[str]) -> int:
     cgroup = _command_cgroup(pid_1, hierarchy)
     env = _ENVIRONMENT | {"TERM": os.environ.get("TERM", "dumb")}
     code = subprocess.call(_enter(pid_1, cgroup, argv), env=env)
-    _remove_if_empty(cgroup)
+    _tidy_up(pid_1, cgroup)
     return code
 
 
@@ -87,7 +93,7 @@ def _enter(pid_1: int, cgroup: Cgroup, argv: Sequence[str]) -> list[str]:
         raise FleetError("the node has every capability of the host; refusing to run anything in it")
     limit = ("setpriv", f"--bounding-set={withheld}", "--inh-caps=-all", "--")
     namespaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
-    enter = ("nsenter", f"--target={pid_1}", *namespaces, "--")
+    enter = ("nsenter", f"--target={pid_1}", *namespaces, "--no-fork", "--", "/bin/sh", "-c", _FORK, "-")
     return ["sh", "-c", _JOIN, "-", str(cgroup.directory), *limit, *enter, *argv]
 
 
@@ -99,9 +105,10 @@ def _command_cgroup(pid_1: int, hierarchy: Path) -> Cgroup:
     return Cgroup(payload / "from-host" / f"{os.getpid()}-{next(_serial)}").make()
 
 
-def _remove_if_empty(cgroup: Cgroup) -> None:
+def _tidy_up(pid_1: int, cgroup: Cgroup) -> None:
     """What the program left running in the background keeps its group, and ends with the node."""
-    try:
+    with suppress(OSError):
         cgroup.directory.rmdir()
-    except OSError:
-        return
+    # A node that shuts down waits for every process it has seen, and hears only of the end of its own children.
+    with suppress(ProcessLookupError):
+        os.kill(pid_1, signal.SIGCHLD)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,9 +85,15 @@ class Node:
 
     def reboot(self, timeout: float = 60) -> None:
         """Reboot in order, and wait until the node has booted again."""
-        before = self.boot_id()
-        self.run(["systemctl", "--no-block", "reboot"], check=False)
-        wait_for(lambda: self._booted_since(before), f"{self.name} to reboot", timeout, every=0.05)
+        with self.expect_reboot(timeout):
+            os.kill(self._leader(), signal.SIGRTMIN + 5)  # systemd: start reboot.target
+
+    @contextmanager
+    def expect_reboot(self, timeout: float = 60) -> Iterator[None]:
+        """What happens in this block reboots the node; afterwards wait until it has booted again."""
+        before = self._leader()
+        yield
+        wait_for(lambda: inside.leader(self._cgroup) not in (before, None), f"{self.name} to reboot", timeout)
         self.wait_booted(timeout)
 
     def is_on(self) -> bool:
@@ -213,12 +222,6 @@ class Node:
         if state not in _BOOTED:
             time.sleep(0.02)
         return state or "nothing"
-
-    def _booted_since(self, boot_id: str) -> bool:
-        try:
-            return self.boot_id() != boot_id
-        except (FleetError, OSError):  # between two boots there is nothing to ask
-            return False
 
     def _unpack(self, target: str, fill: Callable[[tarfile.TarFile, str], None]) -> None:
         parent, _, name = target.rpartition("/")

@@ -116,6 +116,15 @@ def test_reboot_keeps_the_disk_and_changes_the_boot(node_factory: NodeFactory) -
     assert _hears(node)
 
 
+def test_reboot_from_within_is_not_held_up_by_a_command_of_the_host(node_factory: NodeFactory) -> None:
+    """Shutting down stops, ends and awaits every process it sees, of which some have their parent on the host."""
+    (node,) = node_factory("self-made")
+    before = node.boot_id()
+    with node.expect_reboot(timeout=30):
+        node.run(["sh", "-c", "systemctl --no-block reboot && exec sleep 4711"], timeout=30, check=False)
+    assert node.boot_id() != before
+
+
 def test_power_cut_and_start_on_the_same_disk(node_factory: NodeFactory) -> None:
     (node,) = node_factory("cut")
     node.write("/etc/kept", "yes")
