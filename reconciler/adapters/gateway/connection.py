@@ -1,0 +1,259 @@
+"""One authenticated agent: what it sends is handled as it comes, what it is sent goes through one task that exists
+only while there is something to send. An idle agent is a few hundred bytes here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.contract import frames, wire
+from agent.contract.closing import DEFECT, MALFORMED, TOO_SLOW, TRY_LATER
+from agent.contract.codec import Malformed
+from agent.contract.reserved import RESERVED
+from reconciler.adapters.gateway.hangup import Hangup
+from reconciler.adapters.gateway.outgoing import Outgoing
+from reconciler.adapters.gateway.reports import ReportDesk, ReportQueue
+from reconciler.adapters.gateway.sets import SignedSet, Version
+from reconciler.core.allowance import Allowance
+from reconciler.core.problem import Refused, Unavailable, Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from reconciler.adapters.gateway.lanes import Lanes
+    from reconciler.core.ports import Intake
+
+FRAMES_PER_SECOND, FRAMES_AT_ONCE = 500.0, 2000.0
+FRAME_UNIT = 8192
+"""A frame counts once, and once more per this many characters; beyond the allowance it is read later."""
+
+UNSENT_LIMIT = 512
+WANTED_LIMIT = 10_000
+OPEN_STREAMS = 4
+"""Contents in memory for one agent at a time; the rest of what it asked for is a list of digests."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every connection of one gateway shares."""
+
+    intake: Intake
+    lanes: Lanes
+    reports: ReportDesk
+
+
+class Connection:
+    """The link to one agent whose hello was proven. `run` lasts as long as it does."""
+
+    __slots__ = (
+        "_control",
+        "_ended",
+        "_hangup",
+        "_key",
+        "_outgoing",
+        "_pace",
+        "_reports",
+        "_send",
+        "_sender",
+        "_services",
+        "_wanted",
+        "node_id",
+        "peer",
+        "version",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        hello: wire.Hello,
+        key: str,
+        peer: str,
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        self.node_id = hello.node_id
+        self.peer = peer
+        self.version = Version(hello.incarnation, hello.serial)
+        self._services = services
+        self._key = key
+        self._send = send
+        self._pace = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, _now())
+        self._control: deque[str] = deque()
+        self._wanted: deque[str] | None = None
+        self._outgoing: Outgoing | None = None
+        self._reports: ReportQueue | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._hangup: Hangup | None = None
+        self._ended = False
+
+    async def run(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Handle what the agent sends until either side ends the connection."""
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "websocket.receive" or self._hangup:
+                    return
+                await self._handle(message.get("text"))
+        except Hangup as hangup:
+            self.hang_up(hangup)
+        finally:
+            if self._reports:
+                self._reports.close()
+            await self._settle()
+            self._ended = True
+
+    def offer(self, newer: SignedSet) -> None:
+        """Send a set, unless one as new was sent already (two wakes may overtake each other)."""
+        if newer.version > self.version:
+            self.version = newer.version
+            self._say(newer.frame)
+
+    def hang_up(self, hangup: Hangup) -> None:
+        """End the connection, after the frame being sent now."""
+        if self._hangup is None:
+            self._hangup = hangup
+            log.warning("node %s at %s: ended with %d: %s", self.node_id, self.peer, hangup.code, hangup.reason)
+            self._wake_sender()
+
+    # -- what the agent sends ------------------------------------------------------------------------------------
+
+    async def _handle(self, text: str | None) -> None:
+        if text is None:
+            raise Hangup(MALFORMED, "a binary frame, where agents send none")
+        debt = self._pace.spend(_now(), 1 + len(text) // FRAME_UNIT)
+        if debt:
+            await asyncio.sleep(debt)
+        try:
+            name, value = frames.read_control(text)
+            if name == "report":
+                await self._queue().put(frames.signed_of(value))
+            elif name in frames.CONTROL:
+                await self._plain(frames.plain(name, value))
+            elif name in RESERVED:
+                self._say(frames.control(wire.Unsupported(name)))
+        except Malformed as error:
+            raise Hangup(MALFORMED, str(error)) from error
+
+    async def _plain(self, message: Any) -> None:
+        if isinstance(message, wire.Fetch):
+            self._want(message.digests)
+        elif isinstance(message, wire.Credit):
+            self._streams().credit(message.stream, message.bytes_)
+            self._wake_sender()
+        elif isinstance(message, wire.Held):
+            await self._tell(self._services.intake.held, message)
+        elif isinstance(message, wire.Pulse):
+            await self._tell(self._services.intake.pulsed, message)
+        elif isinstance(message, wire.Unsupported):
+            log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
+
+    async def _tell(self, call: Callable[[str, Any], None], message: Any) -> None:
+        try:
+            await self._services.lanes.presence.begin(call, self.node_id, message)
+        except Exception as error:
+            _log_failure(f"what node {self.node_id} says of itself was not taken in", error)
+
+    def _want(self, digests: list[str]) -> None:
+        if self._wanted is None:
+            self._wanted = deque()
+        self._wanted.extend(digests)
+        if len(self._wanted) > WANTED_LIMIT:
+            raise Hangup(MALFORMED, f"asked for more than {WANTED_LIMIT} contents at once")
+        self._wake_sender()
+
+    def _queue(self) -> ReportQueue:
+        if self._reports is None:
+            self._reports = ReportQueue(
+                self._services.reports,
+                self._services.lanes.reports,
+                self.node_id,
+                self._key,
+                lambda seq: self._say(frames.control(wire.Ack(seq))),
+                self.hang_up,
+            )
+        return self._reports
+
+    def _streams(self) -> Outgoing:
+        if self._outgoing is None:
+            self._outgoing = Outgoing()
+        return self._outgoing
+
+    # -- what the agent is sent ----------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        self._control.append(text)
+        if len(self._control) > UNSENT_LIMIT:
+            self.hang_up(Hangup(TOO_SLOW, "the agent does not read what it is sent"))
+        self._wake_sender()
+
+    def _wake_sender(self) -> None:
+        if self._sender is None and not self._ended:
+            self._sender = asyncio.create_task(self._send_all())
+
+    async def _send_all(self) -> None:
+        try:
+            while await self._send_next():
+                pass
+        except OSError:
+            pass  # the peer is gone: `run` is told so by its own receive
+        except Exception as error:
+            _log_failure(f"node {self.node_id} could not be served", error)
+            await self._part(Hangup(DEFECT, "the server met a defect of its own"))
+        finally:
+            self._sender = None
+
+    async def _send_next(self) -> bool:
+        """One frame, by urgency: the end, control, contents asked for, a chunk. False when there is nothing."""
+        if self._hangup:
+            await self._part(self._hangup)
+            return False
+        if self._control:
+            await self._send({"type": "websocket.send", "text": self._control.popleft()})
+            return True
+        if self._wanted and len(self._streams()) < OPEN_STREAMS:
+            await self._open(self._wanted.popleft())
+            return True
+        frame = self._outgoing.next_frame() if self._outgoing else None
+        if frame is None:
+            return False
+        await self._send({"type": "websocket.send", "bytes": frame})
+        return True
+
+    async def _open(self, digest: str) -> None:
+        try:
+            data = await self._services.lanes.answers.begin(self._services.intake.content, self.node_id, digest)
+        except (Unavailable, Waiting) as problem:
+            self.hang_up(Hangup(TRY_LATER, str(problem)))
+            return
+        except Refused as problem:
+            log.warning("node %s is not given %s: %s", self.node_id, digest, problem)
+            data = None
+        answer = wire.Missing(digest) if data is None else self._streams().open(digest, data)
+        self._control.append(frames.control(answer))
+
+    async def _part(self, hangup: Hangup) -> None:
+        self._ended = True
+        await self._send(hangup.frame())
+
+    async def _settle(self) -> None:
+        """Let the farewell go out where there is one; stop whatever else is being sent."""
+        if self._sender is not None:
+            if self._hangup is None:
+                self._sender.cancel()
+            await asyncio.wait((self._sender,))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    if isinstance(error, (Unavailable, Waiting, Refused)):
+        log.warning("%s: %s", what, error)
+    else:
+        log.error("%s", what, exc_info=error)
