@@ -1,0 +1,175 @@
+"""The store in memory: the same words and the same refusals, for running the reconciler without a database."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reconciler.adapters.store.memory_tables import Tables
+from reconciler.adapters.store.rules import led_by, lost_to, not_held
+from reconciler.core import nodeset
+from reconciler.core.nodeset import EMPTY
+from reconciler.core.world import Columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from reconciler.core.records import (
+        AssignmentRow,
+        AuditRow,
+        Changes,
+        EffectRow,
+        NodeRow,
+        ReleaseRow,
+        StateRow,
+        TokenRow,
+    )
+
+
+@dataclass(slots=True)
+class MemoryState:
+    """What a disk would keep: hand it to a second `MemoryStore` to open the same fleets again."""
+
+    fleets: dict[str, Tables] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class MemoryStore:
+    """The `Store` of one fleet of a `MemoryState`."""
+
+    def __init__(self, fleet_id: str, at: int, state: MemoryState | None = None) -> None:
+        self._state = state or MemoryState()
+        with self._state.lock:
+            self._tables = self._state.fleets.setdefault(fleet_id, Tables(at))
+        self._fence: int | None = None
+
+    @property
+    def incarnation(self) -> int:
+        return self._tables.incarnation
+
+    def declare_restored(self, at: int) -> int:
+        with self._state.lock:
+            self._check_lease()
+            self._tables.incarnation = max(at, self._tables.incarnation + 1)
+            return self._tables.incarnation
+
+    def commit(self, changes: Changes) -> None:
+        with self._state.lock:
+            self._check_lease()
+            self._tables.commit(changes)
+
+    def collect_bodies(self) -> int:
+        with self._state.lock:
+            self._check_lease()
+            tables = self._tables
+            named = {row.body_digest for row in tables.assignments.values()}
+            named.update(row.body_digest for row in self.releases())
+            named.update(row.context_digest for row in tables.nodes.values())
+            gone = tables.bodies.keys() - named
+            for digest in gone:
+                del tables.bodies[digest]
+            return len(gone)
+
+    def nodes(self) -> list[NodeRow]:
+        with self._state.lock:
+            return sorted(self._tables.nodes.values(), key=lambda row: row.id)
+
+    def node(self, node_id: str) -> NodeRow | None:
+        return self._tables.nodes.get(node_id)
+
+    def assignments(self) -> Iterator[AssignmentRow]:
+        with self._state.lock:
+            return iter(sorted(self._tables.assignments.values(), key=lambda row: (row.uid, row.node_id)))
+
+    def columns(self, position: Mapping[str, int]) -> Mapping[str, Columns]:
+        found: dict[str, Columns] = {}
+        given: dict[str, dict[str, list[int]]] = {}
+        flags: dict[str, dict[str, list[int]]] = {}
+        for row in self.assignments():
+            bit = position.get(row.node_id)
+            if bit is None:
+                continue
+            given.setdefault(row.uid, {}).setdefault(row.body_digest, []).append(bit)
+            for name in ("held", "reported", "converged", "failed", "drifted"):
+                if getattr(row, name):
+                    flags.setdefault(row.uid, {}).setdefault(name, []).append(bit)
+        for uid, bodies in given.items():
+            sets = {name: nodeset.of(bits) for name, bits in flags.get(uid, {}).items()}
+            on = {body_digest: nodeset.of(bits) for body_digest, bits in bodies.items()}
+            found[uid] = Columns(
+                on,
+                sets.get("held", EMPTY),
+                sets.get("reported", EMPTY),
+                sets.get("converged", EMPTY),
+                sets.get("failed", EMPTY),
+                sets.get("drifted", EMPTY),
+            )
+        return found
+
+    def assignments_of(self, node_id: str) -> list[AssignmentRow]:
+        return [row for row in self.assignments() if row.node_id == node_id]
+
+    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
+        wanted = None if node_ids is None else set(node_ids)
+        with self._state.lock:
+            rows = sorted(self._tables.states.values(), key=lambda row: (row.node_id, row.uid))
+        return [row for row in rows if row.since >= since and (wanted is None or row.node_id in wanted)]
+
+    def state(self, node_id: str, uid: str) -> StateRow | None:
+        return self._tables.states.get((node_id, uid))
+
+    def releases(self) -> list[ReleaseRow]:
+        newest: dict[str, ReleaseRow] = {}
+        with self._state.lock:
+            for row in sorted(self._tables.releases.values(), key=lambda row: (row.uid, row.generation)):
+                newest[row.uid] = row
+        return list(newest.values())
+
+    def release(self, uid: str, generation: int) -> ReleaseRow | None:
+        return self._tables.releases.get((uid, generation))
+
+    def body(self, digest: str) -> bytes | None:
+        return self._tables.bodies.get(digest)
+
+    def token(self, token_id: str) -> TokenRow | None:
+        return self._tables.tokens.get(token_id)
+
+    def pending_effects(self) -> list[EffectRow]:
+        with self._state.lock:
+            return [row for row in self._tables.effects.values() if not row.outcome]
+
+    def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
+        with self._state.lock:
+            rows = self._tables.audit[::-1]
+        return [row for row in rows if before is None or row.number < before][:limit]
+
+    def settings(self) -> Mapping[str, str]:
+        with self._state.lock:
+            return dict(self._tables.settings)
+
+    def renew_lease(self, holder: str, at: int, seconds: int, *, seize: bool = False) -> None:
+        tables = self._tables
+        with self._state.lock:
+            if self._fence is None:
+                if tables.lease_expires_at > at and not seize:
+                    raise led_by(tables.lease_holder, tables.lease_expires_at)
+                tables.fence += 1
+                self._fence = tables.fence
+            self._check_lease()
+            tables.lease_holder, tables.lease_expires_at = holder, at + seconds * 1000
+
+    def release_lease(self) -> None:
+        with self._state.lock:
+            if self._fence == self._tables.fence:
+                self._tables.lease_expires_at = 0
+            self._fence = None
+
+    def close(self) -> None:
+        self.release_lease()
+
+    def _check_lease(self) -> None:
+        if self._fence is None:
+            raise not_held()
+        if self._fence != self._tables.fence:
+            raise lost_to(self._tables.lease_holder)

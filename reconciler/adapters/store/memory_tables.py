@@ -1,0 +1,173 @@
+"""One fleet's rows in dictionaries, and what a `Changes` makes of them: checked whole first, so all or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agent.contract.wire import STATUSES
+from reconciler.adapters.store.rules import check_body, check_given, check_known, check_release, check_token, touched
+from reconciler.core.problem import Defect
+from reconciler.core.records import COMPLIANCES, AssignmentRow
+
+if TYPE_CHECKING:
+    from reconciler.core.records import (
+        AuditRow,
+        Changes,
+        EffectRow,
+        Given,
+        NodeRow,
+        ReleaseRow,
+        StateRow,
+        TokenRow,
+    )
+
+
+@dataclass(slots=True)
+class Tables:
+    """Assignments by (uid, node id), states by (node id, uid), releases by (uid, generation); effects keep order."""
+
+    incarnation: int
+    fence: int = 0
+    lease_holder: str = ""
+    lease_expires_at: int = 0
+    nodes: dict[str, NodeRow] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    releases: dict[tuple[str, int], ReleaseRow] = field(default_factory=dict)
+    assignments: dict[tuple[str, str], AssignmentRow] = field(default_factory=dict)
+    states: dict[tuple[str, str], StateRow] = field(default_factory=dict)
+    tokens: dict[str, TokenRow] = field(default_factory=dict)
+    effects: dict[str, EffectRow] = field(default_factory=dict)
+    audit: list[AuditRow] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def commit(self, changes: Changes) -> None:
+        self._check(changes)
+        self.bodies = {**changes.bodies, **self.bodies}
+        for token in changes.tokens:
+            self.tokens[token.id] = token
+        for node in changes.nodes:
+            self.nodes[node.id] = _said(self.nodes.get(node.id), node)
+        for release in changes.releases:
+            key = (release.uid, release.generation)
+            self.releases[key] = replace(self.releases.get(key, release), held_for=release.held_for)
+        for some in changes.withdrawn:
+            for node_id in some.node_ids:
+                self.assignments.pop((some.uid, node_id), None)
+        for given in changes.given:
+            self._give(given)
+        self._hear(changes)
+        for pair in changes.states_gone:
+            self.states.pop(pair, None)
+        for state in changes.states:
+            self.states[state.node_id, state.uid] = state
+        self._live(changes)
+        self._queue(changes)
+        self.settings.update(changes.settings)
+
+    def _check(self, changes: Changes) -> None:
+        for digest, data in changes.bodies.items():
+            check_body(digest, data)
+        for token in changes.tokens:
+            check_token(self.tokens.get(token.id), token)
+        for release in changes.releases:
+            check_release(self.releases.get((release.uid, release.generation)), release)
+        released = {
+            (release.uid, release.generation): release for release in reversed(changes.releases)
+        } | self.releases
+        known = self.nodes.keys() | {node.id for node in changes.nodes}
+        for given in changes.given:
+            check_given(released.get((given.uid, given.generation)), given)
+            check_known(given, len(known.intersection(given.node_ids)))
+        if not known.issuperset(state.node_id for state in changes.states):
+            raise Defect("the store refused a change: a state of a node that is not enrolled")
+        for row in changes.reported:
+            if row.status not in ("", *STATUSES) or row.compliance not in COMPLIANCES:
+                raise Defect(f"the store cannot keep a value: {row.status} {row.compliance}")
+        self._check_names(changes)
+
+    def _check_names(self, changes: Changes) -> None:
+        after: dict[str, NodeRow] = {}
+        holders = {row.name: row.id for row in self.nodes.values() if row.retired_at is None} if changes.nodes else {}
+        for node in changes.nodes:
+            before = after.get(node.id, self.nodes.get(node.id))
+            row = after[node.id] = _said(before, node)
+            if row.retired_at is not None:
+                continue
+            if holders.get(row.name, row.id) != row.id:
+                raise Defect(f"the store refused a change: two nodes named {row.name}")
+            if before is not None:
+                holders.pop(before.name, None)
+            holders[row.name] = row.id
+
+    def _give(self, given: Given) -> None:
+        for node_id in given.node_ids:
+            before = self.assignments.get((given.uid, node_id))
+            if before is not None and before.generation == given.generation:
+                continue
+            seq = before.seq if before else 0
+            self.assignments[given.uid, node_id] = AssignmentRow(
+                node_id, given.uid, given.generation, given.body_digest, given.at, seq=seq
+            )
+
+    def _hear(self, changes: Changes) -> None:
+        for node_id, uid, body_digest in changes.held:
+            row = self.assignments.get((uid, node_id))
+            if row is not None and row.body_digest == body_digest:
+                self.assignments[uid, node_id] = replace(row, held=True)
+        for said in changes.reported:
+            row = self.assignments.get((said.uid, said.node_id))
+            if row is not None and row.generation == said.generation and row.seq < said.seq:
+                self.assignments[said.uid, said.node_id] = replace(
+                    row,
+                    held=True,
+                    status=said.status,
+                    compliance=said.compliance,
+                    drifted=said.drifted,
+                    seq=said.seq,
+                )
+
+    def _live(self, changes: Changes) -> None:
+        for node_id, digest in changes.contexts.items():
+            if node_id in self.nodes:
+                self.nodes[node_id] = replace(self.nodes[node_id], context_digest=digest)
+        for node_id, at in changes.seen.items():
+            if node_id in self.nodes:
+                self.nodes[node_id] = replace(self.nodes[node_id], last_seen=_later(self.nodes[node_id].last_seen, at))
+        gone = set(changes.retired)
+        for node_id in gone & self.nodes.keys():
+            row = self.nodes[node_id]
+            self.nodes[node_id] = replace(row, retired_at=changes.at if row.retired_at is None else row.retired_at)
+        if gone:
+            self.assignments = {pair: row for pair, row in self.assignments.items() if row.node_id not in gone}
+            self.states = {pair: row for pair, row in self.states.items() if row.node_id not in gone}
+        for node_id in touched(changes):
+            if node_id in self.nodes:
+                row = self.nodes[node_id]
+                self.nodes[node_id] = replace(row, serial=row.serial + 1)
+
+    def _queue(self, changes: Changes) -> None:
+        for effect in changes.effects:
+            known = self.effects.get(effect.id, effect)
+            attempts = max(known.attempts, effect.attempts)
+            self.effects[effect.id] = replace(known, attempts=attempts, outcome=known.outcome or effect.outcome)
+        for row in changes.audit:
+            self.audit.append(replace(row, number=len(self.audit) + 1))
+
+
+def _said(before: NodeRow | None, node: NodeRow) -> NodeRow:
+    """A node's row after it said something of itself."""
+    if before is None:
+        return node
+    return replace(
+        node,
+        serial=before.serial,
+        context_digest=before.context_digest,
+        enrolled_at=before.enrolled_at,
+        retired_at=before.retired_at,
+        last_seen=_later(before.last_seen, node.last_seen),
+    )
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((at for at in (one, other) if at is not None), default=None)

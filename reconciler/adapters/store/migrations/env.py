@@ -1,0 +1,11 @@
+"""Alembic's environment: migrations run on the connection, and in the transaction, that the store hands in."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from reconciler.adapters.store import schema
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=schema.metadata)
+with context.begin_transaction():
+    context.run_migrations()

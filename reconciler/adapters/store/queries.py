@@ -1,0 +1,110 @@
+"""Every query, by name, built once. Parameters begin with `of_`; `of_fleet` is in all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, func, select, tuple_
+from sqlalchemy import types as sql
+
+from reconciler.adapters.store import schema
+from reconciler.adapters.store.rows import columns
+from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
+
+if TYPE_CHECKING:
+    from sqlalchemy import BindParameter, ColumnElement, Delete, FromClause, Select, Table
+
+_nodes, _releases, _assignments = schema.nodes, schema.releases, schema.assignments
+_FLEET: BindParameter[str] = bindparam("of_fleet", type_=sql.Text)
+
+
+def _same_node(table: Table) -> ColumnElement[bool]:
+    return and_(_nodes.c.fleet_id == table.c.fleet_id, _nodes.c.number == table.c.node_number)
+
+
+def _same_release(table: Table) -> ColumnElement[bool]:
+    return and_(
+        _releases.c.fleet_id == table.c.fleet_id,
+        _releases.c.uid == table.c.uid,
+        _releases.c.generation == table.c.generation,
+    )
+
+
+def _of(
+    kind: type[Any], table: Table, joined: FromClause | None = None, **elsewhere: ColumnElement[Any]
+) -> Select[Any]:
+    """A fleet's rows of this kind."""
+    query = select(*columns(kind, table, **elsewhere)).where(table.c.fleet_id == _FLEET)
+    return query if joined is None else query.select_from(joined)
+
+
+INCARNATION = select(schema.fleets.c.incarnation).where(schema.fleets.c.fleet_id == _FLEET)
+FLEETS = select(schema.fleets.c.fleet_id).order_by(schema.fleets.c.fleet_id)
+LEASE = (
+    select(schema.leases.c.holder, schema.leases.c.fence, schema.leases.c.expires_at)
+    .where(schema.leases.c.fleet_id == _FLEET)
+    .with_for_update()
+)
+"""Holder, fence, expiry. Where readers do not wait for writers, taking this row is what makes writers queue."""
+
+NODES = _of(NodeRow, _nodes).order_by(_nodes.c.id)
+NODE = NODES.where(_nodes.c.id == bindparam("of_node"))
+KNOWN = select(func.count()).where(_nodes.c.fleet_id == _FLEET, _nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
+NUMBERS = select(_nodes.c.number, _nodes.c.id).where(_nodes.c.fleet_id == _FLEET)
+
+ASSIGNMENTS = _of(
+    AssignmentRow,
+    _assignments,
+    _assignments.join(_nodes, _same_node(_assignments)).join(_releases, _same_release(_assignments)),
+    node_id=_nodes.c.id,
+    body_digest=_releases.c.body_digest,
+).order_by(_assignments.c.uid, _nodes.c.id)
+ASSIGNMENTS_OF = ASSIGNMENTS.where(_nodes.c.id == bindparam("of_node"))
+
+STATES = _of(
+    StateRow, schema.states, schema.states.join(_nodes, _same_node(schema.states)), node_id=_nodes.c.id
+).order_by(_nodes.c.id, schema.states.c.uid)
+CHANGED_SINCE = schema.states.c.since >= bindparam("of_since")
+"""Narrows a query of states."""
+STATES_OF = STATES.where(_nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
+STATE = STATES.where(_nodes.c.id == bindparam("of_node"), schema.states.c.uid == bindparam("of_uid"))
+
+RELEASE = _of(ReleaseRow, _releases).where(
+    _releases.c.uid == bindparam("of_uid"), _releases.c.generation == bindparam("of_generation")
+)
+_NEWEST = (
+    select(_releases.c.uid, func.max(_releases.c.generation))
+    .where(_releases.c.fleet_id == _FLEET)
+    .group_by(_releases.c.uid)
+)
+_IS_NEWEST = tuple_(_releases.c.uid, _releases.c.generation).in_(_NEWEST)
+RELEASES = _of(ReleaseRow, _releases).where(_IS_NEWEST).order_by(_releases.c.uid)
+DIGESTS = select(_releases.c.uid, _releases.c.generation, _releases.c.body_digest).where(_releases.c.fleet_id == _FLEET)
+
+BODY = select(schema.bodies.c.data).where(
+    schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")
+)
+_NAMED = (
+    select(_releases.c.body_digest)
+    .where(_releases.c.fleet_id == _FLEET, _IS_NEWEST)
+    .union(
+        select(_releases.c.body_digest)
+        .join(_assignments, _same_release(_assignments))
+        .where(_releases.c.fleet_id == _FLEET),
+        select(_nodes.c.context_digest).where(_nodes.c.fleet_id == _FLEET),
+    )
+)
+FORGET_BODIES: Delete = schema.bodies.delete().where(
+    schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest.not_in(_NAMED)
+)
+"""Those that no assignment, no newest release and no node's context names."""
+
+TOKEN = _of(TokenRow, schema.tokens).where(schema.tokens.c.id == bindparam("of_id"))
+PENDING = _of(EffectRow, schema.effects).where(schema.effects.c.outcome == "").order_by(schema.effects.c.number)
+AUDIT = (
+    _of(AuditRow, schema.audit)
+    .where(schema.audit.c.number < bindparam("of_before", type_=sql.BigInteger))
+    .order_by(schema.audit.c.number.desc())
+    .limit(bindparam("of_limit", type_=sql.BigInteger))
+)
+SETTINGS = select(schema.settings.c.name, schema.settings.c.value).where(schema.settings.c.fleet_id == _FLEET)

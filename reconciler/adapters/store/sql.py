@@ -1,0 +1,169 @@
+"""The store on a SQL database through SQLAlchemy Core; SQLite in a file unless the URL says otherwise."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reconciler.adapters.store import columns, dialect, queries, schema
+from reconciler.adapters.store.lease import Lease
+from reconciler.adapters.store.migrate import migrate
+from reconciler.adapters.store.statements import Statements
+from reconciler.adapters.store.writes import Writer, chunks
+from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from sqlalchemy import Connection, Engine, Select
+
+    from reconciler.core.records import Changes
+    from reconciler.core.world import Columns
+
+_T = TypeVar("_T")
+_ROWS_AT_ONCE = 10_000
+_LAST = 2**63 - 1
+
+
+def open_store(url: str, fleet_id: str, at: int) -> SqlStore:
+    """Open the database, bring its schema up to date, and make the fleet where it is new, with incarnation `at`.
+
+    Raises `Unavailable` when it cannot be opened, `Refused` for a schema newer than this program.
+    """
+    engine = dialect.connect(url)
+    migrate(engine)
+    with dialect.writing(engine) as connection:
+        new = dialect.insert(engine.dialect.name, schema.fleets).on_conflict_do_nothing()
+        connection.execute(new, {"fleet_id": fleet_id, "incarnation": at})
+        incarnation = connection.execute(queries.INCARNATION, {"of_fleet": fleet_id}).scalar_one()
+    return SqlStore(engine, fleet_id, incarnation)
+
+
+def fleets(url: str) -> list[str]:
+    """Ids of the fleets that a database keeps."""
+    engine = dialect.connect(url)
+    migrate(engine)
+    try:
+        with dialect.reading(engine) as connection:
+            return list(connection.execute(queries.FLEETS).scalars())
+    finally:
+        engine.dispose()
+
+
+class SqlStore:
+    """The `Store` of one fleet. Methods may be called from any thread; commits go one after the other."""
+
+    def __init__(self, engine: Engine, fleet_id: str, incarnation: int) -> None:
+        self._engine, self._fleet_id, self._incarnation = engine, fleet_id, incarnation
+        self._statements = Statements(engine.dialect.name)
+        self._lease = Lease(fleet_id)
+        self._lock = threading.Lock()
+
+    @property
+    def incarnation(self) -> int:
+        return self._incarnation
+
+    def declare_restored(self, at: int) -> int:
+        incarnation = max(at, self._incarnation + 1)
+        table = schema.fleets
+        with self._leading() as connection:
+            ours = table.update().where(table.c.fleet_id == self._fleet_id)
+            connection.execute(ours.values(incarnation=incarnation))
+        self._incarnation = incarnation
+        return incarnation
+
+    def commit(self, changes: Changes) -> None:
+        with self._leading() as connection:
+            Writer(connection, self._statements, self._fleet_id).write(changes)
+
+    def collect_bodies(self) -> int:
+        with self._leading() as connection:
+            return connection.execute(queries.FORGET_BODIES, {"of_fleet": self._fleet_id}).rowcount
+
+    def nodes(self) -> list[NodeRow]:
+        """Ordered by id."""
+        return self._all(NodeRow, queries.NODES)
+
+    def node(self, node_id: str) -> NodeRow | None:
+        return self._one(NodeRow, queries.NODE, of_node=node_id)
+
+    def assignments(self) -> Iterator[AssignmentRow]:
+        with dialect.reading(self._engine) as connection:
+            streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
+            for row in streamed.execute(queries.ASSIGNMENTS, {"of_fleet": self._fleet_id}):
+                yield AssignmentRow(*row)
+
+    def columns(self, position: Mapping[str, int]) -> Mapping[str, Columns]:
+        with dialect.reading(self._engine) as connection:
+            return columns.load(connection, self._fleet_id, position)
+
+    def assignments_of(self, node_id: str) -> list[AssignmentRow]:
+        """Ordered by uid."""
+        return self._all(AssignmentRow, queries.ASSIGNMENTS_OF, of_node=node_id)
+
+    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
+        """Ordered by node id and uid."""
+        query = queries.STATES if node_ids is None else queries.STATES_OF
+        narrowed = query.where(queries.CHANGED_SINCE) if since else query
+        if node_ids is None:
+            return self._all(StateRow, narrowed, of_since=since)
+        found = (self._all(StateRow, narrowed, of_since=since, of_nodes=some) for some in chunks(node_ids))
+        return [row for rows in found for row in rows]
+
+    def state(self, node_id: str, uid: str) -> StateRow | None:
+        return self._one(StateRow, queries.STATE, of_node=node_id, of_uid=uid)
+
+    def releases(self) -> list[ReleaseRow]:
+        """Ordered by uid."""
+        return self._all(ReleaseRow, queries.RELEASES)
+
+    def release(self, uid: str, generation: int) -> ReleaseRow | None:
+        return self._one(ReleaseRow, queries.RELEASE, of_uid=uid, of_generation=generation)
+
+    def body(self, digest: str) -> bytes | None:
+        return self._one(bytes, queries.BODY, of_digest=digest)
+
+    def token(self, token_id: str) -> TokenRow | None:
+        return self._one(TokenRow, queries.TOKEN, of_id=token_id)
+
+    def pending_effects(self) -> list[EffectRow]:
+        return self._all(EffectRow, queries.PENDING)
+
+    def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
+        return self._all(AuditRow, queries.AUDIT, of_limit=limit, of_before=_LAST if before is None else before)
+
+    def settings(self) -> Mapping[str, str]:
+        return dict(self._all(_pair, queries.SETTINGS))
+
+    def renew_lease(self, holder: str, at: int, seconds: int, *, seize: bool = False) -> None:
+        with self._lock, dialect.writing(self._engine) as connection:
+            self._lease.renew(connection, holder, at, seconds, seize=seize)
+
+    def release_lease(self) -> None:
+        with self._lock, dialect.writing(self._engine) as connection:
+            self._lease.release(connection)
+
+    def close(self) -> None:
+        """Give the lease back and every connection."""
+        self.release_lease()
+        self._engine.dispose()
+
+    @contextmanager
+    def _leading(self) -> Iterator[Connection]:
+        """A transaction that writes, once the lease is known to be ours still."""
+        with self._lock, dialect.writing(self._engine) as connection:
+            self._lease.check(connection)
+            yield connection
+
+    def _all(self, kind: Callable[..., _T], query: Select[Any], **parameters: Any) -> list[_T]:
+        with dialect.reading(self._engine) as connection:
+            rows = connection.execute(query, {"of_fleet": self._fleet_id, **parameters}).all()
+        return [kind(*row) for row in rows]
+
+    def _one(self, kind: Callable[..., _T], query: Select[Any], **parameters: Any) -> _T | None:
+        return next(iter(self._all(kind, query, **parameters)), None)
+
+
+def _pair(name: str, value: str) -> tuple[str, str]:
+    return name, value
