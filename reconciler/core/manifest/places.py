@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.core.manifest.syntax import parse
 from reconciler.core.manifest.tree import FieldMarks, ItemMarks, Marks
+from reconciler.core.problem import Place
 
 if TYPE_CHECKING:
     from reconciler.core.manifest.tree import TreeBuilder
-    from reconciler.core.problem import Place
 
 Loc: TypeAlias = tuple[str | int, ...]
 """A path into a tree: keys and list positions."""
@@ -19,11 +19,13 @@ Loc: TypeAlias = tuple[str | int, ...]
 class Places:
     """The places of one document of a file that `read` has read; `index` counts its documents from 0.
 
-    Reads the bytes again at the first question, for nearly no document has a problem.
+    `start` is where the document begins: its `---`, or its first content. Any other question reads the bytes again,
+    for nearly no document has a problem.
     """
 
-    def __init__(self, data: bytes, path: str, index: int = 0) -> None:
+    def __init__(self, data: bytes, path: str, index: int = 0, start: Place | None = None) -> None:
         self.path = path
+        self.start = start or Place(path)
         self._data = data
         self._index = index
 
@@ -41,11 +43,6 @@ class Places:
                 break
             offset = _offset(marks)
         return self._built.text.place(key_offset if key else offset)
-
-    @property
-    def start(self) -> Place:
-        """Where the document begins: its `---`, or its first content."""
-        return self._built.text.place(self._built.documents[self._index].offset)
 
     @cached_property
     def _built(self) -> TreeBuilder:

@@ -33,8 +33,11 @@ def read(data: bytes, path: str) -> list[Manifest]:
     if len(data) > MAX_BYTES:
         finding = Finding(f"the file has {len(data)} bytes", Place(path), expected=f"at most {MAX_BYTES}")
         raise Invalid((finding,))
-    documents = parse(data, path).documents
-    return [Manifest(document.tree, path, index, Places(data, path, index)) for index, document in enumerate(documents)]
+    found = parse(data, path)
+    return [
+        Manifest(document.tree, path, index, Places(data, path, index, found.text.place(document.offset)))
+        for index, document in enumerate(found.documents)
+    ]
 
 
 def read_one(data: bytes, path: str) -> Manifest:

@@ -1,0 +1,129 @@
+"""Sources: the files of a commit as compiling asks for them, and what was made of them before.
+
+Everything found is kept by what it depends on (a blob, a set of blobs), so a commit costs what it changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from agent.contract.canonical import digest
+from agent.contract.wire import FileRef
+from reconciler.core.problem import Finding, Place, nearest
+from reconciler.documents import templates
+from reconciler.documents.compile import SourceFile
+from reconciler.engine.drafts import ReadFile, is_read, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from reconciler.core.ports import Commit, Entry
+
+T = TypeVar("T")
+REGULAR = ("100644", "100755")
+
+
+class View(Protocol):
+    """What loading asks of a repository; `core.ports.Source` is one."""
+
+    def tree(self, oid: str) -> Mapping[str, Entry]:
+        """Every file of a commit by path."""
+
+    def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """Contents by blob id."""
+
+    def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
+        """`oid` and its first-parent ancestors, newest first, at most `limit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A value, and the blobs (None: no such file) that it was made of by path."""
+
+    value: Any
+    depends: Mapping[str, str | None]
+
+
+@dataclass(slots=True)
+class Workings:
+    """What loading found out, by what it depends on. Grows during one load, which works on a copy of the last one's."""
+
+    files: dict[tuple[str, str], ReadFile] = field(default_factory=dict)
+    made: dict[tuple[Any, ...], _Made] = field(default_factory=dict)
+    refs: dict[str, SourceFile] = field(default_factory=dict)
+    flaws: dict[str, tuple[templates.Flaw, ...]] = field(default_factory=dict)
+
+    def copy(self) -> Workings:
+        return Workings(self.files.copy(), self.made.copy(), self.refs.copy(), self.flaws.copy())
+
+    def used_by(self, *trees: Mapping[str, Entry]) -> Workings:
+        """Without what is made of blobs that these trees do not have at those paths."""
+        present = {(path, entry.oid) for tree in trees for path, entry in tree.items()}
+        oids = {oid for _, oid in present}
+        return Workings(
+            {key: file for key, file in self.files.items() if key in present},
+            {key: made for key, made in self.made.items() if key[:2] in present and key[3:5] in present},
+            {oid: ref for oid, ref in self.refs.items() if oid in oids},
+            {oid: flaws for oid, flaws in self.flaws.items() if oid in oids},
+        )
+
+
+class Sources:
+    """The files of one commit's tree."""
+
+    def __init__(self, view: View, tree: Mapping[str, Entry], workings: Workings) -> None:
+        self._view, self._tree, self._workings = view, tree, workings
+        self._used: dict[str, str | None] = {}
+
+    def read(self, wanted: Callable[[str], bool]) -> list[ReadFile]:
+        """What the wanted files that declare something declare. New blobs are fetched in one batch."""
+        files = self._workings.files
+        entries = [entry for path, entry in self._tree.items() if wanted(path) and is_read(path)]
+        new = [entry for entry in entries if (entry.path, entry.oid) not in files and entry.mode in REGULAR]
+        contents = self._view.blobs({entry.oid for entry in new}) if new else {}
+        for entry in new:
+            files[entry.path, entry.oid] = read_file(entry.path, entry.oid, contents[entry.oid])
+        return [files[entry.path, entry.oid] if entry.mode in REGULAR else _no_file(entry) for entry in entries]
+
+    def compiled(self, key: tuple[Any, ...], build: Callable[[Sources], T]) -> T:
+        """What `build` makes of `key` and the files it asks for; found again where none of them differs."""
+        made = self._workings.made
+        found = made.get(key)
+        if found is None or any(self._oid(path) != oid for path, oid in found.depends.items()):
+            self._used = {}
+            found = made[key] = _Made(build(self), self._used)
+        value: T = found.value
+        return value
+
+    def source(self, path: str) -> SourceFile | None:
+        """The regular file at that path, None where there is none."""
+        oid = self._used[path] = self._oid(path)
+        if oid is None:
+            return None
+        refs = self._workings.refs
+        if oid not in refs:
+            data = self._view.blobs([oid])[oid]
+            refs[oid] = SourceFile(FileRef(digest(data), len(data)), oid)
+        return refs[oid]
+
+    def template_flaws(self, path: str) -> Sequence[templates.Flaw]:
+        """What is wrong with an existing file as a template."""
+        oid = self._tree[path].oid
+        flaws = self._workings.flaws
+        if oid not in flaws:
+            flaws[oid] = templates.flaws_of_file(self._view.blobs([oid])[oid])
+        return flaws[oid]
+
+    def nearest(self, path: str) -> str:
+        """The existing file whose path is closest, or an empty string."""
+        return nearest(path, (known for known in self._tree if not is_read(known)))
+
+    def _oid(self, path: str) -> str | None:
+        entry = self._tree.get(path)
+        return entry.oid if entry is not None and entry.mode in REGULAR else None
+
+
+def _no_file(entry: Entry) -> ReadFile:
+    what = "a symbolic link" if entry.mode == "120000" else "no regular file"
+    return ReadFile(entry.path, unreadable=(Finding(f"this is {what}", Place(entry.path), "a regular file"),))
