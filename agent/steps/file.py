@@ -8,6 +8,7 @@ Without `content` and `source` only the file's being there, its mode and its own
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import json
 import posixpath
@@ -119,7 +120,8 @@ class FileStep:
             published = _tried(ready, lambda planned: _publish(host, planned, touched))
         finally:
             for planned in ready[len(published) :]:
-                host.discard(planned.desired.path)
+                with contextlib.suppress(OSError):
+                    host.discard(planned.desired.path)
         for path in sorted(touched):
             host.sync_directory(path)
         return _merged(results, published)
