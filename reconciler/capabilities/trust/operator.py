@@ -35,8 +35,8 @@ class OperatorSpec(Model):
 
     description: str = ""
     """For people: who this is, how to reach them."""
-    keys: tuple[PublicKey, ...] = Field(min_length=1, json_schema_extra=OURS)
-    """SSH public keys (ssh-ed25519), one line each; a key belongs to one operator only."""
+    keys: tuple[PublicKey, ...] = Field(default=(), json_schema_extra=OURS)
+    """SSH public keys (ssh-ed25519), one line each; a key belongs to one operator only. Without one nobody gets in."""
     roles: tuple[Name, ...] = Field(default=(), json_schema_extra=OURS)
     """Names of the roles held; without one, nothing is allowed."""
 
