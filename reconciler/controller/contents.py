@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.core.ports import Source
     from reconciler.engine.catalog import Catalog
+    from reconciler.engine.sources import View
 
 
 class FileContents:
-    """Looks a file's digest up in `kept` first, then among the files that the catalog's bodies name."""
+    """Looks a file's digest up in `kept` first, then among the files that the bodies of `catalogs` name."""
 
-    def __init__(self, catalog: Catalog, source: Source, kept: Callable[[str], bytes | None]) -> None:
-        self._catalog, self._source, self._kept = catalog, source, kept
+    def __init__(self, view: View, kept: Callable[[str], bytes | None], *catalogs: Catalog) -> None:
+        self._view, self._kept, self._catalogs = view, kept, catalogs
         self._oids: dict[str, str] | None = None
 
     def __call__(self, digest: str) -> bytes | None:
@@ -24,16 +23,11 @@ class FileContents:
         if found is not None:
             return found
         if self._oids is None:
-            self._oids = self._index()
+            self._oids = {
+                file.ref.digest: file.blob
+                for catalog in self._catalogs
+                for compiled in catalog.compiled.values()
+                for file in compiled.files.values()
+            }
         oid = self._oids.get(digest)
-        return self._source.blobs([oid])[oid] if oid is not None else None
-
-    def _index(self) -> dict[str, str]:
-        index = {}
-        for uid, compiled in self._catalog.compiled.items():
-            files = json.loads(compiled.body).get("files", {})
-            tree = self._source.tree(self._catalog.resources[uid].revision) if files else {}
-            for path, file in files.items():
-                if path in tree:
-                    index[file["digest"]] = tree[path].oid
-        return index
+        return self._view.blobs([oid])[oid] if oid is not None else None

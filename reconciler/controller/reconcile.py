@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from dataclasses import replace
@@ -72,12 +71,13 @@ class Reconciler:
 
     def _files(self, gated: Gated, fresh: set[str]) -> dict[str, bytes]:
         """Bytes of the files that newly released bodies name, by digest: kept beside them for as long as they run."""
-        found: dict[str, bytes] = {}
-        for effect in gated.effects:
-            if isinstance(effect, Assign) and effect.body_digest in fresh:
-                named = json.loads(effect.body).get("files", {})
-                tree = self._source.tree(effect.commit)
-                oids = {path: tree[path].oid for path in named}
-                blobs = self._source.blobs(oids.values())
-                found.update({named[path]["digest"]: blobs[oid] for path, oid in oids.items()})
-        return found
+        assert self._state.catalog is not None
+        compiled = self._state.catalog.compiled
+        named = {
+            file.ref.digest: file.blob
+            for effect in gated.effects
+            if isinstance(effect, Assign) and effect.body_digest in fresh
+            for file in compiled[effect.uid].files.values()
+        }
+        blobs = self._source.blobs(set(named.values()))
+        return {digest: blobs[oid] for digest, oid in named.items()}

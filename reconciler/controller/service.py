@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Clock, Source, Store
     from reconciler.engine.catalog import Catalog
+    from reconciler.execute import Executor
 
 
 class ControllerService:
@@ -45,9 +46,10 @@ class ControllerService:
         sync: Sync,
         reconciler: Reconciler,
         enrolments: Enrolments,
+        executor: Executor,
     ) -> None:
         self._state, self._loop, self._store, self._source, self._clock = state, loop, store, source, clock
-        self._sync, self._reconciler, self._enrolments = sync, reconciler, enrolments
+        self._sync, self._reconciler, self._enrolments, self._executor = sync, reconciler, enrolments, executor
 
     def operator_of(self, key: str) -> str | None:
         """The operator whose key this is, by the access files in force."""
@@ -183,12 +185,12 @@ class ControllerService:
         }
 
     def _plan(self, rev: str | None) -> dict[str, Any]:
-        self._catalog()
         commit = self._source.resolve(rev) if rev else self._state.head
-        assert commit is not None
+        if commit is None:
+            raise Waiting(self._state.fetch_problem or "a first commit on the tracked branch")
         catalog = self._sync.catalog(commit)
         plan, gated = self._reconciler.judged(catalog)
-        contents = FileContents(catalog, self._source, self._store.body)
+        contents = FileContents(self._source, self._store.body, catalog)
         view = preview(plan, gated, catalog, self._state.world, self._store.body, contents, live=True)
         return dict(view)
 
@@ -296,7 +298,7 @@ class ControllerService:
         entry = self._entry(name, reach)
         now = self._clock.now_ms()
         audit = AuditRow(now, subject.name, "retire", entry.name, entry.id)
-        self._reconciler.commit(Changes(retired=(entry.id,), audit=(audit,)), [entry.id])
+        self._executor.commit(Changes(retired=(entry.id,), audit=(audit,)), [entry.id])
         world = self._state.world
         gone = world.nodes.named(entry.id)
         columns = {uid: held for uid, was in world.columns.items() if (held := was.withdrawn(gone)).given}

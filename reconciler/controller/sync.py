@@ -44,12 +44,17 @@ class Sync:
         if head is None:
             state.fetch_problem = "the repository has no commits on the tracked branch yet"
             return
-        if head == state.head and state.catalog is not None:
+        if head == state.head:
             return
         catalog = self.catalog(head)
         state.head = head
-        if state.catalog is None or catalog.fleet.sync == "auto":
+        if catalog.fleet.sync == "auto":
             self.bring_into_force(catalog)
+
+    def resume(self) -> None:
+        """At start: what was in force stays so until something moves it, whatever the remote says meanwhile."""
+        if self._state.world.revision is not None:
+            self.bring_into_force(self.catalog(self._state.world.revision))
 
     def failed(self, problem: Problem) -> None:
         """A fetch ended badly: what is in force stays in force, and people see why nothing newer is."""
@@ -67,8 +72,7 @@ class Sync:
         commit = self._source.resolve(rev)
         if not self._source.is_ancestor(commit, head):
             raise Refused(f"{rev} is not on the tracked branch", "apply", "merge it first, or plan it with --rev")
-        catalog = self._state.catalog
-        if commit != head and (catalog is None or catalog.fleet.sync == "auto"):
+        if commit != head and self.catalog(head).fleet.sync == "auto":
             remedy = "revert it in Git, or set `sync: manual` in fleet.yaml"
             raise Refused(f"{rev} is behind the head, and `sync: auto` would leave it again", "sync", remedy)
         return commit

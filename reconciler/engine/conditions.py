@@ -24,12 +24,14 @@ READY = "Ready"
 def conditions(settled: Settled) -> Iterator[Condition]:
     """One for each resource and each file of the newest revision that is not valid, and for each that it may hide."""
     head, state = settled.head, settled.state
+    told: set[Finding] = set()
     for path, findings in sorted(head.unreadable.items()):
         yield _not_ready(path, "Unreadable", f"cannot be read: {findings[0].message}", findings)
     for uid in sorted(head.known):
         verdict = head.verdict(uid)
         if isinstance(verdict, Bad):
-            findings = () if verdict.cause else verdict.findings
+            findings = () if verdict.cause else tuple(each for each in verdict.findings if each not in told)
+            told.update(findings)
             why = f"{verdict.cause} is not valid" if verdict.cause else verdict.findings[0].message
             yield _not_ready(uid, verdict.reason, f"{_standing(state.get(uid))}: {why}", findings)
     for uid, kept in sorted(state.items()):

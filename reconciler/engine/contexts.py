@@ -45,9 +45,5 @@ def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
 
 def declared(catalog: Catalog) -> Nodes:
     """A fleet as Git alone knows it: every Node file is a node whose id is its name, given nothing."""
-    entries = [
-        worlds.NodeEntry(id=resource.name, name=resource.name, labels={})
-        for resource in catalog.resources.values()
-        if resource.kind == "Node"
-    ]
+    entries = [worlds.NodeEntry(id=resource.name, name=resource.name, labels={}) for resource in catalog.of("Node")]
     return joined(catalog, worlds.index(entries))

@@ -6,9 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core import select
-from reconciler.engine.plan import group_members
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -91,9 +88,9 @@ def explain(
 
 
 def _because(uid: str, bit: int, catalog: Catalog, plan: Plan) -> Iterable[str]:
-    members = group_members(catalog, plan.nodes)
+    resolve = catalog.resolver(plan.nodes)
     for target in catalog.resources[uid].spec.targets:
-        if select.resolve([target], plan.nodes, members) & bit:
+        if resolve([target]) & bit:
             yield str(target)
 
 

@@ -48,22 +48,15 @@ def load(
     def commits(oid: str) -> Iterator[str]:
         return (found.oid for found in view.first_parents(oid, look_back))
 
-    def revision(wanted: Callable[[str], bool]) -> Callable[[str], Revision]:
-        def of(oid: str) -> Revision:
-            sources = Sources(view, view.tree(oid), workings)
-            return Revision(oid, sources.read(wanted), sources)
-
-        return of
-
     main = settle(
         commits(commit),
-        revision(lambda path: not path.startswith(ACCESS)),
+        revisions(view, workings, outside_access),
         memory.main if memory is not None else None,
         lambda found: isinstance(found.fleet(), Good),
     )
     access = settle(
         commits(access_commit),
-        revision(lambda path: path.startswith(ACCESS)),
+        revisions(view, workings, below_access),
         memory.access if memory is not None else None,
     )
     kept = Memory(
@@ -72,6 +65,24 @@ def load(
         workings.used_by(view.tree(commit), view.tree(access_commit)),
     )
     return assemble(main, access, kept)
+
+
+def below_access(path: str) -> bool:
+    return path.startswith(ACCESS)
+
+
+def outside_access(path: str) -> bool:
+    return not path.startswith(ACCESS)
+
+
+def revisions(view: View, workings: Workings, wanted: Callable[[str], bool]) -> Callable[[str], Revision]:
+    """A function from a commit to the revision that its wanted files make."""
+
+    def of(commit: str) -> Revision:
+        sources = Sources(view, view.tree(commit), workings)
+        return Revision(commit, sources.read(wanted), sources)
+
+    return of
 
 
 def assemble(main: Settled, access: Settled, memory: Memory | None) -> Catalog:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes import association
-from reconciler.core import nodeset, select
-from reconciler.core.effect import Assign, Describe, Withdraw
+from reconciler.core import nodeset
+from reconciler.core.effect import Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.problem import Finding
 from reconciler.engine import contexts
@@ -82,44 +81,14 @@ def plan(catalog: Catalog, world: World) -> Plan:
         conflicts=tuple(found),
         contested=contested,
         warnings=tuple(_matches_nothing(catalog, uid) for uid, chosen in targets.items() if not chosen),
-        not_enrolled=tuple(
-            resource.name
-            for resource in catalog.resources.values()
-            if resource.kind == "Node" and resource.name not in nodes.by_name
-        ),
+        not_enrolled=tuple(name for name in catalog.names("Node") if name not in nodes.by_name),
     )
 
 
 def resolve_targets(catalog: Catalog, nodes: Nodes) -> dict[str, NodeSet]:
     """The nodes of every association, each group resolved once. Cycles were refused at load."""
-    members = group_members(catalog, nodes)
-    return {uid: select.resolve(catalog.resources[uid].spec.targets, nodes, members) for uid in catalog.compiled}
-
-
-def group_members(catalog: Catalog, nodes: Nodes) -> select.Members:
-    """A function from a Group's name to its members, resolving each once."""
-    known: dict[str, NodeSet] = {}
-
-    def members(name: str) -> NodeSet:
-        if name not in known:
-            known[name] = EMPTY
-            resource = catalog.resources.get(f"Group/{name}")
-            if resource is not None:
-                known[name] = group.members(resource.spec, nodes, members)
-        return known[name]
-
-    return members
-
-
-def movements(effects: tuple[Effect, ...]) -> tuple[list[Assign], list[Withdraw], NodeSet]:
-    """Effects by kind: what is given, what is taken, and the nodes whose context moves."""
-    assigned = [effect for effect in effects if isinstance(effect, Assign)]
-    withdrawn = [effect for effect in effects if isinstance(effect, Withdraw)]
-    described = EMPTY
-    for effect in effects:
-        if isinstance(effect, Describe):
-            described |= effect.nodes
-    return assigned, withdrawn, described
+    resolve = catalog.resolver(nodes)
+    return {uid: resolve(catalog.resources[uid].spec.targets) for uid in catalog.compiled}
 
 
 def _moving(nodes: Nodes) -> NodeSet:

@@ -97,9 +97,9 @@ class Revision:
         """The uids of a kind that files name."""
         return (uid for uid, known in self.known.items() if known.kind == kind)
 
-    def draft(self, uid: str) -> Draft | None:
-        """What a file declares rightly, whatever it refers to."""
-        return self._drafts.get(uid)
+    def drafts(self, kind: str) -> Iterator[Draft]:
+        """What files declare rightly, whatever it refers to."""
+        return (draft for draft in self._drafts.values() if draft.kind == kind)
 
     def fleet(self) -> Good | Bad:
         """The verdict on the settings that everything is done by."""

@@ -1,0 +1,57 @@
+"""`opsctl token`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
+from reconciler.cli.output import Format, print_json
+
+app = typer.Typer(no_args_is_help=True, help="Join tokens for new nodes.")
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@app.command()
+def create(
+    node: Annotated[str | None, typer.Option(help="Bind the enrolment to this Node file.", metavar="NAME")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A label that the node gets from the token; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it may be used: 30m, 1h, 7d.")] = "1h",
+    server: ServerOption = None,
+    ca: CaOption = None,
+    key: KeyOption = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.text,
+) -> int:
+    """Make a join token. It is shown once, works once, and carries where the server is and which CA to believe.
+
+    Give it to the agent through a file or standard input, never as an argument:
+      opsctl token create --node web-1 | ssh web-1 sudo python3 agent.pyz enroll --server https://10.0.0.1:8443 --token-file -
+    """
+    labels = {}
+    for text in label or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--label {text!r}: expected KEY=VALUE")
+        labels[name] = value
+    with connect(server, ca, key) as client:
+        made = client.create_token(node, labels, _seconds(ttl))
+    if format_ is Format.json:
+        print_json({"format": "opsctl.token/v1", **made})
+    else:
+        sys.stdout.write(made["token"] + "\n")
+    return 0
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found:
+        raise click.UsageError(f"--ttl {text!r}: expected a number and s, m, h or d, as 30m")
+    return int(found.group(1)) * _UNITS[found.group(2)]
