@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 NUMBER_BITS = 24
 """Of the node's number: 16 million nodes enrolled over a fleet's life. The generation has what is left of 63 bits."""
 _NUMBER = (1 << NUMBER_BITS) - 1
-_STATUSES, _COMPLIANCES = 8, 4
+STATUSES, COMPLIANCE_WORDS = 8, 4
+"""How many words of each there is room for."""
 
 
 def _packed() -> ColumnElement[int]:
@@ -34,12 +35,12 @@ def _packed() -> ColumnElement[int]:
     held, drifted = (cast(flag, Integer) for flag in (table.c.held, table.c.drifted))
     status, compliance = (type_coerce(word, BigInteger) for word in (table.c.status, table.c.compliance))
     kind: ColumnElement[int] = type_coerce(table.c.generation, BigInteger)
-    for part, size in ((status, _STATUSES), (compliance, _COMPLIANCES), (held, 2), (drifted, 2)):
+    for part, size in ((status, STATUSES), (compliance, COMPLIANCE_WORDS), (held, 2), (drifted, 2)):
         kind = kind * literal(size, BigInteger) + part
     return kind * literal(1 << NUMBER_BITS, BigInteger) + table.c.node_number
 
 
-def _query(fleet_id: str) -> Select[str, str]:
+def pairs_of(fleet_id: str) -> Select[str, str]:
     table = schema.assignments
     pairs = func.aggregate_strings(cast(_packed(), Text), ",")
     return select(table.c.uid, pairs).where(table.c.fleet_id == fleet_id).group_by(table.c.uid)
@@ -49,8 +50,8 @@ def _unpacked(kind: int) -> AssignmentRow:
     """A row that says what the pairs of this kind say; it names neither node nor association."""
     kind, drifted = divmod(kind, 2)
     kind, held = divmod(kind, 2)
-    kind, compliance = divmod(kind, _COMPLIANCES)
-    generation, status = divmod(kind, _STATUSES)
+    kind, compliance = divmod(kind, COMPLIANCE_WORDS)
+    generation, status = divmod(kind, STATUSES)
     words = (schema.STATUS_WORDS[status], COMPLIANCES[compliance])
     return AssignmentRow("", "", generation, "", 0, bool(held), *words, bool(drifted))
 
@@ -81,7 +82,7 @@ def load(connection: Connection, fleet_id: str, position: Mapping[str, int]) -> 
     bit_of = _bits_by_number(connection, fleet_id, position)
     digests = _digests(connection, fleet_id)
     found = {}
-    for uid, pairs in connection.execute(_query(fleet_id)).tuples():
+    for uid, pairs in connection.execute(pairs_of(fleet_id)):
         growing = _Growing()
         for row, nodes in _kinds(pairs, bit_of):
             growing.add(digests[uid, row.generation], row, nodes)
@@ -102,7 +103,7 @@ def _kinds(pairs: str, bit_of: list[int]) -> Iterator[tuple[AssignmentRow, NodeS
 
 def _bits_by_number(connection: Connection, fleet_id: str, position: Mapping[str, int]) -> list[int]:
     """Bit positions indexed by node number; -1 where World does not have the node."""
-    rows = connection.execute(queries.NUMBERS, {"of_fleet": fleet_id}).tuples().all()
+    rows = connection.execute(queries.NUMBERS, {"of_fleet": fleet_id}).all()
     bits = [-1] * (max((number for number, _ in rows), default=0) + 1)
     for number, node_id in rows:
         bits[number] = position.get(node_id, -1)
@@ -110,5 +111,5 @@ def _bits_by_number(connection: Connection, fleet_id: str, position: Mapping[str
 
 
 def _digests(connection: Connection, fleet_id: str) -> dict[tuple[str, int], str]:
-    rows = connection.execute(queries.DIGESTS, {"of_fleet": fleet_id}).tuples()
+    rows = connection.execute(queries.DIGESTS, {"of_fleet": fleet_id})
     return {(uid, generation): body_digest for uid, generation, body_digest in rows}

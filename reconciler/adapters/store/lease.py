@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.adapters.store import dialect, queries, schema
+from reconciler.adapters.store import queries, schema
 from reconciler.adapters.store.rules import led_by, lost_to, not_held
 
 if TYPE_CHECKING:
@@ -38,15 +38,8 @@ class Lease:
             fence += 1
         elif fence != self._fence:
             raise lost_to(last_holder)
-        new = dialect.insert(connection.dialect.name, schema.leases)
-        columns = ("holder", "fence", "expires_at")
-        statement = new.on_conflict_do_update(
-            index_elements=["fleet_id"], set_={name: new.excluded[name] for name in columns}
-        )
-        until = at + seconds * 1000
-        connection.execute(
-            statement, {"fleet_id": self._fleet_id, "holder": holder, "fence": fence, "expires_at": until}
-        )
+        mine = {"holder": holder, "fence": fence, "expires_at": at + seconds * 1000}
+        connection.execute(schema.leases.update().where(schema.leases.c.fleet_id == self._fleet_id).values(mine))
         self._fence = fence
 
     def release(self, connection: Connection) -> None:
@@ -57,5 +50,5 @@ class Lease:
         self._fence = None
 
     def _row(self, connection: Connection) -> tuple[str, int, int]:
-        row = connection.execute(queries.LEASE, {"of_fleet": self._fleet_id}).one_or_none()
-        return ("", 0, 0) if row is None else (row.holder, row.fence, row.expires_at)
+        row = connection.execute(queries.LEASE, {"of_fleet": self._fleet_id}).one()
+        return row.holder, row.fence, row.expires_at

@@ -34,8 +34,10 @@ def open_store(url: str, fleet_id: str, at: int) -> SqlStore:
     engine = dialect.connect(url)
     migrate(engine)
     with dialect.writing(engine) as connection:
-        new = dialect.insert(engine.dialect.name, schema.fleets).on_conflict_do_nothing()
-        connection.execute(new, {"fleet_id": fleet_id, "incarnation": at})
+        fleet = {"fleet_id": fleet_id, "incarnation": at}
+        lease = {"fleet_id": fleet_id, "holder": "", "fence": 0, "expires_at": 0}
+        for table, row in ((schema.fleets, fleet), (schema.leases, lease)):
+            connection.execute(dialect.insert(engine.dialect.name, table).on_conflict_do_nothing(), row)
         incarnation = connection.execute(queries.INCARNATION, {"of_fleet": fleet_id}).scalar_one()
     return SqlStore(engine, fleet_id, incarnation)
 
