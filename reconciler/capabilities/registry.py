@@ -33,6 +33,11 @@ class Kind:
     home: str
     lasting: bool = False
 
+    @property
+    def place(self) -> str:
+        """Its home for people."""
+        return self.home if self.home.endswith("/") else f"{self.home}.yaml"
+
     @functools.cached_property
     def envelope(self) -> type[Any]:
         """The model of a whole document of this kind: apiVersion, kind, metadata, spec."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent.contract.claims import meet
@@ -10,10 +10,11 @@ from agent.contract.interpolation import PREFIXES, interpolate
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place
 from reconciler.documents import parameters
+from reconciler.documents.actions import RUNNABLE
 from reconciler.documents.steps import Finished, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from agent.contract.claims import Claim
     from reconciler.core.manifest import Loc, Places
@@ -75,29 +76,43 @@ def compile_document(document: Document, given: Mapping[str, Sequence[str]], fil
 
     Raises `Invalid` with everything that is wrong: parameters, what becomes of inputs, files that are not there.
     """
-    values = parameters.values(document.content, given, where)
-    compiler = _Compiler(document, values, files)
+    compiler = _Compiler(document, files)
+    try:
+        compiler.values = parameters.values(document.content, given, where)
+    except Invalid as invalid:
+        compiler.findings += invalid.findings
     for ready in document.steps:
         compiler.add(ready)
     return compiler.steps()
 
 
+def unused_findings(document: Document, files: Files) -> list[Finding]:
+    """What is wrong with a document whatever its parameters are; what agents lack for it is only a warning."""
+    compiler = _Compiler(document, files)
+    for ready in document.steps:
+        compiler.add(ready)
+    missing = {compiler.missing(ready) for ready in document.steps if ready.missing}
+    return [replace(found, severity="warning") if found in missing else found for found in compiler.findings]
+
+
 class _Compiler:
     """Grows the steps one by one; raises only at the end, so that every finding is reported."""
 
-    def __init__(self, document: Document, values: dict[str, Any], files: Files) -> None:
-        self._document, self._values, self._files = document, values, files
-        self._declared = set(values)
-        self._findings: list[Finding] = []
+    def __init__(self, document: Document, files: Files) -> None:
+        self.findings: list[Finding] = []
+        self.values: Mapping[str, Any] | None = None
+        self._document, self._files = document, files
         self._steps: list[BodyStep] = []
         self._claims: dict[tuple[str, str], list[Placed]] = {}
         self._sources: dict[str, SourceFile] = {}
 
     def add(self, ready: ReadyStep) -> None:
-        finished = ready.fixed or self._finished(ready)
+        """One step, as far as the values of its parameters are known."""
         if ready.missing:
-            self._findings.append(Finding(ready.missing, self._document.places.of((*ready.loc, "action"))))
-        if finished is None or ready.missing:
+            self.findings.append(self.missing(ready))
+            return
+        finished = ready.fixed or self._finished(ready)
+        if finished is None:
             return
         self._steps.append(finished.step)
         if finished.source is not None:
@@ -105,27 +120,34 @@ class _Compiler:
         for claim in finished.claims:
             self._claim(Placed(claim, finished.step.name, self._document.places, ready.loc))
 
+    def missing(self, ready: ReadyStep) -> Finding:
+        """What agents lack for a step."""
+        return Finding(ready.missing, self._document.places.of((*ready.loc, "action")), RUNNABLE)
+
     def steps(self) -> Steps:
-        if any(finding.severity == "error" for finding in self._findings):
-            raise Invalid(tuple(self._findings))
+        if any(finding.severity == "error" for finding in self.findings):
+            raise Invalid(tuple(self.findings))
         claims = tuple(placed for held in self._claims.values() for placed in held)
         document = self._document
-        return Steps(document.uid, document.path, tuple(self._steps), claims, self._sources, tuple(self._findings))
+        return Steps(document.uid, document.path, tuple(self._steps), claims, self._sources, tuple(self.findings))
 
     def _finished(self, ready: ReadyStep) -> Finished | None:
         """The step with parameters put in; what is wrong then is shown where the step says it."""
-        places = self._document.places
+        values, places = self.values, self._document.places
+        if values is None:
+            return None
         stores = sorted(name for name in ready.references if name.startswith(PREFIXES))
         if stores:
             message = f"`{{{{ {stores[0]} }}}}` is read from SSM's own stores, which are not there in this version"
-            self._findings.append(Finding(message, places.of((*ready.loc, "inputs")), "a declared parameter"))
+            self.findings.append(Finding(message, places.of((*ready.loc, "inputs")), "a declared parameter"))
             return None
-        tree = interpolate(ready.tree, self._declared, self._values.__getitem__)
+        declared = set(values)
+        tree = interpolate(ready.tree, declared, values.__getitem__)
         precondition: Any = ready.step.precondition
         if precondition is not None:
-            precondition = _texts(interpolate(precondition, self._declared, self._values.__getitem__))
+            precondition = _texts(interpolate(precondition, declared, values.__getitem__))
         finished, findings = finish(ready, tree, precondition, places)
-        self._findings += findings
+        self.findings += findings
         return finished
 
     def _source(self, ready: ReadyStep, path: str, *, template: bool) -> None:
@@ -133,26 +155,21 @@ class _Compiler:
         if found is None:
             place = self._document.places.of((*ready.loc, "inputs", "source"))
             near = self._files.nearest(path)
-            self._findings.append(Finding(f"there is no file `{path}`", place, "a file of the repository", near))
+            self.findings.append(Finding(f"there is no file `{path}`", place, "a file of the repository", near))
             return
         self._sources[path] = found
         for flaw in self._files.template_flaws(path) if template else ():
-            named_at = self._document.places.of((*ready.loc, "inputs", "source"))
             here = Place(path, flaw.line, 1 if flaw.line else 0)
-            self._findings.append(
-                Finding(flaw.message, here, flaw.expected, flaw.nearest, flaw.severity, related=(named_at,))
-            )
+            self.findings.append(Finding(flaw.message, here, flaw.expected, flaw.nearest, flaw.severity))
 
     def _claim(self, placed: Placed) -> None:
         held = self._claims.setdefault(placed.claim[:2], [])
-        for other in _met(placed, held):
+        for other in held:
+            if not meet(placed.claim, other.claim):
+                continue
             message = f"the steps `{other.step}` and `{placed.step}` both own {placed.claim}"
-            self._findings.append(Finding(message, placed.place, "one owner for each thing", related=(other.place,)))
+            self.findings.append(Finding(message, placed.place, "one owner for each thing", related=(other.place,)))
         held.append(placed)
-
-
-def _met(placed: Placed, held: list[Placed]) -> Iterator[Placed]:
-    return (other for other in held if meet(placed.claim, other.claim))
 
 
 def _texts(precondition: Any) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.contract.claims import meet
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
@@ -42,7 +41,10 @@ class _Claimant(NamedTuple):
 
 
 def conflicts(compiled: Mapping[str, Compiled], targets: Mapping[str, NodeSet]) -> list[Conflict]:
-    """Every pair of associations whose claims meet on nodes that both target, ordered by what is owned and by uid."""
+    """Conflicts ordered by what is owned, such that every contested claim of every association is in at least one.
+
+    Not every pair: of many that claim one thing on one node, each is named once with one of the others.
+    """
     claimants: dict[tuple[str, str], list[_Claimant]] = {}
     for uid in sorted(compiled):
         nodes = targets.get(uid, EMPTY)
@@ -53,23 +55,41 @@ def conflicts(compiled: Mapping[str, Compiled], targets: Mapping[str, NodeSet]) 
     return [conflict for owned in contested for conflict in _among(claimants[owned], compiled)]
 
 
+class _Holders:
+    """Claimants of one thing, or of one part of it, that came before; each node is there by its first."""
+
+    __slots__ = ("claimants", "nodes")
+
+    def __init__(self) -> None:
+        self.claimants: list[_Claimant] = []
+        self.nodes: NodeSet = EMPTY
+
+    def add(self, claimant: _Claimant) -> None:
+        self.claimants.append(claimant)
+        self.nodes |= claimant.nodes
+
+    def meeting(self, late: _Claimant) -> Iterator[tuple[_Claimant, NodeSet]]:
+        """Enough of the earlier ones to name every node that `late` meets."""
+        left = self.nodes & late.nodes
+        for early in self.claimants if left else ():
+            if early.uid != late.uid and (nodes := early.nodes & left):
+                yield early, nodes
+                left &= ~nodes
+            if not left:
+                return
+
+
 def _among(claimants: list[_Claimant], compiled: Mapping[str, Compiled]) -> Iterator[Conflict]:
-    """Conflicts over one thing. Pairs are looked at only for a claimant that meets what was seen before."""
-    whole, any_part = EMPTY, EMPTY
-    parts: dict[str, NodeSet] = {}
-    for position, late in enumerate(claimants):
-        part = late.placed.claim.part
-        seen = any_part if late.placed.claim.exclusive else whole | parts.get(part, EMPTY)
-        if late.nodes & seen:
-            for early in claimants[:position]:
-                rivals = early.uid != late.uid and meet(early.placed.claim, late.placed.claim)
-                if rivals and (nodes := early.nodes & late.nodes):
-                    yield Conflict(_owned(early, late), _side(early, compiled), _side(late, compiled), nodes)
-        any_part |= late.nodes
-        if late.placed.claim.exclusive:
-            whole |= late.nodes
-        else:
-            parts[part] = parts.get(part, EMPTY) | late.nodes
+    """Conflicts over one thing: who claims the whole meets everybody, who claims a part meets the same part."""
+    whole = _Holders()
+    parts: dict[str, _Holders] = {}
+    for late in claimants:
+        claim = late.placed.claim
+        own = whole if claim.exclusive else parts.setdefault(claim.part, _Holders())
+        for holders in (whole, *parts.values()) if claim.exclusive else (whole, own):
+            for early, nodes in holders.meeting(late):
+                yield Conflict(_owned(early, late), _side(early, compiled), _side(late, compiled), nodes)
+        own.add(late)
 
 
 def _owned(early: _Claimant, late: _Claimant) -> str:

@@ -127,9 +127,8 @@ def _wrong_kind(named: Any, manifest: Manifest, allowed: tuple[Kind, ...]) -> Fi
     place = manifest.places.of(("kind",))
     expected = one_of([kind.name for kind in allowed])
     if isinstance(named, str) and named in KINDS:
-        home = KINDS[named].home
-        where = f"`{home}`" if home.endswith("/") else f"`{home}.yaml`"
-        return Finding(f"a resource of kind {named} is read in {where} only", place, f"{expected} here")
+        message = f"a resource of kind {named} is read in `{KINDS[named].place}` only"
+        return Finding(message, place, f"{expected} here")
     if named is None or named == "":
         return Finding("`kind` is missing", place, expected)
     if isinstance(named, str):
