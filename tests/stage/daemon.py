@@ -1,0 +1,127 @@
+"""`opsctl serve` as a process of its own, and the command line that talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.stage.waiting import StageError, until
+
+
+class Daemon:
+    """A daemon on a state directory. `start` and `kill` may alternate: the state stays."""
+
+    def __init__(self, opsctl: Path, repo: Path, state: Path, address: str = "127.0.0.1", port: int = 0) -> None:
+        self.opsctl, self.repo, self.state = opsctl, repo, state
+        self.address, self.port = address, port or _free_port(address)
+        self.log = state.parent / f"{state.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}:{self.port}"
+
+    @property
+    def socket(self) -> Path:
+        return self.state / "opsctl.sock"
+
+    def start(self, *options: str, timeout: float = 30.0) -> Daemon:
+        """Start it and wait until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(str(self.opsctl), "serve", "--repo", str(self.repo), "--state", str(self.state)),
+                    *("--listen", f"{self.address}:{self.port}", *options),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until("the daemon to answer", self._answers, timeout, self.last_words)
+        return self
+
+    def _answers(self) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise StageError(f"the daemon ended: {self.last_words()}")
+        return self.socket.exists() and self.run("status", check=False).returncode == 0
+
+    def stop(self) -> int:
+        """SIGTERM, as systemd would; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL: nothing is tidied up."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        try:
+            return process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise StageError(f"the daemon did not end: {self.last_words()}") from None
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """opsctl with this server."""
+        env = {**os.environ, "OPSCTL_SERVER": f"unix:{self.socket}", "NO_COLOR": "1"}
+        done = subprocess.run(
+            [str(self.opsctl), *arguments],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        if check and done.returncode != 0:
+            raise StageError(f"opsctl {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--format", "json").stdout)
+
+    def token(self, node: str, *options: str) -> str:
+        return self.run("token", "create", "--node", node, *options).stdout.strip()
+
+    def settled(self, names: Sequence[str], timeout: float = 120.0) -> dict[str, str]:
+        """Wait until every named node is connected and has reported on all it has; compliance by name."""
+
+        def look() -> dict[str, str] | None:
+            rows = {row["name"]: row for row in self.json("node", "list")["nodes"]}
+            known = {name: rows.get(name, {}) for name in names}
+            if all(row.get("state") == "Online" and row.get("compliance") != "UNKNOWN" for row in known.values()):
+                return {name: str(row["compliance"]) for name, row in known.items()}
+            return None
+
+        return until(f"{', '.join(names)} to settle", look, timeout, lambda: self.run("node", "list").stdout) or {}
+
+    def compliant(self, names: Sequence[str], timeout: float = 120.0) -> None:
+        """Wait until every named node is compliant with everything it has."""
+
+        def look() -> bool:
+            rows = {row["name"]: row.get("compliance") for row in self.json("node", "list")["nodes"]}
+            return all(rows.get(name) == "COMPLIANT" for name in names)
+
+        until(f"{', '.join(names)} to be compliant", look, timeout, lambda: self._findings(names))
+
+    def _findings(self, names: Sequence[str]) -> str:
+        return "\n".join(self.run("node", "show", name, check=False).stdout for name in names) + self.last_words()
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])

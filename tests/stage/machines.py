@@ -1,0 +1,118 @@
+"""Machines with an agent on them: real nodes with systemd, or directories of this host that stand for one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from tests.fleet import Node
+from tests.stage.waiting import StageError
+
+
+class Machine(Protocol):
+    """What a story does with a machine."""
+
+    name: str
+
+    def join(self, url: str, token: str, agent: Path) -> None:
+        """Enrol with a join token and start the agent for good."""
+
+    def read(self, path: str) -> str:
+        """A file's text, empty where there is none."""
+
+    def write(self, path: str, text: str) -> None:
+        """Change a file by hand."""
+
+    def agent(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One command of the agent's."""
+
+    def stop(self) -> None:
+        """End the agent."""
+
+
+class RealMachine:
+    """A node of `tests.fleet`; the agent is installed as a systemd service, as on any server."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.node, self.name = node, name
+
+    def join(self, url: str, token: str, agent: Path) -> None:
+        self.node.put(agent, "/root/agent.pyz")
+        self.agent("enroll", "--server", url, "--token-file", "-", stdin=token)
+        self.agent("install")
+
+    def agent(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.node.run(["python3", "/root/agent.pyz", *arguments], stdin=stdin, check=check, timeout=120)
+
+    def read(self, path: str) -> str:
+        return self.node.run(["cat", path], check=False).stdout
+
+    def write(self, path: str, text: str) -> None:
+        self.node.run(["tee", path], stdin=text)
+
+    def stop(self) -> None:
+        self.node.run(["systemctl", "stop", "opsctl-agent"])
+
+
+class Sandbox:
+    """A directory that an agent of this host takes for a machine (`--root`)."""
+
+    def __init__(self, directory: Path, name: str, python: str = sys.executable) -> None:
+        self.directory, self.name, self._python = directory, name, python
+        self.root = directory / "root"
+        self.root.mkdir(parents=True)
+        self._agent: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def join(self, url: str, token: str, agent: Path) -> None:
+        self._agent = agent
+        self.agent("enroll", "--server", url, "--token-file", "-", "--name", self.name, stdin=token)
+        self.start()
+
+    def start(self) -> None:
+        with (self.directory / "agent.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command("serve"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def agent(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self._command(*arguments), input=stdin, capture_output=True, text=True, check=False, timeout=120
+        )
+        if check and done.returncode != 0:
+            raise StageError(f"agent {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def _command(self, verb: str, *arguments: str) -> list[str]:
+        assert self._agent is not None
+        root = [] if verb == "enroll" else ["--root", str(self.root)]
+        return [self._python, str(self._agent), verb, "--state", str(self.directory / "state"), *root, *arguments]
+
+    def read(self, path: str) -> str:
+        file = self.root / path.lstrip("/")
+        return file.read_text() if file.is_file() else ""
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            os.kill(process.pid, number)
+            process.wait(30)
