@@ -1,0 +1,80 @@
+"""The API as one ASGI app, for both listeners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reconciler.api import requests, routes
+from reconciler.api.answers import body_of, called, guarded, json_response, told
+from reconciler.api.events import Events
+from reconciler.core.problem import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from reconciler.api.authentication import Asker, Doorkeeper
+    from reconciler.api.hooks import GitHook
+    from reconciler.api.service import Service
+
+    Handler = Callable[[Request], Awaitable[Response]]
+
+
+def build(
+    service: Service, doorkeeper: Doorkeeper, hook: GitHook | None = None, stopping: Callable[[], bool] = lambda: False
+) -> Starlette:
+    """The app. `stopping` says whether the server is about to end, so that endless answers do too."""
+    events = Events(stopping)
+    paths = [
+        Route(routes.PREFIX + path.path, guarded(_handler(service, doorkeeper, path)), methods=[path.method])
+        for path in routes.PATHS
+    ]
+    follow = guarded(_follower(service, doorkeeper, events))
+    return Starlette(
+        routes=[
+            Route(routes.PREFIX + "/apply/{id}/events", follow, methods=["GET"]),
+            *paths,
+            Route("/healthz", _health, methods=["GET"]),
+            *([Route("/hooks/git", guarded(hook), methods=["POST"])] if hook else []),
+        ],
+        exception_handlers={404: _no_such_path, 405: _no_such_path},
+    )
+
+
+def _handler(service: Service, doorkeeper: Doorkeeper, path: routes.Path) -> Handler:
+    def answer(request: Request, asker: Asker, body: bytes) -> Any:
+        form = requests.parsed(path.form, request.query_params, body)
+        return path.call(service, routes.Asked(asker.subject, request.path_params, form))
+
+    async def handle(request: Request) -> Response:
+        asker = doorkeeper.admit(request.scope, request.headers)
+        body = await body_of(request, asker, path.body_limit)
+        return await called(lambda: answer(request, asker, body))
+
+    return handle
+
+
+def _follower(service: Service, doorkeeper: Doorkeeper, events: Events) -> Handler:
+    async def follow(request: Request) -> Response:
+        asker = doorkeeper.admit(request.scope, request.headers)
+        await body_of(request, asker, 0)
+        apply_id = request.path_params["id"]
+        return await events.follow(lambda: service.apply_status(asker.subject, apply_id))
+
+    return follow
+
+
+async def _health(_: Request) -> Response:
+    """Whether the event loop still answers; needs no subject and tells nothing else."""
+    return json_response({"status": "ok"})
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    response = told(Refused(f"there is no {request.method} {request.url.path}", "paths"))
+    response.status_code = getattr(error, "status_code", 404)
+    return response

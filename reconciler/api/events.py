@@ -1,0 +1,68 @@
+"""Progress of an apply as server-sent events: one `progress` per change, until it is finished.
+
+The server looks at the progress, so that a client behind a slow link is told of changes and not of every look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from reconciler.api.answers import unforeseen
+from reconciler.api.problems import TooMany, to_json
+from reconciler.core.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.responses import Response
+
+LOOK_SECONDS = 0.2
+SILENCE_SECONDS = 15.0
+STREAMS = 64
+
+
+class Events:
+    """Follows applies for at most `STREAMS` clients at once; all end when `stopping` says so."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._open = 0
+
+    async def follow(self, look: Callable[[], dict[str, Any]]) -> Response:
+        """A stream of what `look` (blocking) returns. Its first look may raise; later problems are events."""
+        if self._open >= STREAMS:
+            raise TooMany("this server", "too many applies are being followed", 5.0)
+        first = await run_in_threadpool(look)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._events(look, first), 200, headers, "text/event-stream")
+
+    async def _events(self, look: Callable[[], dict[str, Any]], progress: dict[str, Any]) -> AsyncIterator[str]:
+        self._open += 1
+        try:
+            yield _event("progress", progress)
+            silent = 0.0
+            while not progress.get("finished") and not self._stopping():
+                await asyncio.sleep(LOOK_SECONDS)
+                newer = await run_in_threadpool(look)
+                silent += LOOK_SECONDS
+                if newer != progress:
+                    progress, silent = newer, 0.0
+                    yield _event("progress", progress)
+                elif silent >= SILENCE_SECONDS:
+                    silent = 0.0
+                    yield ": still here\n\n"
+        except Problem as problem:
+            yield _event("problem", to_json(problem))
+        except Exception:
+            yield _event("problem", to_json(unforeseen("following an apply")))
+        finally:
+            self._open -= 1
+
+
+def _event(name: str, value: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(value, ensure_ascii=False)}\n\n"

@@ -1,0 +1,77 @@
+"""Bodies and query parameters of requests: their form, checked, with findings in people's words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import Field, StrictInt, ValidationError
+
+from reconciler.core.problem import Finding, Invalid, Place
+from reconciler.core.resource import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Parsed = TypeVar("_Parsed", bound=Model)
+
+Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class Nothing(Model):
+    """A request that needs no more than its path."""
+
+
+class PlanQuery(Model):
+    """GET /plan"""
+
+    rev: Text | None = None
+    base: Text | None = None
+
+
+class ExplainQuery(Model):
+    """GET /explain"""
+
+    node: Text
+    claim: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+
+
+class AuditQuery(Model):
+    """GET /audit"""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class ApplyBody(Model):
+    """POST /apply"""
+
+    rev: Text | None = None
+    plan: dict[str, Any] | None = None
+    allow_removals: Annotated[StrictInt, Field(ge=0)] = 0
+
+
+class TokenBody(Model):
+    """POST /tokens"""
+
+    node: Text | None = None
+    labels: Annotated[dict[Text, Annotated[str, Field(max_length=512)]], Field(max_length=64)] = Field(
+        default_factory=dict
+    )
+    ttl_seconds: Annotated[StrictInt, Field(ge=1)] = 3600
+
+
+def parsed(form: type[_Parsed], query: Mapping[str, str], body: bytes) -> _Parsed:
+    """The request in its form: a JSON body where there is one, else the query. Raises `Invalid` with all findings."""
+    try:
+        value = json.loads(body) if body else dict(query)
+    except (ValueError, RecursionError) as error:
+        raise Invalid((Finding(f"the body is not JSON: {error}", Place("request")),)) from error
+    try:
+        return form.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(tuple(_finding(detail) for detail in error.errors())) from error
+
+
+def _finding(detail: Any) -> Finding:
+    where = "/".join(str(part) for part in detail["loc"])
+    return Finding(f"{where or 'the body'}: {detail['msg']}", Place("request"))

@@ -1,0 +1,95 @@
+"""The API's paths under /api/v1, one line each: method, path, form of the request, call on the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.api import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reconciler.api.service import Service
+    from reconciler.core.access import Subject
+    from reconciler.core.resource import Model
+
+PREFIX = "/api/v1"
+BODY_LIMIT = 64 * 1024
+PLAN_LIMIT = 64 * 1024 * 1024
+"""A saved plan names every node it touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One authenticated, well-formed request. `form` is an instance of the path's form."""
+
+    subject: Subject
+    path: Mapping[str, str]
+    form: Any
+
+    def __getitem__(self, name: str) -> str:
+        """The part of the path that `{name}` stands for."""
+        return self.path[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One path: what may be sent to it, and the blocking call that answers it with a JSON value."""
+
+    method: str
+    path: str
+    form: type[Model]
+    call: Callable[[Service, Asked], Any]
+    body_limit: int = BODY_LIMIT
+
+
+def _plan(service: Service, asked: Asked) -> Any:
+    return service.plan(asked.subject, asked.form.rev, asked.form.base)
+
+
+def _apply(service: Service, asked: Asked) -> Any:
+    form = asked.form
+    return service.apply(asked.subject, form.rev, form.plan, form.allow_removals)
+
+
+def _create_token(service: Service, asked: Asked) -> Any:
+    form = asked.form
+    return service.create_token(asked.subject, form.node, form.labels, form.ttl_seconds)
+
+
+def _apply_status(service: Service, asked: Asked) -> Any:
+    return service.apply_status(asked.subject, asked["id"])
+
+
+def _retire(service: Service, asked: Asked) -> Any:
+    return service.retire(asked.subject, asked["name"])
+
+
+def _explain(service: Service, asked: Asked) -> Any:
+    return service.explain(asked.subject, asked.form.node, asked.form.claim)
+
+
+def _audit(service: Service, asked: Asked) -> Any:
+    return _items(service.audit(asked.subject, asked.form.limit))
+
+
+def _items(values: list[dict[str, Any]]) -> dict[str, Any]:
+    """A list is answered inside an object, so that something can be said beside it later."""
+    return {"items": values}
+
+
+PATHS = (
+    Path("GET", "/status", requests.Nothing, lambda service, asked: service.status(asked.subject)),
+    Path("GET", "/plan", requests.PlanQuery, _plan),
+    Path("POST", "/apply", requests.ApplyBody, _apply, PLAN_LIMIT),
+    Path("GET", "/apply/{id}", requests.Nothing, _apply_status),
+    Path("POST", "/sync", requests.Nothing, lambda service, asked: service.sync(asked.subject)),
+    Path("GET", "/nodes", requests.Nothing, lambda service, asked: _items(service.nodes(asked.subject))),
+    Path("GET", "/nodes/{name}", requests.Nothing, lambda service, asked: service.node(asked.subject, asked["name"])),
+    Path("POST", "/nodes/{name}/retire", requests.Nothing, _retire),
+    Path("POST", "/tokens", requests.TokenBody, _create_token),
+    Path("GET", "/explain", requests.ExplainQuery, _explain),
+    Path("GET", "/conditions", requests.Nothing, lambda service, asked: _items(service.conditions(asked.subject))),
+    Path("GET", "/audit", requests.AuditQuery, _audit),
+)

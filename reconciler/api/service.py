@@ -1,0 +1,61 @@
+"""What the faces ask of the controller. Blocking; called from any thread; values are JSON as it stands.
+
+Each call has a subject, and the service decides whether it may: `Refused` where not. It raises the classes of
+`core.problem` and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.core.access import Subject
+
+
+class Service(Protocol):
+    """The controller, as a person or a program sees it."""
+
+    def operator_of(self, key: str, /) -> str | None:
+        """The name of the operator whose SSH public key this is (`ssh-ed25519 AAAA...`); None for anyone else's."""
+
+    def status(self, subject: Subject) -> dict[str, Any]:
+        """Where the fleet stands: revision in force, what holds back a newer one, totals."""
+
+    def plan(self, subject: Subject, rev: str | None, base: str | None) -> dict[str, Any]:
+        """What `rev` (None: the tracked head) would change; compared with what nodes hold, or with `base`."""
+
+    def apply(
+        self, subject: Subject, rev: str | None, saved: dict[str, Any] | None, allow_removals: int
+    ) -> dict[str, Any]:
+        """Bring `rev` into force, bound to a saved plan where one is given; progress, with its id under `apply`."""
+
+    def apply_status(self, subject: Subject, apply_id: str) -> dict[str, Any]:
+        """Progress of an apply; `finished` says whether it will change again."""
+
+    def sync(self, subject: Subject) -> dict[str, Any]:
+        """Fetch now; the status after it."""
+
+    def nodes(self, subject: Subject) -> list[dict[str, Any]]:
+        """The nodes that the subject may read."""
+
+    def node(self, subject: Subject, name: str) -> dict[str, Any]:
+        """One node, by name or id, with what it was given and says."""
+
+    def retire(self, subject: Subject, name: str) -> dict[str, Any]:
+        """Empty a node for good."""
+
+    def create_token(
+        self, subject: Subject, node: str | None, labels: Mapping[str, str], ttl_seconds: int
+    ) -> dict[str, Any]:
+        """A join token, shown once, under `token`."""
+
+    def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
+        """Why a node is as it is."""
+
+    def conditions(self, subject: Subject) -> list[dict[str, Any]]:
+        """What is not as its author meant it, resource by resource."""
+
+    def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
+        """Who did what, newest first."""

@@ -1,0 +1,79 @@
+"""The service in memory: it answers with what it was asked, and lets `alice` do anything and `bob` only read."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.problem import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.core.access import Subject
+
+
+@dataclass
+class MemoryService:
+    """`Service` without a controller. `fail` is raised by every call while it is set; `progress` is any apply's."""
+
+    operators: dict[str, str] = field(default_factory=dict)
+    calls: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
+    fail: Exception | None = None
+    progress: dict[str, Any] = field(default_factory=dict)
+    asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released at each look at an apply."""
+
+    def operator_of(self, key: str, /) -> str | None:
+        return self.operators.get(key)
+
+    def status(self, subject: Subject) -> dict[str, Any]:
+        return self._called(subject, "read", "status")
+
+    def plan(self, subject: Subject, rev: str | None, base: str | None) -> dict[str, Any]:
+        return self._called(subject, "plan", "plan", rev, base)
+
+    def apply(
+        self, subject: Subject, rev: str | None, saved: dict[str, Any] | None, allow_removals: int
+    ) -> dict[str, Any]:
+        return self._called(subject, "apply", "apply", rev, saved, allow_removals)
+
+    def apply_status(self, subject: Subject, apply_id: str) -> dict[str, Any]:
+        self._called(subject, "read", "apply_status", apply_id)
+        self.asked.release()
+        return dict(self.progress, apply=apply_id)
+
+    def sync(self, subject: Subject) -> dict[str, Any]:
+        return self._called(subject, "apply", "sync")
+
+    def nodes(self, subject: Subject) -> list[dict[str, Any]]:
+        return [self._called(subject, "read", "nodes")]
+
+    def node(self, subject: Subject, name: str) -> dict[str, Any]:
+        return self._called(subject, "read", "node", name)
+
+    def retire(self, subject: Subject, name: str) -> dict[str, Any]:
+        return self._called(subject, "retire", "retire", name)
+
+    def create_token(
+        self, subject: Subject, node: str | None, labels: Mapping[str, str], ttl_seconds: int
+    ) -> dict[str, Any]:
+        return self._called(subject, "enroll", "create_token", node, dict(labels), ttl_seconds)
+
+    def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
+        return self._called(subject, "explain", "explain", node, claim)
+
+    def conditions(self, subject: Subject) -> list[dict[str, Any]]:
+        return [self._called(subject, "read", "conditions")]
+
+    def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
+        return [self._called(subject, "read", "audit", limit)]
+
+    def _called(self, subject: Subject, verb: str, name: str, *arguments: Any) -> dict[str, Any]:
+        if self.fail:
+            raise self.fail
+        if not (subject.everything or subject.name == "alice" or verb == "read"):
+            raise Refused(f"{subject.name} may not {verb}", "access")
+        self.calls.append((subject.name, name, arguments))
+        return {"subject": subject.name, "called": name, "arguments": list(arguments)}
