@@ -32,7 +32,8 @@ class LocalHost:
     """The machine at `root`; with another root than `/` a sandbox, whose paths all lie beneath it.
 
     Programs run on the machine itself: in a sandbox they start in it and are told of it as OPSCTL_ROOT, no more.
-    `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700).
+    `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700), for
+    this host alone.
     """
 
     def __init__(self, root: str = "/", scripts: Optional[str] = None) -> None:

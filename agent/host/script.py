@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -13,12 +14,15 @@ from typing import Dict, List, Optional
 from agent.host import process
 from agent.host.port import Ran
 
+_PREFIX = "opsctl-script-"
+
 
 def run(
     text: str, *, beside: Optional[str], scope: str, env: Dict[str, str], cwd: str, timeout: float, keep: int
 ) -> Ran:
     """Raises OSError only where the script has not begun. An empty `scope` asks for none."""
-    with tempfile.TemporaryDirectory(prefix="opsctl-", dir=beside) as directory:
+    _sweep(beside)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=beside) as directory:
         path = os.path.join(directory, "script")
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
         with open(file, "w", encoding="utf-8", errors="surrogateescape") as out:
@@ -61,6 +65,14 @@ def scoped(argv: List[str], unit: str, begun: str) -> List[str]:
     """
     wrapper = ["/bin/sh", "-c", ': >"$0"; exec "$@"', begun]
     return ["systemd-run", "--scope", "--quiet", "--collect", "--unit=" + unit, "--", *wrapper, *argv]
+
+
+def _sweep(beside: Optional[str]) -> None:
+    """Removes what runs that were cut off left here; one that still runs has its script open and misses nothing."""
+    if beside is not None:
+        for name in os.listdir(beside):
+            if name.startswith(_PREFIX):
+                shutil.rmtree(os.path.join(beside, name), ignore_errors=True)
 
 
 def _kill(unit: str) -> None:

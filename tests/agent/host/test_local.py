@@ -149,6 +149,14 @@ def test_a_script_is_private_and_gone_afterwards(host: LocalHost, tmp_path: Path
     assert names(tmp_path / "scripts") == []
 
 
+def test_what_a_run_that_was_cut_off_left_is_removed(host: LocalHost, tmp_path: Path) -> None:
+    left = tmp_path / "scripts/opsctl-script-left"
+    left.mkdir()
+    (left / "script").write_text("exit 1\n")
+    assert host.run_script("true\n").rc == 0
+    assert names(tmp_path / "scripts") == []
+
+
 def test_a_scope_is_named_after_what_runs_in_it() -> None:
     unit = scripts.unit_name("Association/web base", 7)
     assert unit == "opsctl-Association-web-base-7.scope"

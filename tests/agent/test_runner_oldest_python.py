@@ -1,0 +1,54 @@
+"""Convergence on the oldest Python that the agent promises, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import agent
+from agent.contract.codec import to_wire
+from agent.contract.wire import Body
+from tests.agent.converging import body, step
+from tests.agent.oldest import oldest_python
+from tests.agent.steps import on_node
+
+
+def converge(held: Body, root: Path, state: Path, **more: Any) -> dict[str, Any]:
+    done = subprocess.run(
+        [oldest_python(), on_node.__file__, "--root", str(root), str(state)],
+        input=json.dumps({"body": to_wire(held), **more}),
+        env={"PYTHONPATH": str(Path(agent.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def test_every_step_that_a_sandbox_has(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    held = body(
+        step("ops:directory", {"path": "/srv", "mode": "0750"}, name="srv"),
+        step("ops:file", {"path": "/srv/a", "content": "a\n"}, name="a"),
+        step("ops:file", {"path": "/srv/b", "content": "b\n", "mode": "0600"}, name="b"),
+        step("ops:link", {"path": "/srv/l", "target": "a"}, name="l"),
+        step("ops:line", {"path": "/srv/c", "line": "x", "create": True}, name="c"),
+        step("ops:user", {"name": "alice"}, name="u"),
+        step("ops:script", {"test": ["test -e made"], "apply": ["touch made"]}, name="s"),
+        step("aws:runShellScript", {"runCommand": ["echo ran >> ran"]}, name="r"),
+        prune=True,
+    )
+    first = converge(held, tmp_path / "root", tmp_path / "state")
+    assert first["status"] == "Success", first
+    assert {claim["outcome"] for claim in first["claims"]} == {"Changed", "Skipped"}
+    again = converge(held, tmp_path / "root", tmp_path / "state", cause="Interval")
+    assert {claim["outcome"] for claim in again["claims"]} == {"Unchanged", "Skipped"}
+    assert (tmp_path / "root/ran").read_text() == "ran\n"
+    pruned = converge(body(prune=True), tmp_path / "root", tmp_path / "state", generation=2)
+    assert {claim["outcome"] for claim in pruned["claims"]} == {"Changed"}
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == ["made", "ran"]
