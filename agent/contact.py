@@ -13,6 +13,7 @@ from typing import Optional
 from agent import durable
 from agent.clock import Clock
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from agent.contract.wire import VALID_FOR
 
 WRITE_EVERY = 3600.0
 """Seconds that the file may lag behind; a node that dies believes itself out of touch for that much longer."""
@@ -54,6 +55,11 @@ class Contact:
         if heard.boot_id == self._boot_id:
             return max(0.0, self._clock.elapsed() - heard.elapsed / 1000)
         return max(0.0, (self._clock.now() - heard.at) / 1000)
+
+    def in_touch(self, expires_in: int) -> bool:
+        """Whether what came with the last contact may still be acted on; `expires_in` is the set's own limit."""
+        age = self.age()
+        return age is not None and age <= min(expires_in, VALID_FOR)
 
     def _read(self) -> Optional[Heard]:
         try:

@@ -19,6 +19,8 @@ from agent.status import StatusFile
 from agent.websocket import GOING_AWAY, Binary, Closed, Event, Text, Violation
 
 PATH = "/agent"
+LASTING = 10.0
+"""Seconds after which a connection was no failure: the next pause is a short one again."""
 FIRST_REFUSAL = 4400
 """Close codes from here on mean that the server will not have this node as it is."""
 
@@ -47,8 +49,39 @@ class Pace(NamedTuple):
         return cls(first=min(cls().first, seconds), last=seconds, refused=seconds)
 
 
+class _Watch:
+    """Whether the peer is still there."""
+
+    def __init__(self, pace: Pace, now: float) -> None:
+        self._pace = pace
+        self._began = self._last_heard = now
+        self._pinged = False
+
+    def heard(self, now: float) -> None:
+        self._last_heard, self._pinged = now, False
+
+    def ping_due(self, now: float, is_open: bool) -> bool:
+        """Whether to ping now. Raises Lost for a peer that has been silent for too long."""
+        silent = now - self._last_heard
+        if silent >= self._pace.ping + self._pace.dead or (not is_open and now - self._began >= self._pace.handshake):
+            raise Lost("the server fell silent")
+        if silent < self._pace.ping or self._pinged:
+            return False
+        self._pinged = True
+        return True
+
+    def patience(self, now: float, is_open: bool) -> float:
+        """Seconds until `ping_due` has something to decide."""
+        limit = self._pace.ping + self._pace.dead if self._pinged else self._pace.ping
+        left = self._last_heard + limit - now
+        return max(0.0, left if is_open else min(left, self._began + self._pace.handshake - now)) + 0.001
+
+
 class Link:
-    """Keeps one server connected, of the several that the identity names."""
+    """Keeps one server connected, of the several that the identity names.
+
+    `session` is the open conversation, if there is one; `moved` is notified whenever it may have got on.
+    """
 
     def __init__(
         self,
@@ -66,11 +99,14 @@ class Link:
         self._wakener = Wakener()
         self._stopping = threading.Event()
         self._pulse_due = threading.Event()
+        self._lacking = threading.Event()
         self._checked_at: Optional[int] = None
         self._failures = 0
+        self._open_since = 0.0
         self._since: Optional[str] = None
         self._connected = False
         self.session: Optional[Session] = None
+        self.moved = threading.Condition()
 
     def wake(self) -> None:
         """There are reports to send."""
@@ -80,6 +116,11 @@ class Link:
         """Tell the server that everything was looked at since `checked_at` (Unix milliseconds)."""
         self._checked_at = checked_at
         self._pulse_due.set()
+        self._wakener.wake()
+
+    def lacking(self) -> None:
+        """Bytes of the held set are lost on disk: fetch them again."""
+        self._lacking.set()
         self._wakener.wake()
 
     def stop(self) -> None:
@@ -123,7 +164,6 @@ class Link:
     def _converse(self, carrier: Carrier, url: str) -> Optional[Parted]:
         """Talk until one side ends it; None when it was us. Raises Lost."""
         session = Session(self._node, carrier.fingerprint, self._hello, self._on_assigned)
-        self.session = session
         try:
             self._pump(carrier, session, url)
             carrier.conversation.send_close(GOING_AWAY, "the agent stops")
@@ -135,42 +175,43 @@ class Link:
             carrier.conversation.send_close(error.code, str(error))
             return Parted(error.code, "the server broke the WebSocket protocol: %s" % error)
         finally:
+            if self.session is not None and self._node.clock.elapsed() - self._open_since >= LASTING:
+                self._failures = 0
             self.session = None
             session.ended()
             carrier.close()
 
     def _pump(self, carrier: Carrier, session: Session, url: str) -> None:
-        clock, pace = self._node.clock, self._pace
-        began = last_heard = clock.elapsed()
-        pinged = False
-        greeted = False
+        clock = self._node.clock
+        watch = _Watch(self._pace, clock.elapsed())
         while not self._stopping.is_set() and not (session.open and self._done()):
-            now = clock.elapsed()
-            silent = now - last_heard
-            if silent > pace.ping + pace.dead or (not session.open and now - began > pace.handshake):
-                raise Lost("the server fell silent")
-            if silent > pace.ping and not pinged:
+            if watch.ping_due(clock.elapsed(), session.open):
                 carrier.conversation.send_ping()
-                pinged = True
-            due = pace.ping + pace.dead if pinged else pace.ping
-            limit = due - silent if session.open else min(due - silent, pace.handshake - (now - began))
-            events = carrier.exchange(max(0.0, limit) + 0.01)
+            events = carrier.exchange(watch.patience(clock.elapsed(), session.open))
             if events:
-                last_heard, pinged = clock.elapsed(), False
+                watch.heard(clock.elapsed())
             self._handle(events, session)
-            if session.open and not greeted:
-                greeted = True
-                self._failures = 0
-                self._show("connected", url, "")
-                log(NOTICE, "connected to %s", url)
-            if events and session.open:
-                self._node.contact.heard()
-            if self._pulse_due.is_set() and session.open:
-                self._pulse_due.clear()
-                session.pulse(self._checked_at)
-            session.tick()
+            if session.open:
+                self._while_open(session, url, bool(events))
             while session.outgoing:
                 carrier.conversation.send_text(session.outgoing.popleft())
+            with self.moved:
+                self.moved.notify_all()
+
+    def _while_open(self, session: Session, url: str, heard: bool) -> None:
+        if self.session is None:
+            self.session, self._open_since = session, self._node.clock.elapsed()
+            self._show("connected", url, "")
+            log(NOTICE, "connected to %s", url)
+        if heard:
+            self._node.contact.heard()
+        if self._pulse_due.is_set():
+            self._pulse_due.clear()
+            session.pulse(self._checked_at)
+        if self._lacking.is_set():
+            self._lacking.clear()
+            session.complete()
+        session.tick()
 
     def _handle(self, events: List[Event], session: Session) -> None:
         for event in events:
@@ -211,3 +252,5 @@ class Link:
         if why:
             value["why"] = why
         self._status.write(value)
+        with self.moved:
+            self.moved.notify_all()

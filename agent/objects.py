@@ -13,7 +13,7 @@ from agent.contract.canonical import DIGEST, digest
 _INCOMING = "incoming-"
 
 
-class NotHeld(Exception):
+class NotHeld(LookupError):
     """These bytes are not on the node, or no longer what they were; they will be fetched again."""
 
 
@@ -95,7 +95,7 @@ class Incoming:
         """Check, sync and name the object. Raises WrongBytes."""
         if self.received != self._size or self._hash.hexdigest() != os.path.basename(self._final):
             self.abort()
-            raise WrongBytes("the bytes of sha256:%s came damaged or cut" % os.path.basename(self._final))
+            raise WrongBytes("it came damaged or cut")
         if self._file is not None:
             os.fsync(self._file)
             os.close(self._file)

@@ -136,6 +136,18 @@ class Session:
                 )
             )
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that was offered is still being fetched."""
+        return self._offer is None
+
+    def complete(self) -> None:
+        """Fetch what of the held set is not on disk (any more)."""
+        current = self._node.assignments.current_set()
+        if self.open and self._offer is None and current and self._node.assignments.lacking(current[1]):
+            self._offer = current
+            self._advance()
+
     def ended(self) -> None:
         """The connection is over."""
         self._transfers.abort()
@@ -186,10 +198,7 @@ class Session:
         self.open = True
         self.spoken_at = self._node.clock.elapsed()
         self._node.contact.heard()
-        self._offer = self._node.assignments.current_set()
-        if self._offer and not self._node.assignments.lacking(self._offer[1]):
-            self._offer = None
-        self._advance()
+        self.complete()
         self._send_reports()
 
     # Once it is open

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -36,6 +37,12 @@ NODE = "mi-0123456789abcdef0"
 PATIENCE = 20.0
 
 
+@functools.cache
+def _authority() -> Authority:
+    """One CA for all servers of a test process: making keys takes a while."""
+    return Authority()
+
+
 @dataclasses.dataclass
 class Flow:
     """A content on its way to an agent."""
@@ -52,7 +59,7 @@ class Gateway:
 
     def __init__(self, directory: Path, authority: Authority | None = None) -> None:
         self.directory = directory
-        self.authority = authority or Authority()
+        self.authority = authority or _authority()
         self.controller = ControllerKey()
         self.certificate = self.authority.serve_as(directory)
         self.ca_pem = self.authority.pem
@@ -252,6 +259,7 @@ class Connection:
         self.nonce = os.urandom(16).hex()
         self.hello: wire.Hello | None = None
         self.version = (0, 0)
+        self.pings = 0
         self._todo: deque[Callable[[], None]] = deque()
         self._read, self._write = os.pipe()
         self._raw = bytearray()
@@ -312,6 +320,8 @@ class Connection:
         while self._todo:
             self._todo.popleft()()
         self._flush()
+        if self._gone or self.protocol.close_expected():
+            return
         if not self.tls.pending():
             select.select([self.tls.fileno(), self._read], [], [], PATIENCE)
         if select.select([self._read], [], [], 0)[0]:
@@ -349,6 +359,8 @@ class Connection:
                 received = self.protocol.close_rcvd
                 assert received is not None
                 self.gateway.noted(self.gateway.closes, (received.code, received.reason))
+            elif isinstance(event, Frame) and event.opcode is Opcode.PING:
+                self.pings += 1
             elif isinstance(event, Frame) and event.opcode is Opcode.BINARY:
                 raise AssertionError("agents send no binary frames")
 

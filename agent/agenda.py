@@ -1,0 +1,126 @@
+"""When each association is due: at once when it is new, then at the interval, and at the instants of its schedule.
+
+Pure: times come in, decisions go out. Intervals are counted on the clock that never steps, schedules on the wall's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from agent.contract.canonical import instant, milliseconds
+from agent.contract.schedule import BadSchedule, next_after
+from agent.contract.wire import Assignment, Interval
+from agent.journal import RunInstant
+
+SPLAY_FROM = 60
+"""Seconds of interval from which looks are spread; below, everything is looked at together."""
+STEPPED_BACK = 60_000
+"""Milliseconds that a run instant may lie ahead of the clock before the clock is taken to have been wrong."""
+
+
+class _Entry(NamedTuple):
+    """An association: what of it is held, when it was looked at last, when it is due. Times are seconds since boot."""
+
+    version: Tuple[int, str, str]
+    due: float
+    looked: Optional[float] = None
+
+
+class Agenda:
+    """When to look at what."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._entries: Dict[str, _Entry] = {}
+        self._interval = 1
+
+    def adopt(self, assignments: Mapping[str, Assignment], context_digest: str, interval: int, now: float) -> None:
+        """Take over a set: what is new in it, or differs, is due at once."""
+        known, self._entries = self._entries, {}
+        for uid, item in assignments.items():
+            version = (item.generation, item.body_digest, context_digest)
+            entry = known.get(uid)
+            if entry is None or entry.version != version:
+                self._entries[uid] = _Entry(version, now)
+            elif interval != self._interval and entry.looked is not None:
+                self._entries[uid] = entry._replace(due=self._after(uid, entry.looked, interval))
+            else:
+                self._entries[uid] = entry
+        self._interval = interval
+
+    def due(self, now: float) -> List[str]:
+        """What is to be looked at now: what is new first, otherwise in the order of their names."""
+        due = [uid for uid, entry in self._entries.items() if entry.due <= now]
+        return sorted(due, key=lambda uid: (self._entries[uid].looked is not None, uid))
+
+    def looked(self, uid: str, now: float) -> None:
+        """It has just been looked at."""
+        entry = self._entries.get(uid)
+        if entry is not None:
+            self._entries[uid] = entry._replace(looked=now, due=self._after(uid, now, self._interval))
+
+    def next_look(self) -> Optional[float]:
+        return min((entry.due for entry in self._entries.values()), default=None)
+
+    def all_looked_since(self) -> Optional[float]:
+        """The time since which everything has been looked at; None while something has not been."""
+        looked = [entry.looked for entry in self._entries.values()]
+        seen = [at for at in looked if at is not None]
+        return min(seen) if len(seen) == len(looked) and seen else None
+
+    def _after(self, uid: str, last: float, interval: int) -> float:
+        """The next look: on the association's own place in the interval, so that a fleet does not look in step."""
+        offset = splay(self._node_id, uid, interval)
+        if not offset:
+            return last + interval
+        return ((last - offset) // interval + 1) * interval + offset
+
+
+def splay(node_id: str, uid: str, interval: int) -> float:
+    """Seconds into the interval at which this node looks at this association; 0 for short intervals."""
+    if interval < SPLAY_FROM:
+        return 0.0
+    drawn = int.from_bytes(hashlib.sha256(("%s %s" % (node_id, uid)).encode()).digest()[:8], "big")
+    return interval * (drawn / 2**64)
+
+
+def first_instant(generation: int, now: int) -> RunInstant:
+    """The one run that every generation has."""
+    return RunInstant(generation, "", now)
+
+
+def due_instant(expression: str, taken: RunInstant, now: int) -> Optional[RunInstant]:
+    """The run that the schedule asks for since the one taken, None for none yet. Times are Unix milliseconds.
+
+    Instants that passed while the node was away are made up for once, not one by one. Raises BadSchedule.
+    """
+    if taken.at > now + STEPPED_BACK:
+        return taken._replace(at=now)  # the clock was ahead when it was taken: count from now, run nothing
+    due = next_after(expression, taken.at)
+    if due is None or due > now:
+        return None
+    return RunInstant(taken.generation, instant(due), now)
+
+
+def next_instant(expression: Optional[str], taken: Optional[RunInstant]) -> Optional[int]:
+    """When the schedule asks for a run next, in Unix milliseconds; None for never."""
+    if not expression or taken is None:
+        return None
+    try:
+        return next_after(expression, taken.at)
+    except BadSchedule:
+        return None
+
+
+def allowed(intervals: Iterable[Interval], now: int) -> bool:
+    """Whether changes are allowed at `now` (Unix milliseconds). No interval at all allows nothing."""
+    for interval in intervals:
+        try:
+            begun = interval.not_before is None or milliseconds(interval.not_before) <= now
+            over = interval.not_after is not None and milliseconds(interval.not_after) <= now
+        except ValueError:
+            continue
+        if begun and not over:
+            return True
+    return False

@@ -1,0 +1,82 @@
+"""Associations that left this node: taken away or let go, as their `onRemove` says, and reported for the last time.
+
+They stay listed on disk until that report is kept, so that neither a crash nor a busy package manager forgets one.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+from agent import log
+from agent.assignments import Desired, NotUnderstood, Removal
+from agent.bench import Bench
+from agent.claimants import Claimants
+from agent.contract.canonical import instant
+from agent.contract.wire import Body
+from agent.objects import NotHeld
+from agent.outcome import RunResult
+from agent.reports import REMOVED, Subject
+from agent.runner import withdraw
+from agent.session import Node
+from agent.telling import Telling
+
+TRIES = 3
+"""Attempts after which what cannot be taken away whole is let go; its last report says what stayed."""
+
+
+class Departures:
+    """What is to be taken away, and when it is tried again."""
+
+    def __init__(self, node: Node, bench: Bench, telling: Telling) -> None:
+        self._node, self._bench, self._telling = node, bench, telling
+        self._tries: Dict[str, int] = {}
+        self._retry_at: Dict[str, float] = {}
+
+    def due(self, desired: Desired) -> List[str]:
+        now = self._node.clock.elapsed()
+        return [uid for uid in sorted(desired.removing) if self._retry_at.get(uid, 0.0) <= now]
+
+    def next_try(self, desired: Desired) -> Optional[float]:
+        """Seconds since boot at which one is due; None when there is none."""
+        return min((self._retry_at.get(uid, 0.0) for uid in desired.removing), default=None)
+
+    def take_away(self, uid: str, desired: Desired, claimants: Claimants) -> None:
+        """Try one. `claimants` are those of what stays."""
+        removal = desired.removing[uid]
+        self._retry_at[uid] = self._node.clock.elapsed() + desired.interval
+        if not self._node.contact.in_touch(desired.expires_in):
+            return
+        result = self._withdrawn(self._body(uid, removal), claimants)
+        self._tries[uid] = self._tries.get(uid, 0) + 1
+        if result.status == "Failed" and self._tries[uid] < TRIES:
+            log.log(log.WARNING, "%s cannot be taken away yet: %s", uid, result.reason)
+            return
+        subject = Subject(
+            fleet_id=self._node.identity.fleet_id,
+            node_id=self._node.identity.node_id,
+            boot_id=self._bench.boot_id,
+            incarnation=desired.position.incarnation,
+            uid=uid,
+            generation=removal.generation,
+            body_digest=removal.body_digest,
+            context_digest=removal.context_digest,
+        )
+        if self._telling.tell(subject, result, REMOVED, applied=True):
+            self._node.assignments.removed(uid)
+            del self._tries[uid], self._retry_at[uid]
+
+    def _body(self, uid: str, removal: Removal) -> Body:
+        """Its body; one that retains everything where the real one cannot be had."""
+        try:
+            return self._node.assignments.body(removal.body_digest)
+        except (NotHeld, NotUnderstood) as error:
+            log.log(log.WARNING, "%s is let go as it is: %s", uid, error)
+            return Body(uid, "", [])
+
+    def _withdrawn(self, body: Body, claimants: Claimants) -> RunResult:
+        try:
+            return withdraw(self._bench.host, body, self._bench.ledger, claimants)
+        except Exception as error:
+            log.log(log.ERROR, "%s: %r", body.uid, error)
+            now = instant(self._node.clock.now())
+            return RunResult("Failed", [], now, now, "a defect in opsctl: %s: %s" % (type(error).__name__, error))

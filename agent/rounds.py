@@ -1,0 +1,244 @@
+"""The runner's work: take away what left, look at what is due, tell what came of it. One thread.
+
+Everything is derived from what is on disk, so that it goes on after a crash where it was: what was not reported at
+its generation is still `Assigned`, what was not taken away still leaves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from agent import agenda as agendas
+from agent import log
+from agent.agenda import Agenda
+from agent.assignments import Desired, NotUnderstood
+from agent.bench import Bench
+from agent.claimants import Claimants, claimants
+from agent.contract.canonical import instant
+from agent.contract.inputs import ACTIONS
+from agent.contract.schedule import BadSchedule
+from agent.contract.wire import Assignment, Body, NodeContext
+from agent.departures import Departures
+from agent.objects import NotHeld
+from agent.outcome import RunResult
+from agent.reports import ASSIGNED, BOOT, INTERVAL, SCHEDULE, Subject
+from agent.runner import converge
+from agent.session import Node
+from agent.telling import Telling
+
+LONGEST_WAIT = 60.0
+"""Seconds; the wall clock, which schedules go by, may step meanwhile."""
+
+
+class Rounds:
+    """Rounds over what the node holds. `lacking` is called when bytes turn out to be lost on disk."""
+
+    def __init__(self, node: Node, bench: Bench, telling: Telling, lacking: Callable[[], None]) -> None:
+        self._node, self._bench, self._telling, self._lacking = node, bench, telling, lacking
+        self._agenda = Agenda(node.identity.node_id)
+        self._departures = Departures(node, bench, telling)
+        self._desired: Optional[Desired] = None
+        self._bodies: Dict[str, Body] = {}
+        self._unusable: Dict[str, str] = {}
+        self._context: Optional[NodeContext] = None
+        self._claimants: Claimants = claimants(())
+        self._facts: Mapping[str, Any] = {}
+        self.statuses: Dict[str, str] = {}
+
+    def run_due(self, stopping: Callable[[], bool]) -> bool:
+        """Do everything that is due, ending between two associations when asked to. Whether there was anything."""
+        desired = self._node.assignments.desired()
+        if desired is None:
+            return False
+        if desired != self._desired:
+            self._adopt(desired)
+        leaving, due = self._departures.due(desired), self._due(desired)
+        if leaving or due:
+            self._facts = self._bench.facts()
+        for uid in leaving:
+            if not stopping():
+                self._departures.take_away(uid, desired, self._claimants)
+        for uid in due:
+            if not stopping():
+                self._look(uid, desired.assignments[uid], desired)
+                self._agenda.looked(uid, self._node.clock.elapsed())
+        return bool(leaving or due)
+
+    def wait(self) -> float:
+        """Seconds until something is due."""
+        clock = self._node.clock
+        times = [LONGEST_WAIT]
+        coming = [self._agenda.next_look()]
+        if self._desired is not None:
+            coming.append(self._departures.next_try(self._desired))
+        times += [at - clock.elapsed() for at in coming if at is not None]
+        now = clock.now()
+        # An instant that has passed waits for the gate, which is asked at the next look.
+        times += [(at - now) / 1000 for at in map(self._next_instant, self._bodies) if at is not None and at > now]
+        return max(0.0, min(times))
+
+    def checked_at(self) -> Optional[int]:
+        """The Unix milliseconds since which everything held has been looked at; None while something has not been."""
+        since, clock = self._agenda.all_looked_since(), self._node.clock
+        return None if since is None else clock.now() - int((clock.elapsed() - since) * 1000)
+
+    # What is held
+
+    def _adopt(self, desired: Desired) -> None:
+        self._agenda.adopt(desired.assignments, desired.context_digest, desired.interval, self._node.clock.elapsed())
+        self._desired = desired
+        self._read_parts(desired)
+        self._telling.forget([*desired.assignments, *desired.removing])
+        self.statuses = {uid: status for uid, status in self.statuses.items() if uid in desired.assignments}
+        self._node.assignments.sweep()
+
+    def _read_parts(self, desired: Desired) -> None:
+        """Bodies and context as values; of what cannot be read, why."""
+        self._bodies, self._unusable, self._context = {}, {}, None
+        try:
+            self._context = self._node.assignments.context(desired.context_digest)
+        except (NotHeld, NotUnderstood) as error:
+            self._unusable = {uid: str(error) for uid in desired.assignments}
+            self._lacking()
+        for uid, item in desired.assignments.items():
+            self._read_body(uid, item.body_digest)
+        self._claimants = claimants(self._bodies.values())
+
+    def _read_body(self, uid: str, digest: str) -> None:
+        try:
+            body = self._node.assignments.body(digest)
+        except NotUnderstood as error:
+            self._unusable[uid] = "Unsupported: %s; upgrade it" % error
+        except NotHeld as error:
+            self._unusable[uid] = str(error)
+            self._lacking()
+        else:
+            if body.uid == uid:
+                self._bodies[uid] = body
+            else:
+                self._unusable[uid] = "its body is that of %s" % body.uid
+
+    def _due(self, desired: Desired) -> List[str]:
+        """What is due by its interval, then what its schedule alone asks for."""
+        due = self._agenda.due(self._node.clock.elapsed())
+        now = self._node.clock.now()
+        for uid in sorted(set(self._bodies).difference(due)):
+            at = self._next_instant(uid)
+            if at is not None and at <= now and self._may_change(desired.assignments[uid], desired):
+                due.append(uid)
+        return due
+
+    def _next_instant(self, uid: str) -> Optional[int]:
+        return agendas.next_instant(_schedule(self._bodies[uid]), self._node.journal.instant(uid))
+
+    def _may_change(self, item: Assignment, desired: Desired) -> bool:
+        """Whether the gate lets the node act now; else it only looks."""
+        in_touch = self._node.contact.in_touch(desired.expires_in)
+        return in_touch and item.permit == "none" and agendas.allowed(item.allowed, self._node.clock.now())
+
+    # Looking
+
+    def _look(self, uid: str, item: Assignment, desired: Desired) -> None:
+        subject = Subject(
+            fleet_id=self._node.identity.fleet_id,
+            node_id=self._node.identity.node_id,
+            boot_id=self._bench.boot_id,
+            incarnation=desired.position.incarnation,
+            uid=uid,
+            generation=item.generation,
+            body_digest=item.body_digest,
+            context_digest=desired.context_digest,
+        )
+        if uid in self._unusable:
+            self._read_parts(desired)  # it may have been fetched again
+        may_change = self._may_change(item, desired) and uid not in self._unusable
+        try:
+            run_instant, scheduled = self._run_instant(uid, item.generation, may_change)
+        except OSError as error:  # without a journal nothing is run
+            log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
+            return
+        cause = self._cause(subject, scheduled)
+        result = self._converged(subject, cause, run_instant, may_change)
+        self.statuses[uid] = result.status
+        self._telling.tell(subject, result, cause, may_change)
+
+    def _cause(self, subject: Subject, scheduled: bool) -> str:
+        told = self._node.journal.last_reported(subject.uid)
+        version = (subject.generation, subject.body_digest, subject.context_digest)
+        if told is None or not told.applied or told[:3] != version:
+            return ASSIGNED
+        if scheduled:
+            return SCHEDULE
+        return INTERVAL if subject.uid in self.statuses else BOOT
+
+    def _converged(self, subject: Subject, cause: str, run_instant: str, may_change: bool) -> RunResult:
+        reason = self._unusable.get(subject.uid)
+        if reason is None and self._context is not None:
+            try:
+                return converge(
+                    self._bench.host,
+                    self._bodies[subject.uid],
+                    self._context,
+                    self._facts,
+                    self._node.journal,
+                    self._bench.ledger,
+                    generation=subject.generation,
+                    cause=cause,
+                    run_instant=run_instant,
+                    boot_id=subject.boot_id,
+                    blob=self._blob,
+                    apply=may_change,
+                    environment=self._environment(),
+                    claimants=self._claimants,
+                )
+            except Exception as error:  # one association must not stop the others
+                log.log(log.ERROR, "%s: %r", subject.uid, error)
+                reason = "a defect in opsctl: %s: %s" % (type(error).__name__, error)
+        now = instant(self._node.clock.now())
+        return RunResult("Failed", [], now, now, reason)
+
+    def _run_instant(self, uid: str, generation: int, may_change: bool) -> Tuple[str, bool]:
+        """The run that the association's scripts are at, and whether its schedule has just asked for it.
+
+        It is in the journal before it is used: a crash meanwhile makes no second run of it.
+        """
+        expression = _schedule(self._bodies[uid]) if uid in self._bodies else None
+        if expression is None:
+            return "", False
+        journal, now = self._node.journal, self._node.clock.now()
+        taken = journal.instant(uid)
+        if taken is None or taken.generation != generation:
+            if may_change:
+                journal.take_instant(uid, agendas.first_instant(generation, now))
+            return "", False
+        try:
+            due = agendas.due_instant(expression, taken, now) if may_change else None
+        except BadSchedule as error:
+            log.log(log.WARNING, "%s: %s", uid, error)
+            return taken.text, False
+        if due is None:
+            return taken.text, False
+        journal.take_instant(uid, due)
+        return due.text, due.text != taken.text
+
+    def _blob(self, digest: str) -> bytes:
+        try:
+            return self._node.assignments.objects.read(digest)
+        except NotHeld:
+            self._lacking()
+            raise
+
+    def _environment(self) -> Dict[str, str]:
+        """The names that SSM gives scripts, as far as they mean something here."""
+        return {
+            "AWS_SSM_INSTANCE_ID": self._node.identity.node_id,
+            "AWS_SSM_PLATFORM_TYPE": self._bench.host.platform,
+            "AWS_SSM_PLATFORM_NAME": str(self._facts.get("osName") or ""),
+            "AWS_SSM_PLATFORM_VERSION": str(self._facts.get("osVersion") or ""),
+        }
+
+
+def _schedule(body: Body) -> Optional[str]:
+    """A body's schedule where it has something that is run rather than held."""
+    runs = any(step.action in ACTIONS and not ACTIONS[step.action].declarative for step in body.steps)
+    return body.schedule if runs else None

@@ -1,0 +1,239 @@
+"""The agent at work: one thread for the link, one for the rounds, the main one waiting for a signal.
+
+The rounds go on while the server is away; the link goes on while a script runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any, Callable, Dict, List, Optional
+
+import agent
+from agent import facts, identity, log
+from agent.assignments import Assignments
+from agent.bench import Bench
+from agent.clock import SystemClock
+from agent.contact import Contact
+from agent.contract.canonical import NotCanonical, canonical, instant
+from agent.contract.wire import PROTOCOL, Hello
+from agent.durable import make_directory
+from agent.host import LocalHost
+from agent.journal import Journal
+from agent.ledger import Ledger
+from agent.link import Link
+from agent.rounds import Rounds
+from agent.session import Node
+from agent.status import StatusFile
+from agent.steps.registry import versions
+from agent.telling import Telling
+
+GRACE = 60.0
+"""Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""
+LINK_GRACE = 3.0
+"""Seconds for the link to say goodbye; one that is still dialling is left behind."""
+QUIET = 2.0
+"""Seconds after the welcome in which a server that has a newer set will have sent it."""
+
+
+class Agent:
+    """All parts of one agent on one state directory."""
+
+    def __init__(self, state: str, root: str = "/") -> None:
+        """Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`."""
+        found, keys, ca_pem = identity.load(state), identity.load_keys(state), identity.load_ca(state)
+        clock, self._boot_id = SystemClock(), identity.boot_id()
+        self._machine, self._key_generation = LocalHost(), keys.generation
+        self.journal = Journal(state)
+        if self.journal.damaged:
+            log.log(log.ERROR, "the journal was damaged (%d bytes); the rest was kept", self.journal.damaged)
+        scripts = os.path.join(state, "scripts")
+        make_directory(scripts)
+        assignments = Assignments(state, found)
+        contact = Contact(state, clock, self._boot_id)
+        self.node = Node(found, keys.signer(), assignments, self.journal, contact, clock)
+        self.link = Link(self.node, ca_pem, self._hello, self._assigned, StatusFile(state, "link.json"))
+        bench = Bench(LocalHost(root, scripts), Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
+        telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
+        self.rounds = Rounds(self.node, bench, telling, self.link.lacking)
+        self.stopping = threading.Event()
+        self.failed = False
+        self.on_stop: Callable[[], None] = _nothing
+        self._work = threading.Event()
+
+    def close(self) -> None:
+        self.link.close()
+        self.journal.close()
+
+    def stop(self) -> None:
+        """End both threads, between two associations."""
+        self.stopping.set()
+        self.on_stop()
+        self._work.set()
+        self.link.stop()
+        with self.link.moved:
+            self.link.moved.notify_all()
+
+    def run_rounds(self) -> None:
+        """Look at what is due, again and again, until `stop`."""
+        while not self.stopping.is_set():
+            if self.rounds.run_due(self.stopping.is_set):
+                self.link.pulse(self.rounds.checked_at())
+            self._work.wait(self.rounds.wait())
+            self._work.clear()
+
+    def thread(self, name: str, target: Any) -> threading.Thread:
+        """A thread whose failure ends the agent, so that the init system starts it again."""
+
+        def guarded() -> None:
+            try:
+                target()
+            except Exception as error:
+                log.log(log.ERROR, "the agent ends: %s failed: %r", name, error)
+                self.failed = True
+                self.stop()
+
+        started = threading.Thread(target=guarded, name=name, daemon=True)
+        started.start()
+        return started
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Until something about the link holds, or the agent stops, or time is up; whether it holds."""
+        with self.link.moved:
+            self.link.moved.wait_for(lambda: condition() or self.stopping.is_set(), seconds)
+        return condition()
+
+    def _assigned(self) -> None:
+        self._work.set()
+
+    def _facts(self) -> Dict[str, Any]:
+        return facts.collect(self._machine)
+
+    def _hello(self) -> Hello:
+        context_digest, digests = self.node.assignments.held_digests()
+        position = self.node.assignments.position()
+        return Hello(
+            node_id=self.node.identity.node_id,
+            protocol_min=PROTOCOL,
+            protocol_max=PROTOCOL,
+            agent_version=agent.__version__,
+            platform=self._machine.platform,
+            boot_id=self._boot_id,
+            key_generation=self._key_generation,
+            steps=versions(),
+            features=[],
+            incarnation=position.incarnation,
+            serial=position.serial,
+            context_digest=context_digest,
+            digests=digests,
+            facts=_sayable(self._facts()),
+            last_seq=self.journal.last_seq(),
+            at=instant(self.node.clock.now()),
+            monotonic=int(self.node.clock.elapsed() * 1000),
+        )
+
+
+def serve(state: str, root: str = "/") -> int:
+    """Run until SIGTERM or SIGINT; the exit code."""
+    worker = Agent(state, root)
+    log.log(log.NOTICE, "agent %s serves %s", agent.__version__, worker.node.identity.node_id)
+    return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds})
+
+
+def once(state: str, root: str = "/", patience: float = 30.0) -> int:
+    """Connect, take what is assigned, converge, report; the exit code: 0 where all is well and reported.
+
+    `patience` is in seconds, for the connection, the fetching and the acknowledgements each.
+    """
+    worker = Agent(state, root)
+    codes: List[int] = []
+
+    def work() -> None:
+        codes.append(_once(worker, patience))
+        worker.stop()
+
+    return _run(worker, {"link": worker.link.run, "once": work}) or (codes[0] if codes else 1)
+
+
+def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
+    """Both threads, until a signal or until one of them ends the agent."""
+    with _Bell() as bell:
+        worker.on_stop = bell.ring
+        threads = [worker.thread(name, target) for name, target in work.items()]
+        bell.wait()
+        worker.on_stop = _nothing
+        worker.stop()
+        link, worked = (_ended(thread, seconds) for thread, seconds in zip(threads, (LINK_GRACE, GRACE)))
+        if not worked:
+            log.log(log.WARNING, "a step is still in progress; what it started is in the journal")
+        if link and worked:
+            worker.close()
+    return 1 if worker.failed else 0
+
+
+def _once(worker: Agent, patience: float) -> int:
+    link = worker.link
+    if not worker.wait_for(lambda: link.session is not None, patience):
+        log.log(log.ERROR, "no server of this fleet could be reached; `status` says why")
+        return 1
+    worker.wait_for(lambda: link.session is None or link.session.set_came, QUIET)
+    worker.wait_for(lambda: link.session is None or link.session.settled, patience)
+    worker.rounds.run_due(worker.stopping.is_set)
+    link.pulse(worker.rounds.checked_at())
+    reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)
+    if not reported:
+        log.log(log.ERROR, "%d reports are not acknowledged yet", worker.journal.pending_count())
+    well = all(status in ("Success", "Skipped") for status in worker.rounds.statuses.values())
+    return 0 if well and reported else 1
+
+
+def _ended(thread: threading.Thread, seconds: float) -> bool:
+    thread.join(seconds)
+    return not thread.is_alive()
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Bell:
+    """Rung by SIGTERM, SIGINT, or any thread. A signal handler that took a lock could wait for its own thread."""
+
+    def __enter__(self) -> "_Bell":
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._former = {number: signal.signal(number, _noted) for number in (signal.SIGTERM, signal.SIGINT)}
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    def ring(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._write, b"!")
+
+    def wait(self) -> None:
+        os.read(self._read, 1)
+
+
+def _noted(number: int, frame: Optional[FrameType]) -> None:
+    """The signal is on the wakeup descriptor already."""
+    del number, frame
+
+
+def _sayable(found: Dict[str, Any]) -> Dict[str, Any]:
+    """Facts that have a canonical form; the others are not worth a connection."""
+    kept = {}
+    for name, value in found.items():
+        with contextlib.suppress(NotCanonical):
+            canonical(value)
+            kept[name] = value
+    return kept

@@ -1,0 +1,84 @@
+"""What is told of each look: to the server through the journal, to people on the node through `status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List
+
+from agent import log
+from agent.contract.wire import Report
+from agent.outcome import RunResult
+from agent.reports import REMOVED, Subject, content_of, report_of, worth_keeping
+from agent.session import Node
+from agent.status import StatusFile
+
+PROBLEMS_SHOWN = 20
+
+
+class Telling:
+    """Keeps reports that say something new. `wake` says that one waits to be sent."""
+
+    def __init__(self, node: Node, results: StatusFile, wake: Callable[[], None]) -> None:
+        self._node, self._results, self._wake = node, results, wake
+        self._shown: Dict[str, Any] = {}
+
+    def tell(self, subject: Subject, result: RunResult, cause: str, applied: bool) -> bool:
+        """Report a look where it says something new; False where the report could not be kept.
+
+        `applied` says whether the node was allowed to change.
+        """
+        report = report_of(subject, result, cause, self._node.clock.elapsed())
+        content = "" if cause == REMOVED else content_of(report)
+        if not worth_keeping(report, content, applied, self._node.journal.last_reported(subject.uid)):
+            return True
+        try:
+            seq = self._node.journal.report(report, content, applied)
+        except (OSError, ValueError) as error:
+            log.log(log.ERROR, "the report on %s cannot be kept, the next look tries again: %s", subject.uid, error)
+            return False
+        self._say(report, seq)
+        self._wake()
+        return True
+
+    def forget(self, held: Iterable[str]) -> None:
+        """Show nothing more of associations that are not held."""
+        kept = set(held)
+        for uid in [uid for uid in self._shown if uid not in kept]:
+            del self._shown[uid]
+        self._results.write(self._shown)
+
+    def _say(self, report: Report, seq: int) -> None:
+        counts = Counter(claim.outcome for claim in report.claims)
+        summary = ", ".join("%d %s" % (count, outcome) for outcome, count in sorted(counts.items()))
+        level = log.WARNING if report.status == "Failed" else log.INFO
+        log.log(
+            level,
+            "%s generation %d: %s (%s)%s",
+            report.uid,
+            report.generation,
+            report.status,
+            ", ".join(part for part in (report.cause, summary) if part),
+            ": " + report.reason if report.reason else "",
+        )
+        self._shown = dict(self._shown)
+        self._shown[report.uid] = {
+            "seq": seq,
+            "generation": report.generation,
+            "status": report.status,
+            "cause": report.cause,
+            "at": report.finished_at,
+            "outcomes": dict(counts),
+            "problems": _problems(report),
+        }
+        if report.reason:
+            self._shown[report.uid]["reason"] = report.reason
+        self._results.write(self._shown)
+
+
+def _problems(report: Report) -> List[Dict[str, str]]:
+    """What is not as it should be, as far as it is shown."""
+    wrong = [claim for claim in report.claims if claim.outcome not in ("Changed", "Unchanged")]
+    return [
+        {"claim": claim.claim, "outcome": claim.outcome, "reason": claim.reason or ""}
+        for claim in wrong[:PROBLEMS_SHOWN]
+    ]

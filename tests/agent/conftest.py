@@ -1,0 +1,33 @@
+"""Fixtures of the agent's tests: a server, and a node enrolled with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.enrolment import enroll
+from tests.agent.gateway import Gateway
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with Gateway(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def enrolled(gateway: Gateway, tmp_path: Path) -> str:
+    """The state directory of a node that the gateway knows."""
+    state = str(tmp_path / "enrolled")
+    enroll(state, gateway.token(), hostname="web-1")
+    return state
