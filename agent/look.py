@@ -14,6 +14,9 @@ from agent.steps.registry import unsupported
 from agent.steps.shell import ends_document
 from agent.steps.step import Change, Given, StepFailed
 
+_DESCRIPTION_LIMIT = 300
+_REASON_LIMIT = 1000
+
 
 @dataclass
 class Look:
@@ -89,7 +92,7 @@ def output(looks: Sequence[Look]) -> str:
 
 def _report(look: Look, claim: Claim, change: Optional[Change]) -> ClaimReport:
     name, text = look.step.name, str(claim)
-    reason = look.problem.reason if look.problem else None
+    reason = _short(look.problem.reason, _REASON_LIMIT) if look.problem else None
     if look.skipped:
         return ClaimReport(text, name, "Skipped", reason=look.skipped)
     if change is None:
@@ -98,7 +101,11 @@ def _report(look: Look, claim: Claim, change: Optional[Change]) -> ClaimReport:
         return ClaimReport(text, name, "Unknown" if look.unseen else "Failed", reason=reason)
     outcome = _outcome(look, claim)
     told = reason if outcome == "Failed" else None
-    return ClaimReport(text, name, outcome, change.before, change.after, told, change.diff or None)
+    return ClaimReport(text, name, outcome, _short(change.before), _short(change.after), told, change.diff or None)
+
+
+def _short(text: str, limit: int = _DESCRIPTION_LIMIT) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def _outcome(look: Look, claim: Claim) -> str:

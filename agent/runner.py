@@ -112,6 +112,7 @@ class _Run:
     boot_id: str
     allowed: bool
     looks: List[Look] = field(default_factory=list)
+    ended_by: Optional[Look] = None
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
@@ -131,17 +132,19 @@ class _Run:
     def _do(self, batch: Sequence[BodyStep]) -> None:
         looks: List[Look] = []
         for step in batch:
-            if not any(look.ends for look in self.looks + looks):
-                looks.append(self._look(step))
+            if self.ended_by or (looks and looks[-1].ends):
+                break
+            looks.append(self._look(step))
         due = [look for look in looks if look.changes and not look.problem and self._permitted(look.step)]
         if due:
             self._apply(due)
         for look in looks:
             self._remember(look)
         self.looks += looks
+        self.ended_by = self.ended_by or next((look for look in looks if look.ends), None)
         for step in batch[len(looks) :]:
             look = looking.begun(step, self.given)
-            look.skip(_left_out(self.looks))
+            look.skip(_left_out_by(self.ended_by))
             self.looks.append(look)
 
     # Looking
@@ -224,7 +227,7 @@ class _Run:
             look.applied, look.problem = True, failure
             self._look_again(look)
         for look in due[len(results) :]:
-            look.skip(_left_out(due))
+            look.skip(_left_out_by(due[len(results) - 1]))
 
     def _attempt(self, due: List[Look], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """One result for each that was tried. Only steps that are done in batches come in numbers."""
@@ -317,8 +320,8 @@ def _batches(steps: Sequence[BodyStep]) -> Iterator[List[BodyStep]]:
         yield batch
 
 
-def _left_out(looks: Sequence[Look]) -> str:
-    ended = next(look for look in looks if look.ends)
+def _left_out_by(ended: Optional[Look]) -> str:
+    assert ended is not None
     return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")
 
 

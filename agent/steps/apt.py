@@ -47,19 +47,16 @@ def candidates(host: Host, names: Sequence[str]) -> Dict[str, str]:
 
 def install(host: Host, names: Sequence[str], version: Optional[str] = None) -> str:
     """Installs all that can be, in one call; the output. Raises `StepFailed`, naming what cannot be."""
-    offered, refreshed = candidates(host, names), False
+    offered, freshness = candidates(host, names), ""
     if len(offered) < len(names):
-        refresh(host)
-        offered, refreshed = candidates(host, names), True
+        freshness = _refreshed(host)
+        offered = candidates(host, names)
     wanted = [name for name in names if name in offered]
-    output = _install(host, wanted, version, refreshed) if wanted else ""
-    unknown = [name for name in names if name not in offered]
+    output = _install(host, wanted, version, bool(freshness)) if wanted else ""
+    unknown = ", ".join(name for name in names if name not in offered)
     if unknown:
-        raise StepFailed(
-            "no package %s is offered by this node's package sources (lists refreshed just now)" % ", ".join(unknown),
-            rc=100,
-            output=output,
-        )
+        reason = "no package %s is offered by this node's package sources (%s)" % (unknown, freshness)
+        raise StepFailed(reason, rc=100, output=output)
     return output
 
 
@@ -84,6 +81,15 @@ def refresh(host: Host) -> None:
         host.sleep(2)
         ran = _apt(host, "update")
     _done(ran, "apt-get update")
+
+
+def _refreshed(host: Host) -> str:
+    """How fresh the lists are now; a source that does not answer must not keep what is known from being installed."""
+    try:
+        refresh(host)
+    except StepFailed as error:
+        return "its lists could not be refreshed: %s" % error.reason
+    return "lists refreshed just now"
 
 
 def _install(host: Host, names: List[str], version: Optional[str], refreshed: bool) -> str:

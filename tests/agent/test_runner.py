@@ -395,6 +395,12 @@ def test_a_source_that_is_not_here_yet(node: Node) -> None:
     assert reasons(node.converge(held)) == {"path:/etc/a": "the source file f is not on this node yet"}
 
 
+def test_long_descriptions_are_cut(node: Node, host: MemoryHost) -> None:
+    host.nodes["/etc/hosts"] = Place("file")
+    result = node.converge(body(step("ops:line", {"path": "/etc/hosts", "line": "x" * 5000, "match": "^y"})))
+    assert result.claims[0].after == "x" * 297 + "..."
+
+
 # On this machine
 
 
