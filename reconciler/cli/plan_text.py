@@ -33,6 +33,7 @@ def render(view: PlanView) -> Iterator[Text]:
     yield from _removals(view)
     for group in equal_changes(others(view)):
         yield from _change(group)
+        yield from _unknown(sorted(group.unknown) if view["live"] else [])
     for standing in view["standing"]:
         for word, style in (("failed", "red"), ("drifted", "yellow")):
             names = standing[word]  # type: ignore[literal-required]
@@ -61,7 +62,7 @@ def _removals(view: PlanView) -> Iterator[Text]:
         yield Text(f"{counted(len(change['nodes']), 'node')}: - {change['uid']} ({who})", "bold red")
         for claim in change["claims"]:
             yield Text(f"      - {claim['claim']}: {claim['note']}", "red")
-        yield from _unknown(change["unknown"])
+        yield from _unknown(change["unknown"] if view["live"] else [])
 
 
 def _change(group: EqualChange) -> Iterator[Text]:
@@ -77,7 +78,6 @@ def _change(group: EqualChange) -> Iterator[Text]:
         yield Text(f"    {row}", SIGNS["+" if row.startswith("+") else "-"] if row[:1] in "+-" else "")
     if claim["note"]:
         yield Text(f"    {claim['note']}", "italic")
-    yield from _unknown(sorted(group.unknown))
 
 
 def _unknown(names: list[str]) -> Iterator[Text]:

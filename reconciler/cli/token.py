@@ -33,7 +33,7 @@ def create(
     """Make a join token. It is shown once, works once, and carries where the server is and which CA to believe.
 
     Give it to the agent through a file or standard input, never as an argument:
-      opsctl token create --node web-1 | ssh web-1 sudo python3 agent.pyz enroll --server https://10.0.0.1:8443 --token-file -
+      opsctl token create --node web-1 | ssh root@web-1 python3 agent.pyz enroll --token-file -
     """
     labels = {}
     for text in label or []:

@@ -22,7 +22,7 @@ from reconciler.core.world import NodeEntry, Release, World
 from reconciler.execute import Executor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reconciler.core.ports import Bus, Clock, Notifier, Proposals, ReportBranch, Source, Store, Timer
 
@@ -161,7 +161,7 @@ class Wakes:
     """The bus before the gateway is there: `to` is set once it is. Nodes connect only after that."""
 
     def __init__(self) -> None:
-        self.to: Callable[[Sequence[str]], None] = lambda _ids: None
+        self.to: Callable[[Iterable[str]], None] = lambda _ids: None
 
-    def wake(self, node_ids: Sequence[str]) -> None:
+    def wake(self, node_ids: Iterable[str]) -> None:
         self.to(node_ids)

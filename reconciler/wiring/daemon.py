@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import signal
+import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from reconciler.adapters.authority import Authority
+from reconciler.adapters.gateway import Gateway, Identity
+from reconciler.adapters.git import GitProposals, GitReportBranch, Mirror, Remote
+from reconciler.adapters.listener import Certificate, Listeners, TlsListener, UnixListener
+from reconciler.adapters.lock import StateLock
+from reconciler.adapters.notify import LogNotifier
+from reconciler.adapters.private_files import write_whole
+from reconciler.adapters.signer import open_key, verify
+from reconciler.adapters.store import open_store
+from reconciler.adapters.timer import SystemClock, SystemTimer
+from reconciler.api.app import build
+from reconciler.api.authentication import Doorkeeper
+from reconciler.api.hooks import GitHook, Secrets
+from reconciler.api.signature import Freshness
+from reconciler.controller.assembly import Controller, Ports, Wakes
+from reconciler.controller.assembly import Identity as ControllerIdentity
+from reconciler.core.problem import Refused
+from reconciler.wiring import settings as server_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +55,9 @@ class ServeOptions:
 
 def serve(options: ServeOptions) -> None:
     """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("alembic", "apscheduler", "git"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -60,3 +85,107 @@ class Daemon:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._listeners.address
+
+    def start(self) -> None:
+        """Serve: the loop first, so that whoever connects finds it."""
+        self._controller.start()
+        self._stack.callback(self._controller.stop)
+        self._listeners.start()
+        self._stack.callback(self._listeners.stop)
+
+    def _open(self) -> None:
+        options, state = self._options, self._options.state
+        self._stack.enter_context(StateLock(state))
+        keys = state / "keys"
+        keys.mkdir(mode=0o700, exist_ok=True)
+        settings = server_settings.load(state)
+        clock, timer = SystemClock(), SystemTimer()
+        self._stack.callback(timer.close)
+        fleet_id = _identity(state / "fleet", "fl-")
+        host, port = _address(options.listen)
+        authority = Authority(keys, fleet_id, clock.now_ms())
+        names = tuple(name for name in (host, *options.names) if name not in ("0.0.0.0", "::"))  # noqa: S104
+        authority.ensure_server(names, clock.now_ms())
+        certificate = Certificate(authority.chain_path, authority.key_path)
+        controller_key = open_key(keys / "controller.key")
+
+        store = open_store(f"sqlite:///{state / 'store.db'}", fleet_id, clock.now_ms())
+        self._stack.callback(store.close)
+        instance = f"{socket.gethostname()}/{fleet_id}"
+        store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS, seize=True)
+        self._stack.callback(store.release_lease)
+        if options.restored:
+            store.declare_restored(clock.now_ms())
+
+        remote = Remote.parse(options.repo)
+        source = self._stack.enter_context(Mirror(state / "git" / "config", remote, options.branch))
+        if options.allow_rewrite:
+            source.fetch(allow_rewrite=True)
+        reports = GitReportBranch(state / "git" / "compliance", remote)
+        self._stack.callback(reports.close)
+        wakes = Wakes()
+        ports = Ports(
+            store=store,
+            source=source,
+            reports=reports,
+            proposals=GitProposals(state / "git" / "config", remote),
+            notifier=LogNotifier(),
+            clock=clock,
+            timer=timer,
+            bus=wakes,
+        )
+        self._controller = Controller(
+            ports,
+            ControllerIdentity(
+                fleet_id=fleet_id,
+                controller_key=controller_key.public,
+                ca_digest=authority.ca_digest,
+                servers=tuple(f"https://{_bracketed(name)}:{port}" for name in names),
+                instance=instance,
+                access_signers=server_settings.allowed_signers(settings),
+            ),
+        )
+        service = self._controller.service
+        hook = GitHook(
+            Secrets(settings.hooks.github_secret_file, settings.hooks.gitlab_token_file), self._controller.pushed
+        )
+        stopping = threading.Event()
+        freshness = Freshness(authority.ca_digest, clock.now_ms())
+        doorkeeper = Doorkeeper(service.operator_of, verify, freshness, clock.now_ms, os.getuid())
+        app = build(service, doorkeeper, hook, stopping.is_set)
+        identity = Identity(fleet_id, controller_key, certificate.fingerprints, authority.ca_pem)
+        gateway = Gateway(self._controller.intake, identity, verify, beside=app)
+        self._stack.callback(gateway.close)
+        wakes.to = gateway.wake
+        self._listeners = Listeners(
+            TlsListener(gateway, host, port, certificate), UnixListener(app, state / SOCKET, 0o666), stopping
+        )
+        timer.every(LEASE_SECONDS / 3, lambda: store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS))
+
+        def renew() -> None:
+            if authority.ensure_server(names, clock.now_ms()):
+                certificate.renew()
+
+        timer.every(CERTIFICATE_CHECK_SECONDS, renew)
+
+
+def _identity(path: Path, prefix: str) -> str:
+    """An id drawn once and kept in a file."""
+    if not path.exists():
+        write_whole(path, f"{prefix}{secrets.token_hex(9)[:17]}\n".encode())
+    return path.read_text().strip()
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise Refused(f"{listen!r} is no address to listen on", "listen", "expected ADDR:PORT, as 0.0.0.0:8443")
+    return host.strip("[]"), int(port)
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if ":" in name else name

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import Checkout, Mirror, Remote, Worktree
+from reconciler.adapters.signer import operator_signer
 from reconciler.api.client import Client
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import Commit
@@ -183,4 +184,4 @@ def _data(name: str) -> importlib.resources.abc.Traversable:
 
 def client(server: str, ca: Path | None, key: Path | None) -> Client:
     """A client of `https://HOST:PORT` or `unix:PATH`."""
-    return Client(server, ca=ca, key=key)
+    return Client(server, ca, operator_signer(key) if key is not None else None)
