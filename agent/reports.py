@@ -55,7 +55,8 @@ def report_of(subject: Subject, result: RunResult, cause: str, elapsed: float) -
 def content_of(report: Report) -> str:
     """The digest of what a report says of the present: two reports of one content leave the server equally wise.
 
-    Whether a claim was found right or has just been put right makes no difference to what it is.
+    Whether a claim was found right or has just been put right makes no difference to what it is, nor do the words of a
+    script, which differ from run to run.
     """
     value: Dict[str, Any] = {
         "incarnation": report.incarnation,
@@ -64,7 +65,7 @@ def content_of(report: Report) -> str:
         "context": report.context_digest,
         "agent": report.agent_version,
         "status": report.status,
-        "reason": report.reason,
+        "reason": None if report.claims else report.reason,
         "claims": [_standing(claim) for claim in report.claims],
     }
     return digest_of(value)
@@ -82,6 +83,8 @@ def worth_keeping(report: Report, content: str, applied: bool, before: Optional[
 def _standing(claim: ClaimReport) -> List[Optional[str]]:
     if claim.outcome in ("Changed", "Unchanged"):
         return [claim.claim, claim.step, "Unchanged"]
+    if claim.claim.startswith("script:"):
+        return [claim.claim, claim.step, claim.outcome]
     return [claim.claim, claim.step, claim.outcome, claim.before, claim.after, claim.reason]
 
 

@@ -22,7 +22,11 @@ class StatusFile:
         durable.make_directory(directory)
         self._path = os.path.join(directory, name)
         self._mutex = threading.Lock()
-        self._value: Optional[Dict[str, Any]] = None
+        self._value: Optional[Dict[str, Any]] = read(state, name)
+
+    def last(self) -> Dict[str, Any]:
+        """What is shown, by this agent or the one before."""
+        return dict(self._value or {})
 
     def write(self, value: Dict[str, Any]) -> None:
         """Show `value` from now on. A disk that is full costs the status, not the agent."""

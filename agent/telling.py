@@ -20,7 +20,7 @@ class Telling:
 
     def __init__(self, node: Node, results: StatusFile, wake: Callable[[], None]) -> None:
         self._node, self._results, self._wake = node, results, wake
-        self._shown: Dict[str, Any] = {}
+        self._shown: Dict[str, Any] = results.last()
 
     def tell(self, subject: Subject, result: RunResult, cause: str, applied: bool) -> bool:
         """Report a look where it says something new; False where the report could not be kept.
@@ -43,9 +43,7 @@ class Telling:
     def forget(self, held: Iterable[str]) -> None:
         """Show nothing more of associations that are not held."""
         kept = set(held)
-        for uid in [uid for uid in self._shown if uid not in kept]:
-            del self._shown[uid]
-        self._results.write(self._shown)
+        self._show({uid: value for uid, value in self._shown.items() if uid in kept})
 
     def _say(self, report: Report, seq: int) -> None:
         counts = Counter(claim.outcome for claim in report.claims)
@@ -60,19 +58,23 @@ class Telling:
             ", ".join(part for part in (report.cause, summary) if part),
             ": " + report.reason if report.reason else "",
         )
-        self._shown = dict(self._shown)
-        self._shown[report.uid] = {
-            "seq": seq,
-            "generation": report.generation,
-            "status": report.status,
-            "cause": report.cause,
-            "at": report.finished_at,
-            "outcomes": dict(counts),
-            "problems": _problems(report),
-        }
-        if report.reason:
-            self._shown[report.uid]["reason"] = report.reason
-        self._results.write(self._shown)
+        shown = {uid: value for uid, value in self._shown.items() if uid != report.uid}
+        if report.cause != REMOVED:
+            shown[report.uid] = {
+                "seq": seq,
+                "generation": report.generation,
+                "status": report.status,
+                "cause": report.cause,
+                "at": report.finished_at,
+                "outcomes": dict(counts),
+                "problems": _problems(report),
+                "reason": report.reason or "",
+            }
+        self._show(shown)
+
+    def _show(self, shown: Dict[str, Any]) -> None:
+        self._shown = shown
+        self._results.write(shown)
 
 
 def _problems(report: Report) -> List[Dict[str, str]]:

@@ -1,0 +1,151 @@
+"""A node's rounds without a link: sets are put into its hands, time is the test's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from agent import identity
+from agent.assignments import Assignments
+from agent.bench import Bench
+from agent.contact import Contact
+from agent.contract import sshsig, wire
+from agent.contract.canonical import canonical, digest, milliseconds
+from agent.contract.codec import from_wire, to_wire
+from agent.host import LocalHost
+from agent.journal import Journal
+from agent.ledger import Ledger
+from agent.rounds import Rounds
+from agent.session import Node
+from agent.status import StatusFile
+from agent.telling import Telling
+from tests.agent.pki import ControllerKey
+
+FLEET, NODE = "fleet-1", "mi-0123456789abcdef0"
+BEGINNING = milliseconds("2026-03-01T00:00:00.000Z")
+
+
+class HandClock:
+    """A clock that only the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.stepped = 0
+
+    def now(self) -> int:
+        return BEGINNING + int(self.seconds * 1000) + self.stepped
+
+    def elapsed(self) -> float:
+        return self.seconds
+
+
+def body(uid: str = "Association/motd", text: str = "hello\n", path: str = "/etc/motd", **changes: Any) -> wire.Body:
+    """A body that puts a text into a file."""
+    step = wire.BodyStep("motd", "ops:file", 1, {"path": path, "content": text})
+    return dataclasses.replace(wire.Body(uid, "motd", [step]), **changes)
+
+
+def script(*lines: str, uid: str = "Association/script", **changes: Any) -> wire.Body:
+    """A body that runs a script."""
+    step = wire.BodyStep("run", "aws:runShellScript", 1, {"runCommand": list(lines)})
+    return dataclasses.replace(wire.Body(uid, "script", [step]), **changes)
+
+
+class Rig:
+    """One node on a directory tree."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.root = directory / "root"
+        (self.root / "etc").mkdir(parents=True, exist_ok=True)
+        self.state = str(directory / "state")
+        self.controller = ControllerKey()
+        found = identity.Identity(FLEET, NODE, "web-1", self.controller.text, "sha256:00", ["https://a:1"], 1)
+        self.keys = identity.keys_made(self.state)
+        identity.save(self.state, found, "")
+        self.clock = HandClock()
+        self.boot = "boot-1"
+        self.lost = 0
+        self.stop_after = 10**9
+        self._sent = 0
+        self.start()
+
+    def start(self) -> None:
+        """A new agent process on what is on disk."""
+        found = identity.load(self.state)
+        self.journal = Journal(self.state)
+        self.assignments = Assignments(self.state, found)
+        self.contact = Contact(self.state, self.clock, self.boot)
+        self.node = Node(found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock)
+        scripts = self.directory / "state" / "scripts"
+        scripts.mkdir(exist_ok=True)
+        ledger = Ledger(f"{self.state}/ledger.json")
+        bench = Bench(LocalHost(str(self.root), str(scripts)), ledger, lambda: {"osName": "Debian"}, self.boot)
+        telling = Telling(self.node, StatusFile(self.state, "results.json"), lambda: None)
+        self.rounds = Rounds(self.node, bench, telling, self._lacking)
+
+    def restart(self, boot: str | None = None) -> None:
+        self.journal.close()
+        self.boot = boot or self.boot
+        self.start()
+
+    def close(self) -> None:
+        self.journal.close()
+
+    def give(self, serial: int, *bodies: wire.Body, generation: int = 1, **changes: Any) -> wire.AssignmentSet:
+        """Hold a set of these bodies, as if the link had brought it."""
+        context = self.put(wire.NodeContext(name="web-1", labels=changes.pop("labels", {})))
+        assignment = changes.pop("assignment", {})
+        made = wire.AssignmentSet(
+            protocol=1,
+            fleet_id=FLEET,
+            node_id=NODE,
+            incarnation=1,
+            serial=serial,
+            issued_at="2026-03-01T00:00:00.000Z",
+            expires_in=wire.VALID_FOR,
+            context_digest=context,
+            assignments={
+                item.uid: dataclasses.replace(
+                    wire.Assignment(generation, self.put(item), "none", [wire.Interval()]), **assignment
+                )
+                for item in bodies
+            },
+            interval=30,
+        )
+        made = dataclasses.replace(made, **changes)
+        signed = self.controller.sign(sshsig.ASSIGNMENTS, canonical(to_wire(made)))
+        self.assignments.commit(signed, self.assignments.check(canonical(to_wire(made))))
+        self.contact.heard()
+        return made
+
+    def put(self, value: wire.Body | wire.NodeContext | bytes) -> str:
+        data = value if isinstance(value, bytes) else canonical(to_wire(value))
+        incoming = self.assignments.objects.receive(digest(data), len(data))
+        incoming.write(data)
+        incoming.finish()
+        return digest(data)
+
+    def run(self, after: float = 0.0) -> list[wire.Report]:
+        """Let time pass, do what is due; the reports that came of it."""
+        self.clock.seconds += after
+        self.rounds.run_due(lambda: False)
+        return self.reports()
+
+    def reports(self) -> list[wire.Report]:
+        """Reports kept since the last call."""
+        new = []
+        for item in self.journal.pending(after=self._sent):
+            payload = self.journal.payload(item.seq)
+            assert payload is not None
+            new.append(from_wire(wire.Report, json.loads(payload)))
+            self._sent = item.seq
+        return new
+
+    def file(self, path: str = "etc/motd") -> Path:
+        return self.root / path
+
+    def _lacking(self) -> None:
+        self.lost += 1
