@@ -1,11 +1,12 @@
-"""Signatures with Ed25519 keys in OpenSSH's forms: the controller's own key, and operators' keys.
+"""Ed25519 keys that sign for one side, and the check of what anyone signed; SSHSIG, as OpenSSH writes and reads it.
 
-Belongs here: key files, signing, verifying. Does not belong here: what is signed, or whose key may do what.
+Belongs here: key files, ssh-keygen and the SSH agent. Does not belong here: whose key may do what, and the format
+itself, which is `agent.contract.sshsig`.
 """
 
-from reconciler.adapters.signer.key import KeySigner, open_key, read_key
-from reconciler.adapters.signer.keygen import KeygenSigner, agent_keys
+from reconciler.adapters.signer.key import KeySigner, open_key
+from reconciler.adapters.signer.keygen import KeygenSigner
 from reconciler.adapters.signer.operator import operator_signer
 from reconciler.adapters.signer.verification import verify
 
-__all__ = ["KeySigner", "KeygenSigner", "agent_keys", "open_key", "operator_signer", "read_key", "verify"]
+__all__ = ["KeySigner", "KeygenSigner", "open_key", "operator_signer", "verify"]
