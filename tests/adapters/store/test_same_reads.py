@@ -187,7 +187,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('stores')}/state.db"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=st.lists(changes, min_size=1, max_size=6), peopled=st.booleans())
 def test_a_sequence_of_changes_reads_the_same(url: str, sequence: list[Changes], peopled: bool) -> None:
     fleet = secrets.token_hex(8)  # a fleet of its own in one database: it sees nothing of the last one's
