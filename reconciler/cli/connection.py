@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from reconciler import wiring
+from reconciler.api.client import Client
 from reconciler.core.problem import Refused
-
-if TYPE_CHECKING:
-    from reconciler.api.client import Client
 
 ServerOption = Annotated[
     str | None,
@@ -31,4 +29,4 @@ def connect(server: str | None, ca: Path | None, key: Path | None) -> Client:
     """A client, or `Refused` with what to say where no server was named."""
     if server is None:
         raise Refused("no server was named", remedy="give --server URL, or set OPSCTL_SERVER")
-    return wiring.client(server, ca, key)
+    return Client(server, ca, wiring.operator_signer(key) if key is not None else None)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler import wiring
+from reconciler.api.face import face
 
 
 def serve(
@@ -46,6 +47,7 @@ def serve(
             branch=branch,
             restored=restored,
             allow_rewrite=allow_rewrite,
-        )
+        ),
+        face,
     )
     return 0

@@ -10,7 +10,6 @@ from agent.contract.interpolation import PREFIXES, interpolate
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place
 from reconciler.documents import parameters
-from reconciler.documents.actions import RUNNABLE
 from reconciler.documents.steps import Finished, finish
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def unused_findings(document: Document, files: Files) -> list[Finding]:
     compiler = _Compiler(document, files)
     for ready in document.steps:
         compiler.add(ready)
-    missing = {compiler.missing(ready) for ready in document.steps if ready.missing}
+    missing = {ready.missing for ready in document.steps}
     return [replace(found, severity="warning") if found in missing else found for found in compiler.findings]
 
 
@@ -109,7 +108,7 @@ class _Compiler:
     def add(self, ready: ReadyStep) -> None:
         """One step, as far as the values of its parameters are known."""
         if ready.missing:
-            self.findings.append(self.missing(ready))
+            self.findings.append(ready.missing)
             return
         finished = ready.fixed or self._finished(ready)
         if finished is None:
@@ -119,10 +118,6 @@ class _Compiler:
             self._source(ready, finished.source, template=finished.template)
         for claim in finished.claims:
             self._claim(Placed(claim, finished.step.name, self._document.places, ready.loc))
-
-    def missing(self, ready: ReadyStep) -> Finding:
-        """What agents lack for a step."""
-        return Finding(ready.missing, self._document.places.of((*ready.loc, "action")), RUNNABLE)
 
     def steps(self) -> Steps:
         if any(finding.severity == "error" for finding in self.findings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.manifest import read_one
@@ -39,7 +39,7 @@ class Document:
 
 def name_of(path: str) -> str:
     """A document's name: its file's, without extension."""
-    return PurePosixPath(path).stem
+    return posixpath.splitext(posixpath.basename(path))[0]
 
 
 def load(data: bytes, path: str) -> Document:
@@ -104,19 +104,22 @@ _OTHER_LANGUAGES = frozenset({"end", "else", "break", "continue"})
 
 def _strange_references(ready: ReadyStep, declared: set[str], places: Places) -> Iterator[Finding]:
     """`{{ name }}` of no declared parameter: it stays as it stands, which may not be what was meant."""
-    for name, value in ready.tree.items():
-        if name == "content" and str(ready.tree.get("template", "false")).lower() != "false":
+    templated = str(ready.tree.get("template", "false")).lower() != "false"
+    for loc, text in _texts(ready.tree, ()):
+        if loc == ("content",) and templated:
             continue
-        loc: Loc = (*ready.loc, "inputs", name)
-        for found in sorted(set(_names_in(value)) - declared - _OTHER_LANGUAGES):
+        for found in sorted(set(_LOOKS_LIKE_A_PARAMETER.findall(text)) - declared - _OTHER_LANGUAGES):
             message = f"`{{{{ {found} }}}}` is no parameter of this document and stays as it is"
             expected = one_of(sorted(declared)) if declared else "a declared parameter"
-            yield Finding(message, places.of(loc), expected, nearest(found, declared), "warning")
+            place = places.of((*ready.loc, "inputs", *loc))
+            yield Finding(message, place, expected, nearest(found, declared), "warning")
 
 
-def _names_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _LOOKS_LIKE_A_PARAMETER.findall(value)
-    elif isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _names_in(item)
+def _texts(tree: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """Every text that has double braces, and where it is."""
+    if isinstance(tree, str):
+        if "{{" in tree:
+            yield loc, tree
+    elif isinstance(tree, (dict, list)):
+        for step, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _texts(item, (*loc, step))

@@ -45,7 +45,7 @@ class ReadyStep:
     """A step checked as far as it can be before parameters are known.
 
     `references` are the parameters it uses, and `fixed` is the finished step where it uses none. `missing` says what
-    agents of this version lack to run it, empty where nothing.
+    agents of this version lack to run it.
     """
 
     step: Step
@@ -53,7 +53,7 @@ class ReadyStep:
     tree: Mapping[str, Tree]
     on_failure: str
     references: frozenset[str]
-    missing: str = ""
+    missing: Finding | None = None
     fixed: Finished | None = None
 
 
@@ -72,7 +72,7 @@ def prepare(step: Step, loc: Loc, declared: set[str], places: Places) -> tuple[R
         tree,
         control.on_failure or CONTINUE,
         frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
-        _missing(step, control),
+        _missing(step, control, places, loc),
     )
     if ready.references:
         findings += _unknown_inputs(step.action, tree, places, loc) if step.action in ACTIONS else ()
@@ -155,15 +155,16 @@ def _with_timeout(step: Step, tree: dict[str, Tree]) -> dict[str, Tree]:
     return tree
 
 
-def _missing(step: Step, control: Control) -> str:
+def _missing(step: Step, control: Control, places: Places, loc: Loc) -> Finding | None:
     if elsewhere(step.precondition):
-        return ""
+        return None
     if why := actions.not_run(step.action):
-        return why
-    if control.on_success or control.finally_step:
-        word = "onSuccess" if control.on_success else "finallyStep"
-        return f"`{word}` is SSM's, but agents of this version do not know it"
-    return ""
+        return Finding(why, places.of((*loc, "action")), actions.RUNNABLE)
+    for word, given in (("onSuccess", control.on_success), ("finallyStep", control.finally_step)):
+        if given:
+            where = (*loc, "inputs", word) if word in step.inputs else (*loc, word)
+            return Finding(f"`{word}` is SSM's, but agents of this version do not know it", places.of(where, key=True))
+    return None
 
 
 def _unknown_inputs(action: str, tree: Mapping[str, Tree], places: Places, loc: Loc) -> Iterator[Finding]:

@@ -4,7 +4,18 @@ Belongs here: opening the store, the mirror, keys and listeners, and putting the
 local machine. Does not belong here: decisions, rendering, or anything a test of a decision would need.
 """
 
-from reconciler.wiring.daemon import ServeOptions, serve
-from reconciler.wiring.local import client, init, plan_from_git, validate, write_agent
+from reconciler.adapters.signer import operator_signer
+from reconciler.wiring.daemon import Daemon, Served, ServeOptions, serve
+from reconciler.wiring.local import init, plan_from_git, validate, write_agent
 
-__all__ = ["ServeOptions", "client", "init", "plan_from_git", "serve", "validate", "write_agent"]
+__all__ = [
+    "Daemon",
+    "ServeOptions",
+    "Served",
+    "init",
+    "operator_signer",
+    "plan_from_git",
+    "serve",
+    "validate",
+    "write_agent",
+]

@@ -10,7 +10,7 @@ import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.adapters.authority import Authority
 from reconciler.adapters.gateway import Gateway, Identity
@@ -22,17 +22,20 @@ from reconciler.adapters.private_files import write_whole
 from reconciler.adapters.signer import open_key, verify
 from reconciler.adapters.store import open_store
 from reconciler.adapters.timer import SystemClock, SystemTimer
-from reconciler.api.app import build
-from reconciler.api.authentication import Doorkeeper
-from reconciler.api.hooks import GitHook, Secrets
-from reconciler.api.signature import Freshness
 from reconciler.controller.assembly import Controller, Ports, Wakes
 from reconciler.controller.assembly import Identity as ControllerIdentity
 from reconciler.core.problem import Refused
 from reconciler.wiring import settings as server_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from reconciler.controller.service import ControllerService
+    from reconciler.core.ports import Verify
+
+    App = Callable[[Any, Any, Any], Awaitable[None]]
+    Face = Callable[["Served"], App]
 
 log = logging.getLogger(__name__)
 SOCKET = "opsctl.sock"
@@ -53,7 +56,22 @@ class ServeOptions:
     allow_rewrite: bool = False
 
 
-def serve(options: ServeOptions) -> None:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a face for people and programs is made of. `ca_digest` names the server that requests are signed for."""
+
+    service: ControllerService
+    verify: Verify
+    ca_digest: str
+    now_ms: Callable[[], int]
+    owner: int
+    github_secret: Path | None
+    gitlab_token: Path | None
+    pushed: Callable[[], None]
+    stopping: Callable[[], bool]
+
+
+def serve(options: ServeOptions, face: Face) -> None:
     """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("alembic", "apscheduler", "git"):
@@ -61,7 +79,7 @@ def serve(options: ServeOptions) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with Daemon(options) as daemon:
+    with Daemon(options, face) as daemon:
         daemon.start()
         log.info("serving %s on %s:%d", options.repo, *daemon.address)
         ended.wait()
@@ -71,8 +89,8 @@ def serve(options: ServeOptions) -> None:
 class Daemon:
     """Everything of one server, from its state directory. A context: leaving it ends everything in order."""
 
-    def __init__(self, options: ServeOptions) -> None:
-        self._options = options
+    def __init__(self, options: ServeOptions, face: Face) -> None:
+        self._options, self._face = options, face
         self._stack = ExitStack()
 
     def __enter__(self) -> Daemon:
@@ -149,14 +167,20 @@ class Daemon:
                 access_signers=server_settings.allowed_signers(settings),
             ),
         )
-        service = self._controller.service
-        hook = GitHook(
-            Secrets(settings.hooks.github_secret_file, settings.hooks.gitlab_token_file), self._controller.pushed
-        )
         stopping = threading.Event()
-        freshness = Freshness(authority.ca_digest, clock.now_ms())
-        doorkeeper = Doorkeeper(service.operator_of, verify, freshness, clock.now_ms, os.getuid())
-        app = build(service, doorkeeper, hook, stopping.is_set)
+        app = self._face(
+            Served(
+                service=self._controller.service,
+                verify=verify,
+                ca_digest=authority.ca_digest,
+                now_ms=clock.now_ms,
+                owner=os.getuid(),
+                github_secret=settings.hooks.github_secret_file,
+                gitlab_token=settings.hooks.gitlab_token_file,
+                pushed=self._controller.pushed,
+                stopping=stopping.is_set,
+            )
+        )
         identity = Identity(fleet_id, controller_key, certificate.fingerprints, authority.ca_pem)
         gateway = Gateway(self._controller.intake, identity, verify, beside=app)
         self._stack.callback(gateway.close)

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import Checkout, Mirror, Remote, Worktree
-from reconciler.adapters.signer import operator_signer
-from reconciler.api.client import Client
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import Commit
 from reconciler.core.problem import Refused, Unavailable
@@ -180,8 +178,3 @@ def _data(name: str) -> importlib.resources.abc.Traversable:
         build_agent(top / "build" / "agent.pyz")
         return top / "build" / "agent.pyz"
     return top / name
-
-
-def client(server: str, ca: Path | None, key: Path | None) -> Client:
-    """A client of `https://HOST:PORT` or `unix:PATH`."""
-    return Client(server, ca, operator_signer(key) if key is not None else None)
