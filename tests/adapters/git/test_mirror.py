@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.adapters.git import Mirror, Remote, mirror, objects
+from reconciler.adapters.git.command import Git
 from reconciler.core.problem import Refused, Unavailable
 from tests.adapters.git.remotes import RealRemote
 
@@ -123,6 +124,40 @@ class TestRestarts:
         assert len(list(directory.glob("objects/pack/*.pack"))) <= 25
         assert not list(directory.glob("objects/[0-9a-f][0-9a-f]/*"))
         assert len(list(opened.first_parents(str(opened.head()), 100))) == 30
+
+
+class TestCosts:
+    def test_a_sync_reads_what_changed_and_no_more(
+        self, real: RealRemote, mirrored: Callable[..., Mirror], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = real.commit("main", {f"nodes/{number}": b"%d" % number for number in range(50)})
+        opened = mirrored()
+        opened.fetch()
+        opened.read(old, ["nodes/"])
+        new = real.commit("main", {"nodes/7": b"changed"})
+        opened.fetch()
+        asked: list[str] = []
+        answer, run = objects.Batch.ask, Git.run
+
+        def counted_ask(batch: objects.Batch, names: list[str]) -> Iterator[tuple[list[str], bytes]]:
+            asked.extend(names)
+            return answer(batch, names)
+
+        def counted_run(git: Git, *arguments: str, **options: object) -> bytes:
+            asked.append(arguments[0])
+            return run(git, *arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(objects.Batch, "ask", counted_ask)
+        monkeypatch.setattr(Git, "run", counted_run)
+        before, after = objects.blob_id(b"7"), objects.blob_id(b"changed")
+        assert [change.path for change in opened.changes(old, new)] == ["nodes/7"]
+        assert opened.read(new, ["nodes/"])["nodes/7"] == b"changed"
+        assert sorted(asked) == sorted(["diff-tree", before, after, after])
+        asked.clear()
+        opened.read(old, ["nodes/"])
+        opened.read(new, ["nodes/"])
+        opened.changes(old, new)
+        assert asked == []
 
 
 class TestNames:

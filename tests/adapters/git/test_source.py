@@ -102,6 +102,8 @@ class TestFetch:
         remote.reports().write({"nodes/aa/web-1.yaml": b"ok\n"}, "Report", at=1000, instance="i")
         remote.proposals().propose("opsctl/0a", tip, {"a": b"2"}, "Propose", at=1000)
         assert source.fetch() == tip
+        tip = remote.commit("main", {"a": b"3"})
+        assert source.fetch() == tip
         for branch in ("compliance", "opsctl/0a"):
             with pytest.raises(Refused):
                 source.resolve(branch)
