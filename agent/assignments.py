@@ -7,6 +7,7 @@ held/objects/      see `objects`
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -96,7 +97,7 @@ class Assignments:
 
     def __init__(self, state: str, identity: Identity) -> None:
         self._identity = identity
-        self._path = os.path.join(state, "held", "set.json")
+        self._path = set_path(state)
         durable.make_directory(os.path.dirname(self._path))
         self.objects = Objects(os.path.join(state, "held", "objects"))
         self._mutex = threading.Lock()
@@ -262,14 +263,32 @@ class Assignments:
     def _load(self) -> None:
         """What is on disk, verified as if it came just now: whoever could write there still could not sign."""
         try:
-            data = durable.read(self._path)
-            if data is None:
-                return
-            held = from_wire(SetFile, json.loads(data), self._path)
-            payload = opened(held.signed, self._identity.controller(), sshsig.ASSIGNMENTS)
-            self._held, self._set = held, self.check(payload)
+            held = _read(self._path)
+            if held is not None:
+                payload = opened(held.signed, self._identity.controller(), sshsig.ASSIGNMENTS)
+                self._held, self._set = held, self.check(payload)
         except (ValueError, Malformed, sshsig.BadSignature, SetRefused, NotUnderstood) as error:
             log(ERROR, "the assignments on disk cannot be used, the server will send them again: %s", error)
+
+
+def set_path(state: str) -> str:
+    return os.path.join(state, "held", "set.json")
+
+
+def shown(state: str) -> Optional[AssignmentSet]:
+    """The set that a state directory holds, to be shown and not acted on; None where there is none to be read."""
+    try:
+        held = _read(set_path(state))
+        if held is None:
+            return None
+        return from_wire(AssignmentSet, json.loads(base64.b64decode(held.signed.payload)))
+    except (OSError, ValueError, Malformed):
+        return None
+
+
+def _read(path: str) -> Optional[SetFile]:
+    data = durable.read(path)
+    return None if data is None else from_wire(SetFile, json.loads(data), path)
 
 
 class _Reference(NamedTuple):

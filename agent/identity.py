@@ -135,7 +135,7 @@ def _must_read(path: str, state: str) -> bytes:
     found = durable.read(path)
     if found is None:
         raise NotEnrolled(
-            "this node is not enrolled (no %s); run: opsctl agent `enroll --server URL --token-file FILE --state %s`"
+            "this node is not enrolled (no %s); run `agent.pyz enroll --server URL --token-file FILE --state %s`"
             % (path, state)
         )
     return found

@@ -90,7 +90,21 @@ class StateLock:
         os.write(self._file, b"%d\n" % os.getpid())
 
     def release(self) -> None:
+        os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+def holder(directory: str) -> Optional[int]:
+    """The process that says it holds a state directory's lock, if there is such a process. Takes no lock itself."""
+    try:
+        with open(os.path.join(directory, "lock"), "rb") as file:
+            process = int(file.read(32))
+        os.kill(process, 0)
+    except PermissionError:
+        return process
+    except (OSError, ValueError):
+        return None
+    return process
 
 
 class Journal:

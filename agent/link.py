@@ -42,10 +42,10 @@ class Pace(NamedTuple):
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Pace":
         """OPSCTL_RECONNECT_MAX (seconds) shortens every pause: for tests and demonstrations."""
-        most = environ.get("OPSCTL_RECONNECT_MAX")
-        if not most:
+        try:
+            seconds = max(0.01, float(environ["OPSCTL_RECONNECT_MAX"]))
+        except (KeyError, ValueError):
             return cls()
-        seconds = max(0.01, float(most))
         return cls(first=min(cls().first, seconds), last=seconds, refused=seconds)
 
 

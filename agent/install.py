@@ -1,0 +1,179 @@
+"""Installation: the program unpacked under its version, `current` pointing at it, and a systemd unit.
+
+/opt/opsctl/VERSION/    the program of one version, compiled for this Python
+/opt/opsctl/current     a link to the version in use, replaced in one step
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from typing import Callable, List, NamedTuple
+
+import agent
+from agent import durable, identity
+from agent.contract.canonical import digest
+
+HOME = "/opt/opsctl"
+UNIT = "/etc/systemd/system/opsctl-agent.service"
+SERVICE = "opsctl-agent.service"
+_DIGEST = "archive.digest"
+
+_UNIT_TEXT = """\
+# Written by `agent.pyz install`; a change here is overwritten by the next one (use a drop-in).
+[Unit]
+Description=opsctl agent
+ConditionPathExists={state}/identity.json
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStart={python} -I {home}/current serve --state {state}
+Restart=always
+RestartSec=5
+
+# Jobs run in scopes of their own; what they left in the agent's outlives the agent too.
+KillMode=process
+TimeoutStopSec=75
+OOMPolicy=continue
+
+# Sandboxing options are inherited by every job, and a job may have to do anything that root may. So the agent is kept
+# small instead: it listens on nothing, and runs Python without its environment and site packages (-I).
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class InstallFailed(Exception):
+    """Nothing half-done is in use; the message says what stood in the way."""
+
+
+class Installed(NamedTuple):
+    """What came of it: sentences about what changed, and whether a service runs it."""
+
+    version: str
+    changes: List[str]
+    started: bool
+
+
+Run = Callable[[List[str]], None]
+
+
+def install(root: str = "/", state: str = identity.DEFAULT_STATE, start: bool = True) -> Installed:
+    """Install this very program. Repeated, it does nothing. With another `root` nothing is started.
+
+    Raises InstallFailed, OSError.
+    """
+    changes = unpack(_archive(), root)
+    changes += _write_unit(root, state)
+    started = start and root == "/" and os.path.isdir("/run/systemd/system")
+    if started:
+        _start(bool(changes), _systemctl)
+    return Installed(agent.__version__, changes, started)
+
+
+def unpack(archive: str, root: str) -> List[str]:
+    """Unpack an archive under its version and point `current` at it; what changed."""
+    home = _beneath(root, HOME)
+    os.makedirs(home, mode=0o755, exist_ok=True)
+    with open(archive, "rb") as file:
+        wanted = digest(file.read())
+    version = os.path.join(home, agent.__version__)
+    changes = []
+    if durable.read(os.path.join(version, _DIGEST)) != wanted.encode():
+        _replace_tree(archive, wanted, version)
+        changes.append("unpacked %s" % os.path.join(HOME, agent.__version__))
+    if _point(os.path.join(home, "current"), agent.__version__):
+        changes.append("%s/current is %s" % (HOME, agent.__version__))
+    return changes
+
+
+def unit_text(state: str, python: str) -> str:
+    """The unit. Its paths are those on the node, whatever the root."""
+    return _UNIT_TEXT.format(state=state, python=python, home=HOME)
+
+
+def _archive() -> str:
+    """The zip file that this program runs from."""
+    path = os.path.dirname(os.path.dirname(os.path.abspath(agent.__file__)))
+    if not zipfile.is_zipfile(path):
+        raise InstallFailed("this is not agent.pyz but %s; run `python3 agent.pyz install`" % path)
+    return path
+
+
+def _replace_tree(archive: str, wanted: str, version: str) -> None:
+    new, old = "%s.new-%d" % (version, os.getpid()), "%s.old-%d" % (version, os.getpid())
+    shutil.rmtree(new, ignore_errors=True)
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(new)
+    for directory, _, names in os.walk(new):
+        os.chmod(directory, 0o755)  # noqa: S103 - a program, for everyone to read and nobody to change
+        for name in names:
+            os.chmod(os.path.join(directory, name), 0o644)
+    if not compileall.compile_dir(new, quiet=2, stripdir=os.path.dirname(new)):
+        shutil.rmtree(new)
+        raise InstallFailed("the program does not compile with this Python (%s)" % sys.version.split()[0])
+    durable.replace(os.path.join(new, _DIGEST), wanted.encode(), mode=0o644)
+    if os.path.lexists(version):
+        os.rename(version, old)
+    os.rename(new, version)
+    durable.sync_directory(os.path.dirname(version))
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _point(link: str, target: str) -> bool:
+    """Let a link point at `target`, in one step; whether it did not before."""
+    try:
+        if os.readlink(link) == target:
+            return False
+    except FileNotFoundError:
+        pass
+    beside = "%s.new-%d" % (link, os.getpid())
+    os.symlink(target, beside)
+    os.rename(beside, link)
+    durable.sync_directory(os.path.dirname(link))
+    return True
+
+
+def _write_unit(root: str, state: str) -> List[str]:
+    path = _beneath(root, UNIT)
+    text = unit_text(state, sys.executable if root == "/" else "/usr/bin/python3").encode()
+    if durable.read(path) == text:
+        return []
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    durable.replace(path, text, mode=0o644)
+    return ["wrote %s" % UNIT]
+
+
+def _start(changed: bool, run: Run) -> None:
+    """Let systemd run it: now and at boot. An agent that runs already is restarted when it changed."""
+    if changed:
+        run(["systemctl", "daemon-reload"])
+    run(["systemctl", "enable", "--quiet", SERVICE])
+    run(["systemctl", "restart" if changed else "start", SERVICE])
+
+
+def _systemctl(argv: List[str]) -> None:
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        said = done.stdout.decode("utf-8", "replace").strip()
+        raise InstallFailed("`%s` failed: %s" % (" ".join(argv), said or "exit %d" % done.returncode))
+
+
+def _beneath(root: str, path: str) -> str:
+    """`path` under `root`, which must not be left through a link."""
+    whole = os.path.join(os.path.abspath(root), path.lstrip("/"))
+    parent = os.path.dirname(whole)
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if os.path.commonpath([os.path.realpath(parent), os.path.realpath(root)]) != os.path.realpath(root):
+        raise InstallFailed("%s leads out of %s" % (whole, root))
+    if os.path.lexists(whole) and stat.S_ISLNK(os.lstat(whole).st_mode):
+        raise InstallFailed("%s is a link" % whole)
+    return whole
