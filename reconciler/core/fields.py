@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from reconciler.core.problem import nearest
 from reconciler.core.resource import NAME_PATTERN
@@ -29,6 +29,8 @@ def _target(value: Any) -> Target:
     if isinstance(value, Target):
         return value
     short = isinstance(value, str)
+    if not short and not (isinstance(value, dict) and "key" in value):
+        raise Wrong("no target", expected=TARGET_EXPECTED, at=("key",) if isinstance(value, dict) else ())
     target = parse_short(value) if short else Target(value["key"], tuple(value.get("values", ())))
     if not known_key(target.key):
         near = nearest(target.key, KEYS)
@@ -46,6 +48,7 @@ def _target(value: Any) -> Target:
 TargetField: TypeAlias = Annotated[
     Target,
     PlainValidator(_target),
+    PlainSerializer(lambda target: {"key": target.key, "values": list(target.values)}),
     WithJsonSchema(
         {
             "title": "Target",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.contract.canonical import NotCanonical, canonical
@@ -62,10 +62,11 @@ def prepare(step: Step, loc: Loc, declared: set[str], places: Places) -> tuple[R
     findings = list(_misnamed(step, places, loc))
     if findings:
         return None, findings
-    tree = {name: value for name, value in step.inputs.items() if name not in _CONTROL_WORDS}
     control, findings = _control(step, places, loc)
+    tree = {name: value for name, value in step.inputs.items() if name not in _CONTROL_WORDS}
     if step.action in ACTIONS:
-        tree = _with_timeout(step, tree)
+        tree, strange = _known_inputs(step, tree, places, loc)
+        findings += strange
     ready = ReadyStep(
         step,
         loc,
@@ -74,13 +75,11 @@ def prepare(step: Step, loc: Loc, declared: set[str], places: Places) -> tuple[R
         frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
         _missing(step, control, places, loc),
     )
-    if ready.references:
-        findings += _unknown_inputs(step.action, tree, places, loc) if step.action in ACTIONS else ()
-        return (None if findings else ready), findings
-    fixed, found = finish(ready, tree, step.precondition, places)
-    if findings or fixed is None:
-        return None, findings + found
-    return ReadyStep(step, loc, tree, ready.on_failure, ready.references, ready.missing, fixed), found
+    if not ready.references:
+        fixed, found = finish(ready, tree, step.precondition, places)
+        ready = replace(ready, fixed=fixed)
+        findings += found
+    return (None if any(finding.severity == "error" for finding in findings) else ready), findings
 
 
 def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tuple[Finished | None, list[Finding]]:
@@ -147,14 +146,6 @@ def _control(step: Step, places: Places, loc: Loc) -> tuple[Control, list[Findin
     return both, []
 
 
-def _with_timeout(step: Step, tree: dict[str, Tree]) -> dict[str, Tree]:
-    """The inputs with the step's own limit, where the action has one and they say nothing."""
-    seconds = step.timeout_seconds or 0
-    if seconds > 0 and "timeoutSeconds" not in tree and "timeoutSeconds" in inputs.names(step.action):
-        return {**tree, "timeoutSeconds": Plain(seconds)}
-    return tree
-
-
 def _missing(step: Step, control: Control, places: Places, loc: Loc) -> Finding | None:
     if elsewhere(step.precondition):
         return None
@@ -167,13 +158,25 @@ def _missing(step: Step, control: Control, places: Places, loc: Loc) -> Finding 
     return None
 
 
-def _unknown_inputs(action: str, tree: Mapping[str, Tree], places: Places, loc: Loc) -> Iterator[Finding]:
-    known = inputs.names(action)
+def _known_inputs(step: Step, tree: dict[str, Tree], places: Places, loc: Loc) -> tuple[dict[str, Tree], list[Finding]]:
+    """The inputs that the action takes, with the step's own limit where it has one and they say nothing.
+
+    Others are errors; but SSM's own agent ignores those of its own actions, so these only give warnings.
+    """
+    known = inputs.names(step.action)
+    ignored = step.action.startswith("aws:")
+    findings = []
     for name in tree:
         if name not in known:
             where = (*loc, "inputs", name)
-            place = places.of(where, key=True)
-            yield Finding(f"unknown field {path_text(where)}", place, one_of(sorted(known)), nearest(name, known))
+            message = f"unknown field {path_text(where)}" + (", which SSM ignores" if ignored else "")
+            severity, place = "warning" if ignored else "error", places.of(where, key=True)
+            findings.append(Finding(message, place, one_of(sorted(known)), nearest(name, known), severity))
+    found = {name: value for name, value in tree.items() if name in known}
+    seconds = step.timeout_seconds or 0
+    if seconds > 0 and "timeoutSeconds" in known:
+        found.setdefault("timeoutSeconds", Plain(seconds))
+    return found, findings
 
 
 def _inline_flaws(content: str, places: Places, loc: Loc) -> Iterator[Finding]:

@@ -39,6 +39,8 @@ def misfits_of(error: ValidationError, value: Any, loc: Loc, reported: Iterable[
     misfits = []
     for complaint in _meant([_locate(details, value, loc) for details in error.errors(include_url=False)], seen):
         misfit = _misfit(complaint)
+        if complaint.details["type"] == "too_short" and _any_below(misfit.loc, seen):
+            continue  # of a tuple's items pydantic counts only those that are right
         if not any(misfit.loc[:length] in seen for length in range(len(misfit.loc) + 1)):
             misfits.append(misfit)
             seen.add(misfit.loc)

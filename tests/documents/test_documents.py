@@ -1,0 +1,114 @@
+"""The document language, by cases: what lint says of a document, and what compiling makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from agent.contract.canonical import digest
+from agent.contract.codec import to_wire
+from agent.contract.wire import FileRef
+from reconciler.core.problem import Invalid, Place, nearest
+from reconciler.documents import document, templates
+from reconciler.documents.compile import SourceFile, compile_document, unused_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.core.manifest import Loc
+
+HERE = Path(__file__).parent
+
+
+def cases(name: str) -> list[Any]:
+    found = yaml.safe_load((HERE / "cases" / f"{name}.yaml").read_text())
+    return [pytest.param(case, id=case["name"]) for case in found]
+
+
+class Repository:
+    """The files that a case gives."""
+
+    def __init__(self, files: Mapping[str, str | bytes]) -> None:
+        self._files = {path: data.encode() if isinstance(data, str) else data for path, data in files.items()}
+
+    def source(self, path: str) -> SourceFile | None:
+        data = self._files.get(path)
+        return SourceFile(FileRef(digest(data), len(data)), path) if data is not None else None
+
+    def template_flaws(self, path: str) -> Sequence[templates.Flaw]:
+        return templates.flaws_of_file(self._files[path])
+
+    def nearest(self, path: str) -> str:
+        return nearest(path, self._files)
+
+
+def where(loc: Loc) -> Place:
+    return Place("associations/a.yaml", 3, 14 if loc else 1)
+
+
+@pytest.mark.parametrize("case", cases("lint"))
+def test_lint(case: dict[str, Any]) -> None:
+    try:
+        found = document.load(case["document"].encode(), case.get("path", "documents/x.yaml")).warnings
+    except Invalid as invalid:
+        found = invalid.findings
+    assert sorted(str(finding) for finding in found) == sorted(case["findings"])
+
+
+@pytest.mark.parametrize("case", cases("compile"))
+def test_compile(case: dict[str, Any]) -> None:
+    read = document.load(case["document"].encode(), "documents/x.yaml")
+    repository = Repository(case.get("files", {}))
+    if "findings" in case:
+        with pytest.raises(Invalid) as refused:
+            compile_document(read, case.get("parameters", {}), repository, where)
+        assert sorted(str(finding) for finding in refused.value.findings) == sorted(case["findings"])
+        return
+    steps = compile_document(read, case.get("parameters", {}), repository, where)
+    assert to_wire(steps.steps) == case["steps"]
+    assert sorted(str(placed.claim) for placed in steps.claims) == case["claims"]
+    assert [str(finding) for finding in steps.warnings] == case.get("warnings", [])
+    assert steps.files.keys() == {step["inputs"]["source"] for step in case["steps"] if "source" in step["inputs"]}
+
+
+def test_a_claim_knows_the_place_of_its_step() -> None:
+    text = 'schemaVersion: "2.2"\nmainSteps:\n- name: a\n  action: ops:directory\n  inputs: {path: /srv}\n'
+    read = document.load(text.encode(), "documents/x.yaml")
+    (placed,) = compile_document(read, {}, Repository({}), where).claims
+    assert (placed.step, placed.place) == ("a", Place("documents/x.yaml", 3, 3))
+
+
+def test_a_document_that_nobody_uses_is_checked_as_far_as_it_goes() -> None:
+    text = """
+schemaVersion: "2.2"
+parameters: {needed: {type: String}}
+mainSteps:
+- {name: a, action: "ops:file", inputs: {path: /etc/a, source: files/none}}
+- {name: b, action: "ops:file", inputs: {path: "{{ needed }}", source: files/none}}
+- {name: c, action: "aws:configurePackage", inputs: {action: Install}}
+"""
+    found = unused_findings(document.load(text.encode(), "documents/x.yaml"), Repository({}))
+    assert [(finding.severity, finding.place.line) for finding in found] == [("error", 5), ("warning", 7)]
+
+
+CORPUS = HERE.parents[2] / "shared" / "corpus" / "ssm-documents"
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of SSM documents is not beside the clone")
+def test_real_command_documents_load_unmodified() -> None:
+    """Every Command document of schemaVersion 2.2 in the corpus is read; nothing in one is an error."""
+    loaded, refused = 0, []
+    for path in sorted(CORPUS.iterdir()):
+        data = path.read_bytes()
+        if path.suffix == ".csv" or not any(mark in data for mark in (b'"2.2"', b"'2.2'", b": 2.2")):
+            continue
+        try:
+            document.load(data, f"documents/x{path.suffix}")
+            loaded += 1
+        except Invalid as invalid:
+            refused.append((path.name, str(invalid)))
+    assert refused == []
+    assert loaded >= 26
