@@ -40,9 +40,10 @@ class SystemTimer:
     def __init__(self, clock: Clock | None = None) -> None:
         # Its warnings are of runs that it left out, which is what was asked of it; failures are logged here.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._threads = ThreadPoolExecutor(THREADS)
         self._scheduler = _SteadyScheduler(
             clock or SystemClock(),
-            executors={"default": ThreadPoolExecutor(THREADS)},
+            executors={"default": self._threads},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
@@ -56,8 +57,14 @@ class SystemTimer:
         return self._taken(self._scheduler.add_job(_logged(job), "date", run_date=when).id)
 
     def close(self) -> None:
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+        if not self._scheduler.running:
+            return
+        # In this order: shutting down while a round is under way breaks that round, and waiting for jobs inside
+        # `shutdown` holds locks that a job may ask for.
+        self._scheduler.pause()
+        self._scheduler.remove_all_jobs()
+        self._scheduler.shutdown(wait=False)
+        self._threads.shutdown(wait=True)
 
     def _taken(self, job_id: str) -> Callable[[], None]:
         def take_back() -> None:

@@ -173,6 +173,35 @@ class TestSystemTimer:
         setting.timer.close()
         assert ended.is_set()
 
+    def test_a_running_job_may_use_the_timer_while_it_closes(self) -> None:
+        setting = Real()
+        started, closing, ended = threading.Event(), threading.Event(), threading.Event()
+        take_back = setting.timer.every(3600, lambda: None)
+
+        def job() -> None:
+            started.set()
+            closing.wait(DEADLINE)
+            take_back()
+            setting.timer.at(0, lambda: None)
+            ended.set()
+
+        setting.timer.at(0, job)
+        assert started.wait(DEADLINE)
+        closer = threading.Thread(target=setting.timer.close)
+        closer.start()
+        closing.set()
+        closer.join(DEADLINE)
+        assert not closer.is_alive()
+        assert ended.is_set()
+
+    def test_closing_at_any_moment_breaks_nothing(self) -> None:
+        for _ in range(60):
+            setting = Real()
+            started = threading.Event()
+            setting.timer.at(0, started.set)
+            assert started.wait(DEADLINE)
+            setting.timer.close()
+
     @pytest.mark.parametrize("hours", [-9, 9])
     def test_intervals_go_on_when_the_clock_is_set(self, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
         """APScheduler reckons in wall-clock time: set back, it would run nothing until that time came again."""
