@@ -116,6 +116,7 @@ def _by_another(payload: bytes) -> str:
         "Opsctl .",
         "Bearer x.y",
         "Opsctl ?.?",
+        "Opsctl \xff.\xfe",
         _by_another(canonical(to_wire(replace(ASKED, method="DELETE")))),
         _by_another(b"{}"),
     ],

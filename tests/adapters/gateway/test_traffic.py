@@ -312,6 +312,7 @@ def test_contents_that_cannot_be_had(edge: Edge, node: Node) -> None:
         '{"type": "credit", "stream": "one", "bytes": 5}',
         '{"type": "report"}',
         '{"type": "report", "signed": {"payload": "?", "sig": "?"}}',
+        '{"type": "report", "signed": {"payload": "\\u00ff", "sig": "\\u00fe"}}',
         '{"type": "held", "incarnation": true, "serial": 1}',
         '{"type": "pulse"}',
         "[" * 100_000,
