@@ -116,7 +116,7 @@ def _replace_tree(archive: str, wanted: str, version: str) -> None:
         os.chmod(directory, 0o755)  # noqa: S103 - a program, for everyone to read and nobody to change
         for name in names:
             os.chmod(os.path.join(directory, name), 0o644)
-    if not compileall.compile_dir(new, quiet=2, stripdir=os.path.dirname(new)):
+    if not compileall.compile_dir(new, ddir=version, quiet=2):
         shutil.rmtree(new)
         raise InstallFailed("the program does not compile with this Python (%s)" % sys.version.split()[0])
     durable.replace(os.path.join(new, _DIGEST), wanted.encode(), mode=0o644)

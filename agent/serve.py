@@ -185,7 +185,7 @@ def _once(worker: Agent, patience: float) -> int:
     link.pulse(worker.rounds.checked_at())
     reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)
     if not reported:
-        log.log(log.ERROR, "%d reports are not acknowledged yet", worker.journal.pending_count())
+        log.log(log.ERROR, "reports not acknowledged yet: %d", worker.journal.pending_count())
     well = all(status in ("Success", "Skipped") for status in worker.rounds.statuses.values())
     return 0 if well and reported else 1
 
