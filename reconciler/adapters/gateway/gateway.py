@@ -124,17 +124,14 @@ class Gateway:
             raise Hangup(TRY_LATER, "too many connections are at their hello")
         self._strangers += 1
         try:
-            async with asyncio.timeout(HELLO_SECONDS):
-                return await self._greet(receive, send)
-        except TimeoutError as error:
-            raise Hangup(TOO_SLOW, f"no hello within {HELLO_SECONDS:.0f} s") from error
+            return await self._greet(receive, send)
         finally:
             self._strangers -= 1
 
     async def _greet(self, receive: Receive, send: Send) -> tuple[Hello, str]:
         nonce = secrets.token_urlsafe(32)
         await send({"type": "websocket.send", "text": handshake.challenge(self._identity.fleet_id, nonce)})
-        claimed = handshake.read_hello(await _text(receive))
+        claimed = handshake.read_hello(await _first_text(receive))
         expected = handshake.Expected(self._identity.fleet_id, self._identity.fingerprints(), nonce)
         key, welcome = await self._lanes.answers.begin(self._proven, claimed, expected)
         await send({"type": "websocket.send", "text": welcome})
@@ -223,8 +220,12 @@ class _Gone(Exception):
     """The peer left before its hello was whole."""
 
 
-async def _text(receive: Receive) -> str:
-    message = await receive()
+async def _first_text(receive: Receive) -> str:
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            message = await receive()
+    except TimeoutError as error:
+        raise Hangup(TOO_SLOW, f"no hello within {HELLO_SECONDS:.0f} s") from error
     if message["type"] != "websocket.receive":
         raise _Gone
     text = message.get("text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,7 @@ class MemoryIntake:
             raise Refused("the token is not known here", rule="unknown")
         if expected != request.secret:
             raise Refused("the token was used by another machine", rule="used")
-        node_id = f"mi-{len(self.keys):017x}"
+        node_id = f"mi-{secrets.token_hex(9)[1:]}"
         self.admit(node_id, request.sign_key)
         return Enrolled(FLEET, node_id, request.hostname, self.controller_key, INCARNATION)
 
