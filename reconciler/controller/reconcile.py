@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.access import RECONCILER, Subject
-from reconciler.core.effect import Assign, Cause
+from reconciler.core.effect import Assign, Cause, Resume
 from reconciler.engine import enact as enacting
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
@@ -68,6 +68,21 @@ class Reconciler:
         state.world = world
         self._next_round = time.monotonic() + BREATHER * (time.monotonic() - started)
         return plan
+
+    def resume(self, cause: Cause) -> None:
+        """Take the holds off what the catalog in force asks for: a person decided that it goes on."""
+        state = self._state
+        assert state.catalog is not None
+        compiled = state.catalog.compiled
+        held = [
+            Resume(uid, release.body_digest)
+            for uid, release in state.world.releases.items()
+            if release.held_for and uid in compiled and compiled[uid].body_digest == release.body_digest
+        ]
+        if held:
+            enacted = enacting.enact(state.world, held, state.catalog, cause)
+            self._executor.commit(enacted.changes)
+            state.world = enacted.world
 
     def _files(self, gated: Gated, fresh: set[str]) -> dict[str, bytes]:
         """Bytes of the files that newly released bodies name, by digest: kept beside them for as long as they run."""

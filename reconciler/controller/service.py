@@ -14,8 +14,10 @@ from reconciler.core import access, nodeset
 from reconciler.core import world as worlds
 from reconciler.core.problem import Problem, Refused, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
+from reconciler.engine import contexts
 from reconciler.engine.explain import explain
 from reconciler.engine.gate import Limits
+from reconciler.engine.plan import resolve_targets
 from reconciler.engine.preview import preview
 
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from reconciler.core.access import Subject
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Clock, Source, Store
+    from reconciler.core.records import StateRow
     from reconciler.engine.catalog import Catalog
+    from reconciler.engine.explain import Reason
     from reconciler.execute import Executor
 
 
@@ -216,6 +220,7 @@ class ControllerService:
         )
         self._store.commit(Changes(audit=(audit,)))
         self._sync.bring_into_force(catalog)
+        self._reconciler.resume(cause)
         self._reconciler.round(cause, allow_removals=allow_removals)
         return applies.progress(self._state, apply)
 
@@ -312,13 +317,15 @@ class ControllerService:
     def _explain(self, name: str, claim: str | None, reach: NodeSet) -> dict[str, Any]:
         catalog, state = self._catalog(), self._state
         plan, gated = self._reconciler.judged(catalog)
-        if name not in plan.not_enrolled:
-            entry = self._entry(name, reach)
-            rows = self._store.states(node_ids=[entry.id])
-            name = entry.name
+        rows: list[StateRow] = []
+        if name in plan.not_enrolled:
+            nodes = contexts.declared(catalog)
+            plan = replace(plan, nodes=nodes, targets=resolve_targets(catalog, nodes))
+            gated, world = replace(gated, verdicts=()), replace(state.world, columns={}, nodes=worlds.Nodes())
         else:
-            rows = []
-        found = explain(name, claim, catalog, plan, gated.verdicts, state.world, rows)
+            entry, world = self._entry(name, reach), state.world
+            name, rows = entry.name, self._store.states(node_ids=[entry.id])
+        found = explain(name, claim, catalog, plan, gated.verdicts, world, rows)
         return {
             "node": name,
             "claim": claim,
@@ -326,11 +333,14 @@ class ControllerService:
             "reasons": [self._reason(reason) for reason in found],
         }
 
-    def _reason(self, reason: Any) -> dict[str, Any]:
-        place = reason.place
-        commit = self._source.last_change(reason.revision, place.path, max(1, place.line))
+    def _reason(self, reason: Reason) -> dict[str, Any]:
+        """With the commit that last wrote the step, or the file that it takes its content from."""
+        written = self._source.lines_written(reason.revision, reason.place.path)
+        oids = set(written[max(0, reason.place.line - 1) : reason.until or None])
+        oids |= {self._source.last_change(reason.revision, path, 0).oid for path in reason.sources}
+        commit = max((self._source.commit(oid) for oid in oids), key=lambda found: found.at)
         return asdict(reason) | {
-            "place": str(place),
+            "place": str(reason.place),
             "declared": str(reason.declared),
             "since": instant(reason.since) if reason.since else None,
             "commit": commit.oid,

@@ -63,6 +63,14 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Give out a held body again: a person looked and decided."""
+
+    uid: str
+    body_digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Tell people. `subject` is one line."""
 
@@ -89,7 +97,7 @@ class Wake:
     at: int
 
 
-Effect = Assign | Withdraw | Describe | Record | Hold | Notify | Propose | Wake
+Effect = Assign | Withdraw | Describe | Record | Hold | Resume | Notify | Propose | Wake
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,9 @@ class Source(Protocol):
     def last_change(self, oid: str, path: str, line: int) -> Commit:
         """The commit that last wrote that line of that file (line 0: the file), as seen from commit `oid` (blame)."""
 
+    def lines_written(self, oid: str, path: str) -> list[str]:
+        """For each line of that file, the id of the commit that last wrote it, as seen from commit `oid`."""
+
     def signature(self, oid: str, allowed_signers: bytes) -> SignatureVerdict:
         """Whether the commit is signed by one of the keys in an OpenSSH allowed-signers file's text."""
 
@@ -166,6 +169,9 @@ class Store(Protocol):
 
     def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
         """State rows of these nodes (None: all) that changed at or after `since` (Unix milliseconds)."""
+
+    def state(self, node_id: str, uid: str) -> StateRow | None:
+        """The state row of one pair."""
 
     def releases(self) -> list[ReleaseRow]:
         """The newest of each uid."""

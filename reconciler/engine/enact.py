@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.contract.canonical import canonical, digest
 from reconciler.core import nodeset
 from reconciler.core import world as worlds
-from reconciler.core.effect import Assign, Cause, Describe, Effect, Hold, Notify, Propose, Withdraw, effect_id
+from reconciler.core.effect import Assign, Cause, Describe, Effect, Hold, Notify, Propose, Resume, Withdraw, effect_id
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.records import AuditRow, Changes, EffectRow, Given, ReleaseRow, Withdrawn
 from reconciler.core.world import Release, World
@@ -69,6 +69,8 @@ def enact(world: World, effects: Iterable[Effect], catalog: Catalog, cause: Caus
             _withdraw(draft, effect)
         elif isinstance(effect, Hold):
             _hold(draft, effect, catalog, ordinal)
+        elif isinstance(effect, Resume):
+            _resume(draft, effect)
         else:
             _queue(draft, effect, "", ordinal)
     columns = {**world.columns, **draft.columns}
@@ -154,6 +156,13 @@ def _hold(draft: _Draft, effect: Hold, catalog: Catalog, ordinal: int) -> None:
         paths = tuple(sorted(compiled.closure))
         _queue(draft, Propose(effect.uid, title, release.generation, paths), effect.uid, ordinal)
     draft.said("hold", effect.uid, EMPTY, detail=effect.reason)
+
+
+def _resume(draft: _Draft, effect: Resume) -> None:
+    release = draft.release(effect.uid)
+    if release is not None and release.body_digest == effect.body_digest and release.held_for:
+        draft.releases[effect.uid] = replace(release, held_for="")
+        draft.said("resume", effect.uid, EMPTY, detail=f"was held: {release.held_for}")
 
 
 def _queue(draft: _Draft, effect: Effect, uid: str, ordinal: int) -> None:

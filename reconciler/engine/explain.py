@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.capabilities.nodes.association import Compiled
     from reconciler.core.problem import Place
     from reconciler.core.records import StateRow
     from reconciler.core.world import World
+    from reconciler.documents.compile import Placed
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.gate import Verdict
     from reconciler.engine.plan import Plan
@@ -22,6 +24,7 @@ class Reason:
     """Why one claim (or, without one, an association as a whole) is on the node.
 
     `place` is the step's file:line, `declared` the association's; `because` are the targets that selected the node.
+    `until` is the step's last line (0: the file's), `sources` the files that its content comes from.
     """
 
     uid: str
@@ -29,6 +32,8 @@ class Reason:
     claim: str
     step: str
     place: Place
+    until: int
+    sources: tuple[str, ...]
     declared: Place
     revision: str
     because: tuple[str, ...]
@@ -73,6 +78,8 @@ def explain(
                     text,
                     placed.step,
                     placed.place,
+                    _until(placed),
+                    _sources(compiled, placed.step),
                     resource.place,
                     resource.revision,
                     because,
@@ -85,6 +92,19 @@ def explain(
                 )
             )
     return found
+
+
+def _until(placed: Placed) -> int:
+    """The line before the next step; 0 where this is the last one."""
+    *steps, number = placed.loc
+    following = placed.places.of((*steps, int(number) + 1)).line
+    return following - 1 if following > placed.place.line else 0
+
+
+def _sources(compiled: Compiled, step: str) -> tuple[str, ...]:
+    """The repository's files that a step takes its content from."""
+    steps = json.loads(compiled.body)["steps"]
+    return tuple(found["inputs"]["source"] for found in steps if found["name"] == step and "source" in found["inputs"])
 
 
 def _because(uid: str, bit: int, catalog: Catalog, plan: Plan) -> Iterable[str]:

@@ -189,6 +189,11 @@ class MemorySource:
             newest, lines = parent, before
         return newest
 
+    def lines_written(self, oid: str, path: str) -> list[str]:
+        if path not in self.tree(oid):
+            raise Refused(f"{path} is no file of commit {oid}")
+        return [self.last_change(oid, path, line).oid for line in range(1, len(self._lines(oid, path)) + 1)]
+
     def signature(self, oid: str, allowed_signers: bytes) -> SignatureVerdict:
         stored = self._stored(oid)
         if not stored.signer:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _COMMITS_KEPT = 4096
 _FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BLAMED_LINE = re.compile(rb"^([0-9a-f]{40}) \d+ \d+", re.MULTILINE)
 _BLAME_SETTINGS = {"blame.ignoreRevsFile": "", "blame.blankBoundary": "false"}
 
 
@@ -92,6 +93,14 @@ class Repository:
         if not found:
             raise Refused(f"{path} is in no commit up to {oid}")
         return self.commit(found)
+
+    def lines_written(self, oid: str, path: str) -> list[str]:
+        self.commit(oid)
+        try:
+            blamed = self._git.run("blame", "--porcelain", oid, "--", path, settings=_BLAME_SETTINGS)
+        except GitFailed as failure:
+            raise Refused(f"{path} is no file of commit {oid}: {failure.why}") from failure
+        return [found.decode() for found in _BLAMED_LINE.findall(blamed)]
 
     def signature(self, oid: str, allowed_signers: bytes) -> SignatureVerdict:
         return signatures.verdict(self._git, oid, self._objects.commit_text(oid), allowed_signers)

@@ -197,6 +197,7 @@ class TestHistory:
         source = remote.source()
         source.fetch()
         authors = [source.last_change(tip, "motd", line).oid for line in (1, 2, 3, 4)]
+        assert source.lines_written(tip, "motd")[:4] == authors
         assert authors == [second, first, second, first]
         assert source.last_change(tip, "motd", 0).oid == second
         assert source.last_change(first, "motd", 2).oid == first
