@@ -80,7 +80,7 @@ def bench_bytes_per_changed_node() -> list[float]:
 
 @contextmanager
 def _directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="opsctl-bench-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="opsctl-bench-") as name:
         yield Path(name)
 
 
@@ -88,6 +88,8 @@ def _directory() -> Iterator[Path]:
 def _reports(directory: Path) -> Iterator[GitReportBranch]:
     remote = directory / "remote.git"
     subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
+    # A collection in the background would outlive the measurement, and the directory it works in.
+    subprocess.run(["git", "-C", str(remote), "config", "receive.autogc", "false"], check=True)
     reports = GitReportBranch(directory / "reports", Remote.parse(str(remote)))
     yield reports
     reports.close()
