@@ -300,7 +300,8 @@ class Enrolled(Wire):
 class Refusal(Wire):
     """Body of an HTTP answer that refuses: `reason` is a word for programs, `message` a sentence for people.
 
-    Reasons of POST /enroll: `unknown`, `used`, `expired` (the token), `malformed` (the request), `busy` (try later).
+    Reasons of POST /enroll: `unknown`, `used`, `expired` (the token), `malformed` (the request), `busy` (try later),
+    `refused` (anything else).
     """
 
     reason: str

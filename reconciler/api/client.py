@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from agent.contract.canonical import digest
+from reconciler.adapters.signer import operator_signer
 from reconciler.api import signature
 from reconciler.api.problems import from_json
 from reconciler.api.routes import PREFIX
@@ -31,13 +32,16 @@ ANSWER_SECONDS = 600.0
 
 
 class Client:
-    """Talks to one server: `unix:PATH`, where the kernel says who asks, or `https://HOST:PORT`, where `signer` does.
+    """Talks to one server: `unix:PATH`, where the kernel says who asks, or `https://HOST:PORT`, where an SSH key does.
 
-    `ca` is the fleet's `ca.pem`: it is what the server's certificate has to be signed by, and what each request is
-    signed for. Raises `Refused` for an address that is neither, or for https without `ca` and `signer`.
+    `ca` is the fleet's `ca.pem`: what the server's certificate has to be signed by, and what each request is signed
+    for. `key` is the operator's key file, found as `operator_signer` says where it is None; `signer` stands in for it.
+    Raises `Refused` for an address that is neither, for https without `ca`, and as `operator_signer`.
     """
 
-    def __init__(self, server: str, ca: Path | None = None, signer: Signer | None = None) -> None:
+    def __init__(
+        self, server: str, ca: Path | None = None, key: Path | None = None, *, signer: Signer | None = None
+    ) -> None:
         self._server = server
         self._signer: Signer | None = None
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
@@ -47,10 +51,10 @@ class Client:
             transport = httpx.HTTPTransport(uds=rest)
             self._http = httpx.Client(base_url="http://opsctl", transport=transport, timeout=timeout, trust_env=False)
         elif kind == "https":
-            if ca is None or signer is None:
-                remedy = "give the fleet's ca.pem and your SSH key (--ca, --key), or use the server's socket"
-                raise Refused(f"{server} is asked over https without a CA certificate and an SSH key", remedy=remedy)
-            self._signer = signer
+            if ca is None:
+                remedy = "give the fleet's ca.pem (--ca), or use the server's socket (unix:PATH)"
+                raise Refused(f"{server} is asked over https without a CA certificate", remedy=remedy)
+            self._signer = signer or operator_signer(key)
             self._ca_digest, context = _trusted(ca)
             self._http = httpx.Client(base_url=server, verify=context, timeout=timeout, trust_env=False)
         else:

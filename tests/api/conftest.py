@@ -13,12 +13,12 @@ import pytest
 from agent.contract.canonical import digest
 from reconciler.adapters.gateway import Gateway, Identity
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener, UnixListener
+from reconciler.adapters.signer import KeySigner, verify
 from reconciler.api.app import build
 from reconciler.api.authentication import doorkeeper
 from reconciler.api.client import Client
 from reconciler.api.hooks import GitHook, Secrets
 from tests.adapters.gateway.intake import FLEET, MemoryIntake
-from tests.adapters.gateway.peer import Key, verify
 from tests.adapters.listener.certificates import Files, ThrowawayCa
 from tests.api.service import MemoryService
 
@@ -35,12 +35,12 @@ class Edge:
     socket: Path
     files: Files
     secrets: Path
-    alice: Key
-    bob: Key
+    alice: KeySigner
+    bob: KeySigner
     pushes: list[str] = field(default_factory=list)
 
-    def client(self, key: Key) -> Client:
-        return Client(self.url, self.files.ca, key)
+    def client(self, key: KeySigner) -> Client:
+        return Client(self.url, self.files.ca, signer=key)
 
     def local(self) -> Client:
         return Client(f"unix:{self.socket}")
@@ -61,14 +61,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     files = ThrowawayCa(directory).issue()
     certificate = Certificate(files.chain, files.key)
     ca_digest = digest(ssl.PEM_cert_to_DER_cert(files.ca.read_text()))
-    alice, bob = Key(), Key()
+    alice, bob = KeySigner(), KeySigner()
     service = MemoryService({alice.public: "alice", bob.public: "bob"})
     stopping = threading.Event()
     edge = Edge(service, "", directory / "opsctl.sock", files, directory, alice, bob)
     hook = GitHook(Secrets(directory / "github", directory / "gitlab"), lambda: edge.pushes.append("push"))
     app = build(service, doorkeeper(service.operator_of, verify, ca_digest), hook, stopping.is_set)
     gateway = Gateway(
-        MemoryIntake(), Identity(FLEET, Key(), certificate.fingerprints, files.ca.read_bytes()), verify, app
+        MemoryIntake(), Identity(FLEET, KeySigner(), certificate.fingerprints, files.ca.read_bytes()), verify, app
     )
     listeners = Listeners(TlsListener(gateway, "127.0.0.1", 0, certificate), UnixListener(app, edge.socket), stopping)
     listeners.start()

@@ -16,6 +16,7 @@ import pytest
 
 from agent.contract.canonical import digest
 from reconciler.adapters.listener import Peer
+from reconciler.adapters.signer import KeySigner, verify
 from reconciler.api import events as events_module
 from reconciler.api import signature
 from reconciler.api.authentication import Doorkeeper, wall_clock_ms
@@ -24,7 +25,6 @@ from reconciler.api.problems import TooMany, Unauthenticated
 from reconciler.core.access import Subject
 from reconciler.core.allowance import Allowances
 from reconciler.core.problem import Defect, Finding, Invalid, Place, Problem, Refused, Unavailable, Waiting
-from tests.adapters.gateway.peer import Key, verify
 from tests.adapters.listener.certificates import ThrowawayCa
 
 if TYPE_CHECKING:
@@ -110,11 +110,19 @@ def test_verbs_are_the_services_to_judge(edge: Edge) -> None:
 
 
 def test_an_unknown_operator_is_refused_and_told_which_key(edge: Edge) -> None:
-    stranger = Key()
+    stranger = KeySigner()
     with edge.client(stranger) as client, pytest.raises(Refused) as caught:
         client.status()
     assert stranger.public in str(caught.value)
     assert edge.service.calls == []
+
+
+def test_an_operators_key_file_signs(edge: Edge, tmp_path: Path) -> None:
+    key = tmp_path / "id_ed25519"
+    key.write_bytes(edge.alice.private_bytes())
+    key.chmod(0o600)
+    with Client(edge.url, edge.files.ca, key) as client:
+        assert client.status()["subject"] == "alice"
 
 
 def _header(edge: Edge, method: str, target: str, body: bytes = b"", *, at: int | None = None) -> dict[str, str]:
@@ -325,19 +333,19 @@ def test_an_address_that_is_none_is_refused(server: str) -> None:
 
 
 def test_https_needs_the_ca_and_a_key(edge: Edge, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="--ca, --key"):
+    with pytest.raises(Refused, match="--ca"):
         Client(edge.url)
     broken = tmp_path / "ca.pem"
     for content in (None, "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"):
         if content is not None:
             broken.write_text(content)
         with pytest.raises(Refused, match="no CA certificate"):
-            Client(edge.url, broken, edge.alice)
+            Client(edge.url, broken, signer=edge.alice)
 
 
 def test_a_server_of_another_ca_is_refused(edge: Edge, tmp_path: Path) -> None:
     another = ThrowawayCa(tmp_path).pem
-    with Client(edge.url, another, edge.alice) as client, pytest.raises(Refused, match="this CA did not sign"):
+    with Client(edge.url, another, signer=edge.alice) as client, pytest.raises(Refused, match="this CA did not sign"):
         client.status()
 
 
@@ -346,7 +354,7 @@ def test_a_server_that_is_not_there_is_unavailable(edge: Edge, tmp_path: Path) -
         port = free.getsockname()[1]
     for client in (
         Client(f"unix:{tmp_path}/absent.sock"),
-        Client(f"https://127.0.0.1:{port}", edge.files.ca, edge.alice),
+        Client(f"https://127.0.0.1:{port}", edge.files.ca, signer=edge.alice),
     ):
         with client:
             with pytest.raises(Unavailable):

@@ -12,13 +12,13 @@ import pytest
 from agent.contract import sshsig
 from agent.contract.canonical import canonical, instant
 from agent.contract.codec import to_wire
+from reconciler.adapters.signer import KeySigner, verify
 from reconciler.api import signature
 from reconciler.api.signature import Freshness, SignedRequest, Unproven, header, opened, request
-from tests.adapters.gateway.peer import Key, verify
 
 NOW = 1_800_000_000_000
 SERVER = "sha256:" + "a" * 64
-KEY = Key()
+KEY = KeySigner()
 ASKED = request("POST", "/api/v1/apply?x=%2F", b"{}", now_ms=NOW, nonce="n" * 24, server=SERVER)
 
 
@@ -81,7 +81,7 @@ def test_a_nonce_works_once_and_is_remembered_for_as_long_as_it_could_work() -> 
 
 def test_two_operators_may_draw_the_same_nonce() -> None:
     fresh = Freshness(SERVER, 0)
-    for key in (KEY, Key()):
+    for key in (KEY, KeySigner()):
         fresh.check(opened(header(ASKED, key), verify), "POST", ASKED.target, NOW)
 
 

@@ -76,8 +76,9 @@ class Enrolments:
         try:
             return self._intake.enrol(request, peer)
         except Refused as problem:
-            reason = problem.rule if problem.rule in _REASONS else "unknown"
-            raise _Answer(403, reason, problem.what) from problem
+            reason = problem.rule if problem.rule in _REASONS else "refused"
+            remedy = f"; {problem.remedy}" if problem.remedy else ""
+            raise _Answer(403, reason, problem.what + remedy) from problem
         except (Unavailable, Waiting) as problem:
             raise _Answer(503, "busy", str(problem)) from problem
         except Exception as error:

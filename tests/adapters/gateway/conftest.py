@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.adapters.gateway import Gateway, Identity
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener
+from reconciler.adapters.signer import KeySigner, verify
 from tests.adapters.gateway.intake import FLEET, MemoryIntake
-from tests.adapters.gateway.peer import Key, Link, Node, dialled, verify
+from tests.adapters.gateway.peer import Key, Link, Node, dialled
 from tests.adapters.listener.certificates import Files, ThrowawayCa
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Edge:
 
     intake: MemoryIntake
     gateway: Gateway
-    controller: Key
+    controller: KeySigner
     address: tuple[str, int]
     files: Files
 
@@ -44,7 +45,7 @@ class Edge:
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     files = ThrowawayCa(tmp_path_factory.mktemp("ca")).issue()
     certificate = Certificate(files.chain, files.key)
-    controller = Key()
+    controller = KeySigner()
     intake = MemoryIntake(controller_key=controller.public)
     identity = Identity(FLEET, controller, certificate.fingerprints, files.ca.read_bytes())
     gateway = Gateway(intake, identity, verify)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from reconciler.adapters.gateway import Gateway, Identity, MemoryBus
+from reconciler.adapters.signer import KeySigner, verify
 from reconciler.core.ports import Bus
 from tests.adapters.gateway.intake import FLEET, MemoryIntake
-from tests.adapters.gateway.peer import Key, verify
 
 
 @pytest.fixture(params=["memory", "gateway"])
 def bus(request: pytest.FixtureRequest) -> Bus:
     if request.param == "memory":
         return MemoryBus()
-    return Gateway(MemoryIntake(), Identity(FLEET, Key(), lambda: (), b""), verify)
+    return Gateway(MemoryIntake(), Identity(FLEET, KeySigner(), lambda: (), b""), verify)
 
 
 def test_waking_nodes_that_nobody_holds_is_nothing(bus: Bus) -> None:

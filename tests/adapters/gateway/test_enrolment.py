@@ -88,7 +88,7 @@ def test_a_body_that_is_not_json_is_malformed(http: httpx.Client) -> None:
     ("error", "status", "reason"),
     [
         (Refused("the token has expired", rule="expired"), 403, "expired"),
-        (Refused("the node is retired", rule="another"), 403, "unknown"),
+        (Refused("a node of that name is enrolled", rule="name", remedy="retire it"), 403, "refused"),
         (Unavailable("the store"), 503, "busy"),
         (RuntimeError("a defect with secret"), 500, "busy"),
     ],
