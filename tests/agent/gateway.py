@@ -57,11 +57,12 @@ class Flow:
 class Gateway:
     """One fleet's server. Set `desired`, `contents` and `refuse` as the test wants; read what came from the lists."""
 
-    def __init__(self, directory: Path, authority: Authority | None = None) -> None:
+    def __init__(self, directory: Path, authority: Authority | None = None, address: str = "127.0.0.1") -> None:
         self.directory = directory
+        self.address = address
         self.authority = authority or _authority()
         self.controller = ControllerKey()
-        self.certificate = self.authority.serve_as(directory)
+        self.certificate = self.authority.serve_as(directory, address)
         self.ca_pem = self.authority.pem
         self.tokens: dict[str, str] = {}
         self.nodes: dict[str, str] = {}
@@ -100,7 +101,7 @@ class Gateway:
 
     def listen(self) -> None:
         """Take connections, at the same port as before after `shut`."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener = socket.create_server((self.address, self.port))
         self.port = self._listener.getsockname()[1]
         self._begin(self._accept, self._listener)
 
@@ -115,7 +116,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.address}:{self.port}"
 
     def token(self, secret: str = "s3cret", **changes: Any) -> str:
         """A join token that this server accepts once per key."""

@@ -1,0 +1,107 @@
+"""The installed agent on real nodes: systemd runs it, and what fails there fails for real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.contract import wire
+from tests.agent import program
+from tests.agent.gateway import Gateway
+from tests.agent.program import until
+from tests.agent.rig import body, script
+from tests.fleet import Node
+from tests.fleet.fixtures import NodeFactory, node_factory, node_rootfs  # noqa: F401
+
+pytestmark = pytest.mark.realnode
+UNIT = "opsctl-agent.service"
+
+
+@pytest.fixture(params=["bullseye", "bookworm", "trixie"])
+def node(request: pytest.FixtureRequest, node_factory: NodeFactory) -> Node:  # noqa: F811
+    (made,) = node_factory("web-1", suite=request.param)
+    return made
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, node: Node) -> Iterator[Gateway]:
+    with Gateway(tmp_path, address=node.host_address) as running:
+        yield running
+
+
+@pytest.fixture
+def installed(gateway: Gateway, node: Node) -> Node:
+    node.put(program.archive(), "/root/agent.pyz")
+    node.run(["python3", "/root/agent.pyz", "enroll", "--token-file", "-"], stdin=gateway.token())
+    said = node.run(["python3", "/root/agent.pyz", "install"]).stdout
+    assert "wrote /etc/systemd/system/opsctl-agent.service" in said
+    gateway.wait(lambda: len(gateway.hellos) == 1, "the agent's hello")
+    return node
+
+
+def hello(gateway: Gateway, count: int) -> wire.Hello:
+    gateway.wait(lambda: len(gateway.hellos) >= count, f"hello {count}")
+    return gateway.hellos[count - 1]
+
+
+def test_it_is_a_service_that_comes_back(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    assert node.run(["systemctl", "is-active", UNIT]).stdout == "active\n"
+    assert node.run(["python3", "/root/agent.pyz", "install"]).stdout == "version 0.1.0 is installed already\n"
+    gateway.want(1, [body()], interval=1)
+    gateway.wait(lambda: len(gateway.reports) == 1)
+    assert node.read("/etc/motd") == b"hello\n"
+
+    node.run(["systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT])
+    hello(gateway, 2)
+    node.run(["systemctl", "stop", UNIT])
+    assert gateway.closes[-1] == (1001, "the agent stops")
+    node.write("/etc/motd", "by hand\n")
+    node.reboot()
+    third = hello(gateway, 3)
+    assert third.boot_id == node.boot_id() != gateway.hellos[0].boot_id
+    gateway.wait(lambda: len(gateway.reports) == 2, "the healing at boot")
+    assert gateway.reports[1].cause == "Boot"
+    assert node.read("/etc/motd") == b"hello\n"
+
+
+def test_a_job_outlives_the_agent_and_is_not_run_again(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    slow = script("echo begun >> /root/runs; while [ ! -e /root/go ]; do sleep 0.1; done; echo ended >> /root/runs")
+    gateway.want(1, [slow, body()], interval=1)
+    until(lambda: node.run(["cat", "/root/runs"], check=False).stdout == "begun\n", "the job's start")
+    node.run(["systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT])
+    hello(gateway, 2)
+    gateway.wait(lambda: any("Interrupted" in (item.reason or "") for item in gateway.reports), "the interruption")
+    node.write("/root/go", "")
+    until(lambda: node.run(["cat", "/root/runs"]).stdout == "begun\nended\n", "the job's own end")
+    node.run(["systemctl", "restart", UNIT])
+    hello(gateway, 3)
+    gateway.wait(lambda: len(gateway.pulses) > 2)
+    assert node.read("/root/runs") == b"begun\nended\n"
+
+
+def test_a_power_cut_in_the_middle_of_a_job(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    gateway.want(1, [script("echo begun >> /root/runs; sync; sleep 600"), body()], interval=1)
+    until(lambda: node.run(["cat", "/root/runs"], check=False).stdout == "begun\n", "the job's start")
+    node.power_off()
+    node.start().wait_booted()
+    hello(gateway, 2)
+    gateway.wait(lambda: any("Interrupted" in (item.reason or "") for item in gateway.reports), "the interruption")
+    gateway.wait(lambda: any(item.uid == body().uid for item in gateway.reports))
+    assert node.read("/root/runs") == b"begun\n"
+
+
+def test_it_heals_behind_a_cut_cable_and_tells_of_it_later(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    gateway.want(1, [body()], interval=1)
+    gateway.wait(lambda: len(gateway.reports) == 1)
+    node.link_down()
+    node.write("/etc/motd", "by hand\n")
+    until(lambda: node.read("/etc/motd") == b"hello\n", "healing alone")
+    node.link_up()
+    gateway.wait(lambda: len(gateway.reports) == 2, "the report of it")
+    assert gateway.reports[1].seq == 2
