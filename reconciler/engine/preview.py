@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
+
+from typing_extensions import TypedDict
 
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.codec import from_wire
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from reconciler.engine.gate import Gated
     from reconciler.engine.plan import Plan
 
-FORMAT = "opsctl.plan/v1"
+FORMAT: Literal["opsctl.plan/v1"] = "opsctl.plan/v1"
+Action = Literal["Assign", "Remove", "Describe"]
 CONTEXTS_RENDERED = 64
 """Distinct contexts that one template is rendered for; beyond them its source is compared."""
 
@@ -37,7 +40,11 @@ Bodies = Callable[[str], bytes | None]
 
 
 class ClaimView(TypedDict):
-    """One claim that a change touches, and the file:line in the repository that asks for it."""
+    """One claim that a change touches, and the file:line in the repository that asks for it.
+
+    `sign` is `+` (new), `~` (other than before) or `-` (asked for no more); `detail` are attributes as
+    `mode: 0644 -> 0600`; `diff` is a unified diff of file content, empty where there is none to show.
+    """
 
     claim: str
     sign: str
@@ -49,9 +56,13 @@ class ClaimView(TypedDict):
 
 
 class ChangeView(TypedDict):
-    """One action on a group of nodes. `nodes` and `unknown` (offline ones among them) map id -> name."""
+    """One action on a group of nodes, all of which it changes alike.
 
-    action: str
+    `nodes` maps id -> name; `unknown` are the names of those that are not connected. `uid` is the association, empty
+    for `Describe`, which gives nodes new labels and vars. `actionDigest` is what a saved plan binds.
+    """
+
+    action: Action
     uid: str
     actionDigest: str
     fromDigest: str
@@ -71,6 +82,22 @@ class WaitView(TypedDict):
     nodes: list[str]
 
 
+class ClaimantView(TypedDict):
+    """One side of a conflict: an association, and the file:line that claims the thing."""
+
+    uid: str
+    place: str
+
+
+class ConflictView(TypedDict):
+    """Two associations that claim one thing (`owned`) on the same nodes; neither is newly given there."""
+
+    owned: str
+    one: ClaimantView
+    other: ClaimantView
+    nodes: list[str]
+
+
 class StandingView(TypedDict):
     """Nodes that have an association and are not as it says, by their own last word."""
 
@@ -79,18 +106,36 @@ class StandingView(TypedDict):
     drifted: list[str]
 
 
-class PlanView(TypedDict):
-    """A whole plan."""
+class SummaryView(TypedDict):
+    """The plan in numbers: nodes and associations there are, pairs of both by what is to happen to them."""
 
-    format: str
+    nodes: int
+    online: int
+    associations: int
+    assign: int
+    remove: int
+    describe: int
+    conflicts: int
+    waiting: int
+
+
+class PlanView(TypedDict):
+    """A whole plan: what `commit` would change on a fleet that is at `base`.
+
+    `live` says whether a server was asked what nodes hold; otherwise Git was compared with Git and every node is
+    unknown. `errors` and `warnings` begin with file:line:column. `standing` are nodes that are not as they should be,
+    whatever this plan does.
+    """
+
+    format: Literal["opsctl.plan/v1"]
     commit: str
     base: str
     sequence: int
     live: bool
-    summary: dict[str, int]
+    summary: SummaryView
     changes: list[ChangeView]
     waiting: list[WaitView]
-    conflicts: list[dict[str, Any]]
+    conflicts: list[ConflictView]
     warnings: list[str]
     errors: list[str]
     standing: list[StandingView]
@@ -115,19 +160,19 @@ def preview(
         base=plan.base or "",
         sequence=plan.sequence,
         live=live,
-        summary=_summary(plan, world),
+        summary=_summary(plan, gated, world),
         changes=changes,
         waiting=[
             WaitView(uid=verdict.uid, rule=verdict.rule, reason=verdict.reason, nodes=names(verdict.nodes))
             for verdict in gated.verdicts
         ],
         conflicts=[
-            {
-                "owned": conflict.owned,
-                "one": {"uid": conflict.one.uid, "place": str(conflict.one.place)},
-                "other": {"uid": conflict.other.uid, "place": str(conflict.other.place)},
-                "nodes": names(conflict.nodes),
-            }
+            ConflictView(
+                owned=conflict.owned,
+                one=ClaimantView(uid=conflict.one.uid, place=str(conflict.one.place)),
+                other=ClaimantView(uid=conflict.other.uid, place=str(conflict.other.place)),
+                nodes=names(conflict.nodes),
+            )
             for conflict in plan.conflicts
         ],
         warnings=[str(finding) for finding in (*plan.warnings, *catalog.warnings)],
@@ -145,20 +190,20 @@ def _errors(catalog: Catalog) -> list[Finding]:
     return [finding for condition in catalog.conditions for finding in condition.findings]
 
 
-def _summary(plan: Plan, world: World) -> dict[str, int]:
+def _summary(plan: Plan, gated: Gated, world: World) -> SummaryView:
     assigned = sum(nodeset.size(effect.nodes) for effect in plan.effects if isinstance(effect, Assign))
     removed = sum(nodeset.size(effect.nodes) for effect in plan.effects if isinstance(effect, Withdraw))
     described = sum(nodeset.size(effect.nodes) for effect in plan.effects if isinstance(effect, Describe))
-    return {
-        "nodes": nodeset.size(plan.nodes.everyone),
-        "online": nodeset.size(world.online),
-        "associations": len(plan.targets),
-        "assign": assigned,
-        "remove": removed,
-        "describe": described,
-        "conflicts": len(plan.conflicts),
-        "waiting": 0,
-    }
+    return SummaryView(
+        nodes=nodeset.size(plan.nodes.everyone),
+        online=nodeset.size(world.online),
+        associations=len(plan.targets),
+        assign=assigned,
+        remove=removed,
+        describe=described,
+        conflicts=len(plan.conflicts),
+        waiting=sum(nodeset.size(verdict.nodes) for verdict in gated.verdicts),
+    )
 
 
 class _Painter:
@@ -200,7 +245,9 @@ class _Painter:
     ) -> Iterator[ChangeView]:
         old = self._parse(old_digest) if old_digest else None
         for part, claims in self._by_context(old, new, nodes):
-            yield self._view("Assign" if new else "Remove", uid, old_digest, new_digest, commit, part, claims)
+            yield self._view(
+                "Assign" if new is not None else "Remove", uid, old_digest, new_digest, commit, part, claims
+            )
 
     def _describe(self, effect: Describe) -> Iterator[ChangeView]:
         """Nodes whose labels or vars change, one group per equal difference; templates that follow from it shown."""
@@ -279,7 +326,7 @@ class _Painter:
         return self._parsed[digest_]
 
     def _view(
-        self, action: str, uid: str, old: str, new: str, commit: str, nodes: NodeSet, claims: list[ClaimView]
+        self, action: Action, uid: str, old: str, new: str, commit: str, nodes: NodeSet, claims: list[ClaimView]
     ) -> ChangeView:
         unknown = nodes & ~self._world.online if self._live else nodes
         rows = self._plan.nodes
