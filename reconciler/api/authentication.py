@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import time
 from collections.abc import Callable, Mapping
@@ -10,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.problems import TooMany, Unauthenticated
-from reconciler.api.signature import HEADER, Freshness, Unproven, opened
+from reconciler.api.signature import HEADER, Unproven, opened
 from reconciler.core.access import Subject
 from reconciler.core.allowance import Allowances
 
 if TYPE_CHECKING:
+    from reconciler.api.signature import Freshness
     from reconciler.core.ports import Verify
 
 PER_SECOND, AT_ONCE = 50.0, 500.0
@@ -85,16 +85,6 @@ class Doorkeeper:
         wait = self.allowed.take(whom, time.monotonic())
         if wait:
             raise TooMany("this server", f"too many requests {whom}", wait)
-
-
-def doorkeeper(operator_of: Callable[[str], str | None], verify: Verify, server: str) -> Doorkeeper:
-    """A doorkeeper by this machine's clock, for the user this process runs as. `server` as in `signature`."""
-    return Doorkeeper(operator_of, verify, Freshness(server, wall_clock_ms()), wall_clock_ms, os.getuid())
-
-
-def wall_clock_ms() -> int:
-    """Unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def _target(scope: Any) -> str:

@@ -12,7 +12,7 @@ from reconciler.api.signature import Freshness
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-    from reconciler.wiring import Served
+    from reconciler.wiring.daemon import Served
 
 
 def face(served: Served) -> Starlette:

@@ -62,16 +62,22 @@ class Enrolments:
         token = self._store.token(request.token_id)
         offered = hashlib.sha256(request.secret.encode()).hexdigest()
         if token is None or not hmac.compare_digest(token.secret_digest, offered):
-            self._refuse(now, peer, "unknown", "enrolment with an unknown token", "ask for a new one: opsctl token create")
+            self._refuse(
+                now, peer, "unknown", "enrolment with an unknown token", "ask for a new one: opsctl token create"
+            )
         if token.used_at is not None and token.used_key != request.sign_key:
             self._refuse(now, peer, "used", "the join token was used already", "ask for a new one: opsctl token create")
         if token.used_at is not None and (known := self._store.node(token.node_id)) is not None:
             return self._identity(known)
         if token.expires_at <= now:
-            self._refuse(now, peer, "expired", f"the join token expired at {instant(token.expires_at)}", "ask for a new one")
+            self._refuse(
+                now, peer, "expired", f"the join token expired at {instant(token.expires_at)}", "ask for a new one"
+            )
         name = token.node_name or request.hostname
         if name in self._state.world.nodes.by_name:
-            self._refuse(now, peer, "name", f"a node named {name} is enrolled already", f"opsctl node retire {name} first")
+            self._refuse(
+                now, peer, "name", f"a node named {name} is enrolled already", f"opsctl node retire {name} first"
+            )
         row = NodeRow(
             id="mi-" + secrets.token_hex(9)[:17],
             name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,12 @@ from agent.contract.canonical import digest
 from reconciler.adapters.gateway import Gateway, Identity
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener, UnixListener
 from reconciler.adapters.signer import KeySigner, verify
+from reconciler.adapters.timer import SystemClock
 from reconciler.api.app import build
-from reconciler.api.authentication import doorkeeper
+from reconciler.api.authentication import Doorkeeper
 from reconciler.api.client import Client
 from reconciler.api.hooks import GitHook, Secrets
+from reconciler.api.signature import Freshness
 from tests.adapters.gateway.intake import FLEET, MemoryIntake
 from tests.adapters.listener.certificates import Files, ThrowawayCa
 from tests.api.service import MemoryService
@@ -66,7 +69,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     stopping = threading.Event()
     edge = Edge(service, "", directory / "opsctl.sock", files, directory, alice, bob)
     hook = GitHook(Secrets(directory / "github", directory / "gitlab"), lambda: edge.pushes.append("push"))
-    app = build(service, doorkeeper(service.operator_of, verify, ca_digest), hook, stopping.is_set)
+    now_ms = SystemClock().now_ms
+    doorkeeper = Doorkeeper(service.operator_of, verify, Freshness(ca_digest, now_ms()), now_ms, os.getuid())
+    app = build(service, doorkeeper, hook, stopping.is_set)
     gateway = Gateway(
         MemoryIntake(), Identity(FLEET, KeySigner(), certificate.fingerprints, files.ca.read_bytes()), verify, app
     )

@@ -17,9 +17,10 @@ import pytest
 from agent.contract.canonical import digest
 from reconciler.adapters.listener import Peer
 from reconciler.adapters.signer import KeySigner, verify
+from reconciler.adapters.timer import SystemClock
 from reconciler.api import events as events_module
 from reconciler.api import signature
-from reconciler.api.authentication import Doorkeeper, wall_clock_ms
+from reconciler.api.authentication import Doorkeeper
 from reconciler.api.client import Client
 from reconciler.api.problems import TooMany, Unauthenticated
 from reconciler.core.access import Subject
@@ -130,7 +131,7 @@ def _header(edge: Edge, method: str, target: str, body: bytes = b"", *, at: int 
         method,
         target,
         body,
-        now_ms=wall_clock_ms() if at is None else at,
+        now_ms=SystemClock().now_ms() if at is None else at,
         nonce=os.urandom(16).hex(),
         server=digest(ssl.PEM_cert_to_DER_cert(edge.files.ca.read_text())),
     )
@@ -143,7 +144,7 @@ def test_signatures_over_bare_http(edge: Edge) -> None:
         good = _header(edge, "GET", path)
         assert http.get(path, headers=good).status_code == 200
         replayed = http.get(path, headers=good)
-        stale = http.get(path, headers=_header(edge, "GET", path, at=wall_clock_ms() - 61_000))
+        stale = http.get(path, headers=_header(edge, "GET", path, at=SystemClock().now_ms() - 61_000))
         elsewhere = http.get("/api/v1/nodes", headers=_header(edge, "GET", path))
         queried = http.get(path + "?x=1", headers=_header(edge, "GET", path))
         unsigned = http.get(path)
@@ -365,7 +366,12 @@ def test_a_server_that_is_not_there_is_unavailable(edge: Edge, tmp_path: Path) -
 
 def test_requests_for_another_fleet_of_the_same_address_are_refused(edge: Edge) -> None:
     said = signature.request(
-        "GET", "/api/v1/status", b"", now_ms=wall_clock_ms(), nonce=os.urandom(16).hex(), server="sha256:" + "0" * 64
+        "GET",
+        "/api/v1/status",
+        b"",
+        now_ms=SystemClock().now_ms(),
+        nonce=os.urandom(16).hex(),
+        server="sha256:" + "0" * 64,
     )
     with edge.http() as http:
         answer = http.get("/api/v1/status", headers={"Authorization": signature.header(said, edge.alice)})

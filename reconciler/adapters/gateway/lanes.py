@@ -34,7 +34,7 @@ class Lanes:
     def __init__(self) -> None:
         self.presence = Lane("presence", 1)
         self.answers = Lane("answers", 4)
-        self.reports = Lane("reports", 8)
+        self.reports = Lane("reports", 32)  # many wait together for one commit
 
     def close(self) -> None:
         for lane in (self.presence, self.answers, self.reports):
