@@ -168,6 +168,7 @@ def _systemctl(argv: List[str]) -> None:
 
 def _beneath(root: str, path: str) -> str:
     """`path` under `root`, which must not be left through a link."""
+    os.makedirs(root, exist_ok=True)
     whole = os.path.join(os.path.abspath(root), path.lstrip("/"))
     parent = os.path.dirname(whole)
     while not os.path.exists(parent):
