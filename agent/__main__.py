@@ -113,6 +113,7 @@ def _add_serve(commands: "Commands") -> None:
         "run until stopped",
         "Connect, converge, heal and report until SIGTERM or SIGINT. The step in progress is given a minute to end.",
     )
+    _add_scripts(parser)
     parser.set_defaults(run=_serve)
 
 
@@ -127,7 +128,14 @@ def _add_once(commands: "Commands") -> None:
     parser.add_argument(
         "--wait", metavar="SECONDS", type=float, default=30.0, help="patience with the server (default: 30)"
     )
+    _add_scripts(parser)
     parser.set_defaults(run=_once)
+
+
+def _add_scripts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scripts", action="store_true", help="with --root: run scripts too, although they act on the whole machine"
+    )
 
 
 def _add_status(commands: "Commands") -> None:
@@ -186,13 +194,13 @@ def _install(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from agent.serve import serve
 
-    return serve(options.state, options.root)
+    return serve(options.state, options.root, options.scripts)
 
 
 def _once(options: argparse.Namespace) -> int:
     from agent.serve import once
 
-    return once(options.state, options.root, options.wait)
+    return once(options.state, options.root, options.scripts, options.wait)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from agent.journal import RunKey
 from agent.ledger import Ledger, prune
 from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
-from agent.steps.registry import BATCHES, NOT_IN_A_SANDBOX, RESTORABLE, STEPS
+from agent.steps.registry import BATCHES, NO_SCRIPTS, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.step import Given, InvalidPlatform, Planned, Recalled, StepFailed, context_text, why
 
 ASSIGNED = "Assigned"
@@ -175,6 +175,8 @@ class _Run:
         """Why the step is none of this node's; empty where it is."""
         if self.host.sandbox and step.action in NOT_IN_A_SANDBOX:
             return NOT_IN_A_SANDBOX[step.action]
+        if step.action in SCRIPTS and not self.host.runs_scripts:
+            return NO_SCRIPTS
         return _unmet(step, self.host)
 
     def _refuse(self, look: Look) -> None:

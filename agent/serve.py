@@ -42,7 +42,7 @@ QUIET = 2.0
 class Agent:
     """All parts of one agent on one state directory."""
 
-    def __init__(self, state: str, root: str = "/") -> None:
+    def __init__(self, state: str, root: str = "/", runs_scripts: bool = False) -> None:
         """Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`."""
         found, keys, ca_pem = identity.load(state), identity.load_keys(state), identity.load_ca(state)
         clock, self._boot_id = SystemClock(), identity.boot_id()
@@ -56,7 +56,8 @@ class Agent:
         contact = Contact(state, clock, self._boot_id)
         self.node = Node(found, keys.signer(), assignments, self.journal, contact, clock)
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, StatusFile(state, "link.json"))
-        bench = Bench(LocalHost(root, scripts), Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
+        host = LocalHost(root, scripts, runs_scripts=runs_scripts)
+        bench = Bench(host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking)
         self.stopping = threading.Event()
@@ -136,19 +137,19 @@ class Agent:
         )
 
 
-def serve(state: str, root: str = "/") -> int:
+def serve(state: str, root: str = "/", runs_scripts: bool = False) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
-    worker = Agent(state, root)
+    worker = Agent(state, root, runs_scripts)
     log.log(log.NOTICE, "agent %s serves %s", agent.__version__, worker.node.identity.node_id)
     return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds})
 
 
-def once(state: str, root: str = "/", patience: float = 30.0) -> int:
+def once(state: str, root: str = "/", runs_scripts: bool = False, patience: float = 30.0) -> int:
     """Connect, take what is assigned, converge, report; the exit code: 0 where all is well and reported.
 
     `patience` is in seconds, for the connection, the fetching and the acknowledgements each.
     """
-    worker = Agent(state, root)
+    worker = Agent(state, root, runs_scripts)
     codes: List[int] = []
 
     def work() -> None:

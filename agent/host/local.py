@@ -33,14 +33,15 @@ class LocalHost:
 
     Programs run on the machine itself: in a sandbox they start in it and are told of it as OPSCTL_ROOT, no more.
     `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700), for
-    this host alone.
+    this host alone. `runs_scripts` matters to a sandbox only.
     """
 
-    def __init__(self, root: str = "/", scripts: Optional[str] = None) -> None:
+    def __init__(self, root: str = "/", scripts: Optional[str] = None, *, runs_scripts: bool = False) -> None:
         self._root = os.path.realpath(root)
         self._tree = Beneath(self._root)
         self._scripts = scripts
         self.sandbox = self._root != "/"
+        self.runs_scripts = runs_scripts or not self.sandbox
         self.platform = _PLATFORMS.get(sys.platform, sys.platform)
 
     def lstat(self, path: str) -> Optional[Entry]:

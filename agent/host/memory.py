@@ -37,6 +37,7 @@ class MemoryHost:
     """
 
     sandbox: bool = False
+    runs_scripts: bool = True
     platform: str = "Linux"
     nodes: Dict[str, Node] = field(default_factory=lambda: {"/": Node("directory", 0o755)})
     users: Dict[str, int] = field(default_factory=lambda: {"root": 0})

@@ -64,6 +64,10 @@ class Host(Protocol):
         """Whether only a directory tree is managed: no accounts, packages or services, and owners are left alone."""
 
     @property
+    def runs_scripts(self) -> bool:
+        """Whether scripts are run here. They act on the machine itself: a sandbox runs none unless it was told to."""
+
+    @property
     def platform(self) -> str:
         """SSM's `platformType`: Linux, MacOS or Windows."""
 

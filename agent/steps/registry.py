@@ -36,6 +36,8 @@ NOT_IN_A_SANDBOX = {
     "ops:service": "a sandbox has no services",
     "ops:user": "a sandbox has no accounts",
 }
+SCRIPTS = ("ops:script", "aws:runShellScript")
+NO_SCRIPTS = "a script would act on the machine itself, not on the sandbox; --scripts runs it"
 
 
 def versions() -> Dict[str, int]:

@@ -82,7 +82,8 @@ class Rig:
         scripts = self.directory / "state" / "scripts"
         scripts.mkdir(exist_ok=True)
         ledger = Ledger(f"{self.state}/ledger.json")
-        bench = Bench(LocalHost(str(self.root), str(scripts)), ledger, lambda: {"osName": "Debian"}, self.boot)
+        host = LocalHost(str(self.root), str(scripts), runs_scripts=True)
+        bench = Bench(host, ledger, lambda: {"osName": "Debian"}, self.boot)
         telling = Telling(self.node, StatusFile(self.state, "results.json"), lambda: None)
         self.rounds = Rounds(self.node, bench, telling, self._lacking)
 

@@ -46,7 +46,7 @@ def templated() -> wire.Body:
 def test_the_whole_story_in_a_sandbox(python: str, gateway: Gateway, root: Path) -> None:
     enroll(python, gateway, root)
     gateway.want(1, [templated(), script("echo ran on $AWS_SSM_INSTANCE_ID")], interval=1)
-    once = run(python, "once", "--root", str(root))
+    once = run(python, "once", "--scripts", "--root", str(root))
     assert once.returncode == 0, once.stderr
     assert (root / "etc/motd").read_text() == f"web-1 is a test host with {os.cpu_count()} CPUs\n"
     gateway.wait(lambda: len(gateway.reports) == 2)
@@ -56,7 +56,7 @@ def test_the_whole_story_in_a_sandbox(python: str, gateway: Gateway, root: Path)
     assert gateway.hellos[0].steps["ops:file"] == 1
     assert gateway.hellos[0].facts["hostname"]
 
-    with Serving(python, "--root", str(root)) as serving:
+    with Serving(python, "--scripts", "--root", str(root)) as serving:
         gateway.wait(lambda: len(gateway.hellos) == 2)
         (root / "etc/motd").write_text("by hand\n")
         gateway.wait(lambda: len(gateway.reports) == 3, "the healing")
@@ -83,18 +83,30 @@ def test_the_whole_story_in_a_sandbox(python: str, gateway: Gateway, root: Path)
     assert gateway.closes[-1] == (1001, "the agent stops")
 
 
+def test_a_sandbox_runs_no_scripts_unless_told_to(gateway: Gateway, root: Path) -> None:
+    enroll(program.THIS, gateway, root)
+    gateway.want(1, [script("echo ran >> $OPSCTL_ROOT/runs")])
+    assert run(program.THIS, "once", "--root", str(root)).returncode == 0
+    gateway.wait(lambda: len(gateway.reports) == 1)
+    assert gateway.reports[0].status == "Skipped"
+    assert gateway.reports[0].reason == (
+        "a script would act on the machine itself, not on the sandbox; --scripts runs it"
+    )
+    assert not (root / "runs").exists()
+
+
 def test_killed_in_the_middle_it_tells_of_an_interruption_and_runs_nothing_twice(
     python: str, gateway: Gateway, root: Path
 ) -> None:
     enroll(python, gateway, root)
     gateway.want(1, [script("echo begun >> $OPSCTL_ROOT/runs; exec sleep 600")])
-    with Serving(python, "--root", str(root)) as serving:
+    with Serving(python, "--scripts", "--root", str(root)) as serving:
         until(lambda: (root / "runs").exists(), "the script's start")
         serving.process.kill()
         serving.process.wait()
     _end_sleepers(root)
     gateway.want(2, [script("echo begun >> $OPSCTL_ROOT/runs; exec sleep 600"), body()])
-    once = run(python, "once", "--root", str(root))
+    once = run(python, "once", "--scripts", "--root", str(root))
     assert once.returncode == 1
     gateway.wait(lambda: len(gateway.reports) == 2)
     by_uid = {report.uid: report for report in gateway.reports}
@@ -136,7 +148,7 @@ def test_status_tells_people_and_programs(python: str, gateway: Gateway, root: P
         "holds    nothing yet",
     ]
     gateway.want(1, [body(), script("echo no more paper >&2; exit 3")], interval=7)
-    assert run(python, "once", "--root", str(root)).returncode == 1
+    assert run(python, "once", "--scripts", "--root", str(root)).returncode == 1
     text = run(python, "status", "--root", str(root)).stdout
     assert "holds    2 associations, set 1.1, looked at every 7 s" in text
     assert "Association/motd    generation 1  Success" in text

@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def node(root: Path, tmp_path: Path) -> Iterator[Node]:
-    made = Node(LocalHost(str(root)), tmp_path / "state")
+    made = Node(LocalHost(str(root), runs_scripts=True), tmp_path / "state")
     yield made
     made.close()
 

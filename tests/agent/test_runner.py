@@ -406,7 +406,7 @@ def test_long_descriptions_are_cut(node: Node, host: MemoryHost) -> None:
 
 def test_a_sandbox_on_this_machine(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
-    node = Node(LocalHost(str(tmp_path / "root"), scripts=str(tmp_path)), tmp_path / "state")
+    node = Node(LocalHost(str(tmp_path / "root"), scripts=str(tmp_path), runs_scripts=True), tmp_path / "state")
     held = body(
         step("ops:directory", {"path": "/srv"}, name="srv"),
         step("ops:file", {"path": "/srv/a", "content": "a\n", "owner": "root"}, name="a"),

@@ -23,7 +23,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     journal = Journal(state)
     result = converge(
-        LocalHost(root[1] if root else "/", scripts=state),
+        LocalHost(root[1] if root else "/", scripts=state, runs_scripts=True),
         from_wire(Body, order["body"]),
         NodeContext("node", {}, {}),
         {},

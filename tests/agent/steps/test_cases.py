@@ -107,7 +107,7 @@ def facts(claim: ClaimReport) -> tuple[str, str | None, str | None, str | None]:
 def made(case: Mapping[str, Any], place: str, root: Path) -> Host:
     host: Host
     if place == "local":
-        host = LocalHost(str(root))
+        host = LocalHost(str(root), runs_scripts=True)
     else:
         host = MemoryHost(sandbox=bool(case.get("sandbox", False)))
         host.users.update(case.get("users", {}))
