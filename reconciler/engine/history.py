@@ -34,10 +34,11 @@ State = dict[str, Kept]
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The state after a commit, as an earlier load left it."""
+    """The state after a commit, as an earlier load left it; `unknown` as in `Settled`."""
 
     commit: str
     state: State
+    unknown: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The newest revision, and the state it leaves. `unknown` are files of which nobody can say what they declare.
-
-    `moved` is False where the newest revision as a whole is not in force.
-    """
+    """The newest revision, and the state it leaves. `unknown` are files of which nobody can say what they declare."""
 
     head: Revision
     state: State
     unknown: frozenset[str]
-    moved: bool
 
 
 def settle(
@@ -94,9 +91,12 @@ def settle(
         state = _after(state, found, None if found is line[0] else ends.seen)
     if not line and past is None:
         state = {known.uid: Kept(known.uid, known.kind, known.name, known.place.path) for known in head.known.values()}
-    unreadable = line[0].unreadable if line else head.unreadable
-    unknown = frozenset(unreadable) - {kept.path for kept in state.values()}
-    return Settled(head, state, unknown, moved=bool(line) and line[0] is head)
+    if line or past is None:
+        unreadable = (line[0] if line else head).unreadable
+        unknown = frozenset(unreadable) - {kept.path for kept in state.values()}
+    else:
+        unknown = past.unknown
+    return Settled(head, state, unknown)
 
 
 def _after(before: State, revision: Revision, wanted: Collection[str] | None) -> State:
@@ -134,9 +134,8 @@ class _OpenEnds:
             self._paths = set(revision.unreadable)
             self._uids = set(revision.known)
         else:
-            read_again = self._paths - revision.unreadable.keys()
-            self._paths -= read_again
-            self._uids |= {known.uid for known in revision.known.values() if known.place.path in read_again}
+            self._uids |= {known.uid for known in revision.known.values() if known.place.path in self._paths}
+            self._paths &= revision.unreadable.keys()
         self.seen |= self._uids
         self._uids = {uid for uid in self._uids if self._undecided(uid, revision)}
 

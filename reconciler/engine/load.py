@@ -60,8 +60,8 @@ def load(
         memory.access if memory is not None else None,
     )
     kept = Memory(
-        Past(commit, main.state),
-        Past(access_commit, access.state),
+        Past(commit, main.state, main.unknown),
+        Past(access_commit, access.state, access.unknown),
         workings.used_by(view.tree(commit), view.tree(access_commit)),
     )
     return assemble(main, access, kept)

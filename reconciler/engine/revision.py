@@ -13,6 +13,7 @@ from reconciler.core import select
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.resource import uid as uid_of
 from reconciler.documents.compile import compile_document
+from reconciler.engine.nesting import nesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -83,7 +84,7 @@ class Revision:
                 self._know(broken)
                 self._faults.setdefault(broken.uid, []).extend(broken.findings)
         self._refuse_shared_keys()
-        self._refuse_cycles()
+        self._refuse_bad_nesting()
 
     def verdict(self, uid: str) -> Good | Bad | None:
         """Whether a resource is valid with all it refers to; None where no file names it."""
@@ -151,32 +152,18 @@ class Revision:
                     message = f"the key is {uid}'s too"
                     self._faults.setdefault(other, []).append(Finding(message, there, related=(place,)))
 
-    def _refuse_cycles(self) -> None:
-        depths: dict[str, int] = {}
-        for uid in self.of("Group"):
-            self._depth(self.known[uid].name, [], depths)
+    def _refuse_bad_nesting(self) -> None:
+        groups = {draft.name: draft for draft in self.drafts("Group")}
+        found = nesting({name: sorted(group.nested(draft.spec)) for name, draft in groups.items()})
+        for name, circle in found.circles.items():
+            message = f"groups go round in a circle: {' -> '.join(circle)}"
+            self._refuse(groups[name], message, "groups without a way back")
+        for name, depth in found.depths.items():
+            if depth > DEEPEST:
+                self._refuse(groups[name], "groups are nested too deeply", f"at most {DEEPEST} levels")
 
-    def _depth(self, name: str, way: list[str], depths: dict[str, int]) -> int:
-        """Levels of groups from this one down; refuses circles and what is too deep. `way` are those that lead here."""
-        draft = self._drafts.get(uid_of("Group", name))
-        if draft is None or name in depths:
-            return depths.get(name, 0)
-        if name in way:
-            self._refuse_circle([*way[way.index(name) :], name])
-            return 0
-        below = [self._depth(nested, [*way, name], depths) for nested in sorted(group.nested(draft.spec))]
-        depths[name] = 1 + max(below, default=0)
-        if depths[name] > DEEPEST:
-            finding = Finding("groups are nested too deeply", draft.place, f"at most {DEEPEST} levels")
-            self._faults.setdefault(draft.uid, []).append(finding)
-        return min(depths[name], DEEPEST)
-
-    def _refuse_circle(self, circle: list[str]) -> None:
-        message = f"groups go round in a circle: {' -> '.join(circle)}"
-        for name in circle[1:]:
-            draft = self._drafts[uid_of("Group", name)]
-            finding = Finding(message, draft.place, "groups without a way back")
-            self._faults.setdefault(draft.uid, []).append(finding)
+    def _refuse(self, draft: Draft, message: str, expected: str) -> None:
+        self._faults.setdefault(draft.uid, []).append(Finding(message, draft.place, expected))
 
     def _judge(self, uid: str) -> Good | Bad:
         faults = self._faults.get(uid)
