@@ -38,8 +38,8 @@ class Index(Protocol):
     def everyone(self) -> NodeSet: ...
     def labelled(self, key: str, value: str) -> NodeSet: ...
     def having(self, key: str) -> NodeSet: ...
-    def named(self, name: str) -> NodeSet:
-        """The node of that name or id, empty where there is none."""
+    def listed(self, names: Iterable[str]) -> NodeSet:
+        """The nodes of these names or ids; there need be none of a name."""
 
 
 def parse_short(text: str) -> Target:
@@ -83,7 +83,7 @@ def _resolve_one(target: Target, index: Index, group: Members) -> NodeSet:
     elif target.key == "group":
         pick = [group(value) for value in target.values]
     else:
-        pick = [index.named(value) for value in target.values]
+        return index.listed(target.values)
     union = EMPTY
     for nodes in pick:
         union |= nodes

@@ -6,22 +6,27 @@ they said of it. All values are frozen; a change makes a new snapshot that share
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import chain, compress, count
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reconciler.core import nodeset
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
     """A node as World knows it.
 
-    `labels` are the token's (kept apart in `token_labels`) and Git's, Git's winning. `described_by` is the fingerprint
-    of the Node resource they were joined from. `context_digest` is the NodeContext that the node was given,
+    `name` is Git's where a Node resource describes it; `enrolled_as` is the one it was enrolled under, kept where the
+    two differ. `labels` are the token's (kept apart in `token_labels`) and Git's, Git's winning. `described_by` is the
+    fingerprint of the Node resource they were joined from. `context_digest` is the NodeContext that the node was given,
     `desired_context` the one that Git asks for now.
     """
 
@@ -32,28 +37,54 @@ class NodeEntry:
     described_by: str = ""
     context_digest: str = ""
     desired_context: str = ""
+    enrolled_as: str = ""
+
+    @property
+    def lasting_name(self) -> str:
+        """The name that its identity was given under."""
+        return self.enrolled_as or self.name
+
+    @property
+    def moving(self) -> bool:
+        """Whether Git asks for another context than the node was given."""
+        return self.desired_context != self.context_digest
+
+
+Holders = NodeSet | tuple[int, ...]
+"""Nodes in an index: a few as their positions, so that a label of its own for every node does not cost a set each."""
+
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Nodes by bit, and the indexes that targets are resolved with. `entries[bit]` is None where a node is gone."""
+    """Nodes by bit, and the indexes that targets are resolved with. `entries[bit]` is None where a node is gone.
+
+    `moving` are those that Git asks another context for than they were given.
+    """
 
     entries: tuple[NodeEntry | None, ...] = ()
     bits: Mapping[str, int] = field(default_factory=dict)
     by_name: Mapping[str, int] = field(default_factory=dict)
-    by_label: Mapping[tuple[str, str], NodeSet] = field(default_factory=dict)
-    by_key: Mapping[str, NodeSet] = field(default_factory=dict)
+    by_label: Mapping[tuple[str, str], Holders] = field(default_factory=dict)
+    by_key: Mapping[str, Holders] = field(default_factory=dict)
     everyone: NodeSet = EMPTY
+    moving: NodeSet = EMPTY
 
     def labelled(self, key: str, value: str) -> NodeSet:
-        return self.by_label.get((key, value), EMPTY)
+        return _set_of(self.by_label.get((key, value), EMPTY))
 
     def having(self, key: str) -> NodeSet:
-        return self.by_key.get(key, EMPTY)
+        return _set_of(self.by_key.get(key, EMPTY))
 
     def named(self, name: str) -> NodeSet:
         bit = self.by_name.get(name, self.bits.get(name))
         return EMPTY if bit is None else 1 << bit
+
+    def listed(self, names: Iterable[str]) -> NodeSet:
+        by_name, bits = self.by_name, self.bits
+        found = (by_name.get(name, bits.get(name)) for name in names)
+        return nodeset.of(bit for bit in found if bit is not None)
 
     def names(self, nodes: NodeSet) -> list[str]:
         """Names in the order of bits."""
@@ -72,67 +103,132 @@ class Nodes:
         bit = self.by_name.get(name_or_id, self.bits.get(name_or_id))
         return None if bit is None else self.entries[bit]
 
+    def unlike(self, other: Nodes) -> NodeSet:
+        """Nodes whose entry is not the very one that `other` has at their bit."""
+        if self is other:
+            return EMPTY
+        differ = map(operator.is_not, self.entries, other.entries)
+        shorter, longer = sorted((len(self.entries), len(other.entries)))
+        return nodeset.of(chain(compress(count(), differ), range(shorter, longer)))
+
 
 def index(entries: Iterable[NodeEntry | None]) -> Nodes:
     """Nodes with all their indexes."""
     rows = tuple(entries)
-    bits, by_name = {}, {}
-    labels: dict[tuple[str, str], list[int]] = {}
-    for bit, entry in enumerate(rows):
-        if entry is None:
-            continue
-        bits[entry.id] = bit
-        by_name[entry.name] = bit
-        for pair in entry.labels.items():
-            labels.setdefault(pair, []).append(bit)
-    by_label = {pair: nodeset.of(held) for pair, held in labels.items()}
-    by_key: dict[str, NodeSet] = {}
-    for (key, _), held_by in by_label.items():
-        by_key[key] = by_key.get(key, EMPTY) | held_by
-    return Nodes(rows, bits, by_name, by_label, by_key, nodeset.of(bits.values()))
+    return _changed(Nodes((None,) * len(rows)), {bit: entry for bit, entry in enumerate(rows) if entry is not None})
 
 
 def relabelled(nodes: Nodes, changed: Iterable[NodeEntry]) -> Nodes:
     """Nodes after these entries replaced those of the same id; new ids take new bits. Costs what changed and a copy."""
-    entries, bits, by_name = list(nodes.entries), dict(nodes.bits), dict(nodes.by_name)
-    by_label = dict(nodes.by_label)
-    gained: dict[tuple[str, str], list[int]] = {}
-    lost: dict[tuple[str, str], list[int]] = {}
-    fresh = []
+    at: dict[int, NodeEntry | None] = {}
+    fresh: dict[str, int] = {}
     for entry in changed:
-        bit = bits.get(entry.id)
+        bit = nodes.bits.get(entry.id)
         if bit is None:
-            bit = bits[entry.id] = len(entries)
-            entries.append(entry)
-            fresh.append(bit)
-            before: Mapping[str, str] = {}
-        else:
-            old = entries[bit]
-            before = old.labels if old else {}
-            if old and old.name != entry.name:
-                by_name.pop(old.name, None)
-            entries[bit] = entry
-        by_name[entry.name] = bit
-        for pair in before.items() - entry.labels.items():
-            lost.setdefault(pair, []).append(bit)
-        for pair in entry.labels.items() - before.items():
-            gained.setdefault(pair, []).append(bit)
-    for pair, held in lost.items():
-        by_label[pair] &= ~nodeset.of(held)
-    for pair, held in gained.items():
-        by_label[pair] = by_label.get(pair, EMPTY) | nodeset.of(held)
-    touched = {key for key, _ in lost} | {key for key, _ in gained}
-    by_key = {key: held_by for key, held_by in nodes.by_key.items() if key not in touched}
-    for (key, _), held_by in by_label.items():
-        if key in touched:
-            by_key[key] = by_key.get(key, EMPTY) | held_by
-    return Nodes(tuple(entries), bits, by_name, by_label, by_key, nodes.everyone | nodeset.of(fresh))
+            bit = fresh.setdefault(entry.id, len(nodes.entries) + len(fresh))
+        at[bit] = entry
+    return _changed(nodes, at)
 
 
 def without(nodes: Nodes, ids: Iterable[str]) -> Nodes:
     """Nodes after these ids left; their bits stay free for the life of the process."""
-    gone = set(ids)
-    return index(None if entry is None or entry.id in gone else entry for entry in nodes.entries)
+    return _changed(nodes, {nodes.bits[id_]: None for id_ in ids if id_ in nodes.bits})
+
+
+def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
+    """Nodes with these entries at these bits, old or new ones."""
+    entries = list(nodes.entries)
+    entries += [None] * (max(at, default=-1) + 1 - len(entries))
+    identities, names = _Renaming(nodes.bits), _Renaming(nodes.by_name)
+    pairs, keys = _Moving(nodes.by_label), _Moving(nodes.by_key)
+    for bit, entry in at.items():
+        old, entries[bit] = entries[bit], entry
+        before: Mapping[str, str] = old.labels if old is not None else {}
+        after: Mapping[str, str] = entry.labels if entry is not None else {}
+        identities.move(bit, old.id if old is not None else None, entry.id if entry is not None else None)
+        names.move(bit, old.name if old is not None else None, entry.name if entry is not None else None)
+        if before != after:
+            pairs.move(bit, before.items(), after.items())
+            keys.move(bit, before.keys(), after.keys())
+    here = nodeset.of(bit for bit, entry in at.items() if entry is not None)
+    moving = nodeset.of(bit for bit, entry in at.items() if entry is not None and entry.moving)
+    others = ~nodeset.of(at)
+    return Nodes(
+        tuple(entries),
+        identities.after(),
+        names.after(),
+        pairs.after(),
+        keys.after(),
+        nodes.everyone & others | here,
+        nodes.moving & others | moving,
+    )
+
+
+class _Renaming:
+    """A mapping of names to bits, as it changes. Names may be swapped: all are taken before any is given."""
+
+    def __init__(self, before: Mapping[str, int]) -> None:
+        self._before = before
+        self._taken: list[tuple[str, int]] = []
+        self._given: dict[str, int] = {}
+
+    def move(self, bit: int, old: str | None, new: str | None) -> None:
+        if old != new:
+            if old is not None:
+                self._taken.append((old, bit))
+            if new is not None:
+                self._given[new] = bit
+
+    def after(self) -> Mapping[str, int]:
+        if not self._taken and not self._given:
+            return self._before
+        after = dict(self._before)
+        for name, bit in self._taken:
+            if after.get(name) == bit:
+                del after[name]
+        after.update(self._given)
+        return after
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class _Moving(Generic[_Key]):
+    """An index of nodes by label, as it changes."""
+
+    def __init__(self, before: Mapping[_Key, Holders]) -> None:
+        self._before = before
+        self._lost: dict[_Key, list[int]] = {}
+        self._gained: dict[_Key, list[int]] = {}
+
+    def move(self, bit: int, old: AbstractSet[_Key], new: AbstractSet[_Key]) -> None:
+        for key in old - new if old else ():
+            self._lost.setdefault(key, []).append(bit)
+        for key in new - old if old else new:
+            self._gained.setdefault(key, []).append(bit)
+
+    def after(self) -> Mapping[_Key, Holders]:
+        if not self._lost and not self._gained:
+            return self._before
+        after = dict(self._before)
+        for key in self._lost.keys() | self._gained.keys():
+            lost, gained = self._lost.get(key, ()), self._gained.get(key, ())
+            held = after.pop(key, EMPTY)
+            if held or len(gained) > _FEW:
+                after |= _kept(key, _set_of(held) & ~nodeset.of(lost) | nodeset.of(gained))
+            else:
+                after[key] = tuple(sorted(gained))
+        return after
+
+
+def _kept(key: _Key, nodes: NodeSet) -> dict[_Key, Holders]:
+    if not nodes:
+        return {}
+    return {key: tuple(nodeset.positions(nodes)) if nodeset.size(nodes) <= _FEW else nodes}
+
+
+def _set_of(holders: Holders) -> NodeSet:
+    return holders if isinstance(holders, int) else nodeset.of(holders)
 
 
 @dataclass(frozen=True, slots=True)

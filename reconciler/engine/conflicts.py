@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from reconciler.core.nodeset import EMPTY, NodeSet
 
@@ -40,19 +41,54 @@ class _Claimant(NamedTuple):
     nodes: NodeSet
 
 
+Thing: TypeAlias = tuple[str, str]
+"""What is owned as a whole: kind and name of a claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Who claims what, on whichever nodes: it changes with documents and parameters, not with targets."""
+
+    compiled: Mapping[str, Compiled] = field(default_factory=dict)
+    by_thing: Mapping[Thing, tuple[tuple[str, Placed], ...]] = field(default_factory=dict)
+
+
+NOBODY = Claims()
+
+
+def claims(compiled: Mapping[str, Compiled], before: Claims = NOBODY) -> Claims:
+    """The claims of these associations. With those of any earlier ones, only what differs is looked at."""
+    changed = [uid for uid, now in compiled.items() if before.compiled.get(uid) is not now]
+    gone = [uid for uid in before.compiled if uid not in compiled]
+    by_thing = dict(before.by_thing)
+    for uid in (*changed, *gone):
+        earlier = before.compiled.get(uid)
+        for thing in {placed.claim[:2] for placed in earlier.claims} if earlier is not None else ():
+            by_thing[thing] = tuple(claimant for claimant in by_thing[thing] if claimant[0] != uid)
+    for uid in changed:
+        for placed in compiled[uid].claims:
+            thing = placed.claim[:2]
+            by_thing[thing] = (*by_thing.get(thing, ()), (uid, placed))
+    return Claims(compiled, {thing: claimants for thing, claimants in by_thing.items() if claimants})
+
+
 def conflicts(compiled: Mapping[str, Compiled], targets: Mapping[str, NodeSet]) -> list[Conflict]:
     """Conflicts ordered by what is owned, such that every contested claim of every association is in at least one.
 
     Not every pair: of many that claim one thing on one node, each is named once with one of the others.
     """
-    claimants: dict[tuple[str, str], list[_Claimant]] = {}
-    for uid in sorted(compiled):
-        nodes = targets.get(uid, EMPTY)
-        if nodes:
-            for placed in compiled[uid].claims:
-                claimants.setdefault(placed.claim[:2], []).append(_Claimant(uid, placed, nodes))
-    contested = sorted(owned for owned, held in claimants.items() if len(held) > 1)
-    return [conflict for owned in contested for conflict in _among(claimants[owned], compiled)]
+    return meeting(claims(compiled), targets)
+
+
+def meeting(claimed: Claims, targets: Mapping[str, NodeSet]) -> list[Conflict]:
+    """As `conflicts`, of claims that are known already."""
+    contested = sorted(thing for thing, claimants in claimed.by_thing.items() if len(claimants) > 1)
+    found: list[Conflict] = []
+    for thing in contested:
+        claimants = sorted(claimed.by_thing[thing], key=itemgetter(0))
+        there = [_Claimant(uid, placed, nodes) for uid, placed in claimants if (nodes := targets.get(uid, EMPTY))]
+        found += _among(there, claimed.compiled)
+    return found
 
 
 class _Holders:

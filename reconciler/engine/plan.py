@@ -6,23 +6,39 @@ What each change means on a node is `preview`'s to say.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes import association
-from reconciler.core import nodeset
-from reconciler.core.effect import Describe, Withdraw
+from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.problem import Finding
 from reconciler.engine import contexts
-from reconciler.engine.conflicts import conflicts
+from reconciler.engine.conflicts import NOBODY, claims, meeting
+from reconciler.engine.memory import Recall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core.effect import Effect
     from reconciler.core.world import Nodes, World
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.conflicts import Conflict
+    from reconciler.engine.conflicts import Claims, Conflict
+    from reconciler.engine.contexts import Described
+    from reconciler.engine.memory import Memory
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMemory:
+    """What a plan keeps for the one after it."""
+
+    described: Described | None = None
+    claims: Claims = NOBODY
+    targets: Memory[NodeSet] = field(default_factory=dict)
+    effects: Memory[list[Effect]] = field(default_factory=dict)
+
+
+NOTHING = PlanMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,7 @@ class Plan:
     """What has to happen for the fleet to be as `commit` says, seen from World at `sequence`.
 
     `contested` are the nodes on which an association is not given out, for another one claims the same thing there.
+    `memory` serves the plan after this one.
     """
 
     commit: str
@@ -42,33 +59,32 @@ class Plan:
     contested: Mapping[str, NodeSet] = field(default_factory=dict)
     warnings: tuple[Finding, ...] = ()
     not_enrolled: tuple[str, ...] = ()
+    memory: PlanMemory = field(default=NOTHING, repr=False, compare=False)
 
 
-def plan(catalog: Catalog, world: World) -> Plan:
-    """Compare. Linear in associations; a node costs one bit in each."""
-    nodes = contexts.joined(catalog, world.nodes)
-    targets = resolve_targets(catalog, nodes)
-    found = conflicts(catalog.compiled, targets)
-    contested: dict[str, NodeSet] = {}
-    for conflict in found:
-        for side in (conflict.one, conflict.other):
-            contested[side.uid] = contested.get(side.uid, EMPTY) | conflict.nodes
-    effects: list[Effect] = []
-    moving = _moving(nodes)
-    if moving:
-        effects.append(Describe(moving))
+def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
+    """Compare. Linear in associations; a node costs one bit in each.
+
+    `previous` is any earlier plan: with it only what differs is looked at again, and the result is the same.
+    """
+    memory = previous.memory if previous is not None else NOTHING
+    described = contexts.described(catalog, world.nodes, memory.described)
+    nodes = described.nodes
+    resolving = Recall(memory.targets)
+    targets = _targets(catalog, nodes, resolving, moved=memory.described is None or memory.described.nodes is not nodes)
+    claimed = claims(catalog.compiled, memory.claims)
+    found = meeting(claimed, targets)
+    contested = _contested(found)
+    comparing = Recall(memory.effects)
+    effects: list[Effect] = [Describe(nodes.moving)] if nodes.moving else []
     for uid in sorted(catalog.compiled.keys() | world.columns.keys()):
         compiled = catalog.compiled.get(uid)
         if compiled is not None:
-            desired = association.Desired(
-                uid,
-                compiled.body,
-                compiled.body_digest,
-                catalog.resources[uid].revision,
-                targets[uid],
-                contested.get(uid, EMPTY),
-            )
-            effects.extend(association.plan(desired, world))
+            commit = catalog.resources[uid].revision
+            wanted = (targets[uid], contested.get(uid, EMPTY))
+            desired = association.Desired(uid, compiled.body, compiled.body_digest, commit, *wanted)
+            parts = (compiled.body_digest, *wanted, world.of(uid))
+            effects += _at(commit, comparing(uid, parts, partial(association.plan, desired, world)))
         elif not catalog.withheld(uid) and (left := world.of(uid).anywhere):
             effects.append(Withdraw(uid, left))
     return Plan(
@@ -81,22 +97,41 @@ def plan(catalog: Catalog, world: World) -> Plan:
         conflicts=tuple(found),
         contested=contested,
         warnings=tuple(_matches_nothing(catalog, uid) for uid, chosen in targets.items() if not chosen),
-        not_enrolled=tuple(name for name in catalog.names("Node") if name not in nodes.by_name),
+        not_enrolled=described.missing,
+        memory=PlanMemory(described, claimed, resolving.memory, comparing.memory),
     )
 
 
 def resolve_targets(catalog: Catalog, nodes: Nodes) -> dict[str, NodeSet]:
     """The nodes of every association, each group resolved once. Cycles were refused at load."""
+    return _targets(catalog, nodes, Recall({}), moved=True)
+
+
+def _targets(catalog: Catalog, nodes: Nodes, recall: Recall[NodeSet], *, moved: bool) -> dict[str, NodeSet]:
+    """As `resolve_targets`; while nodes have not moved, only for associations that are not as they were."""
     resolve = catalog.resolver(nodes)
-    return {uid: resolve(catalog.resources[uid].spec.targets) for uid in catalog.compiled}
+    found = {}
+    for uid in catalog.compiled:
+        resource = catalog.resources[uid]
+        found[uid] = recall(uid, (resource.fingerprint,), partial(resolve, resource.spec.targets), outdated=moved)
+    return found
 
 
-def _moving(nodes: Nodes) -> NodeSet:
-    return nodeset.of(
-        bit
-        for bit, entry in enumerate(nodes.entries)
-        if entry is not None and entry.desired_context != entry.context_digest
-    )
+def _contested(found: Iterable[Conflict]) -> dict[str, NodeSet]:
+    contested: dict[str, NodeSet] = {}
+    for conflict in found:
+        for side in (conflict.one, conflict.other):
+            contested[side.uid] = contested.get(side.uid, EMPTY) | conflict.nodes
+    return contested
+
+
+def _at(commit: str, effects: Iterable[Effect]) -> Iterator[Effect]:
+    """Effects as of this commit: what was found out at an earlier one holds now."""
+    for effect in effects:
+        if isinstance(effect, Assign) and effect.commit != commit:
+            yield Assign(effect.uid, effect.nodes, effect.body, effect.body_digest, commit)
+        else:
+            yield effect
 
 
 def _matches_nothing(catalog: Catalog, uid: str) -> Finding:

@@ -46,9 +46,10 @@ class GroupSpec(Model):
 def members(spec: GroupSpec, index: select.Index, group: select.Members) -> NodeSet:
     """The nodes of a group now. `group` gives those of a nested one; cycles were refused at load."""
     found = select.resolve(spec.targets, index, group) if spec.targets else EMPTY
+    found |= index.listed(member for member in spec.members if not member.startswith(_GROUP))
     for member in spec.members:
-        nested = member.removeprefix(_GROUP)
-        found |= group(nested) if nested != member else index.named(member)
+        if member.startswith(_GROUP):
+            found |= group(member.removeprefix(_GROUP))
     return found
 
 
