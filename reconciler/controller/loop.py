@@ -27,7 +27,7 @@ class Loop:
         self._settle = settle
         self._requests: queue.Queue[tuple[Future[Any], Callable[[], Any]] | None] = queue.Queue(QUEUE_LIMIT)
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
-        self._stopping = False
+        self._stopping = self._ended = False
 
     def start(self) -> None:
         self._thread.start()
@@ -47,6 +47,8 @@ class Loop:
             self._requests.put_nowait((future, work))
         except queue.Full:
             raise Unavailable("the controller", "too many requests wait", retry_after=1.0) from None
+        if self._ended:
+            self._turn_away()
         return future
 
     def call(self, work: Callable[[], _T]) -> _T:
@@ -70,6 +72,18 @@ class Loop:
                 else:
                     _answer(*request)
             _guarded(self._settle)
+        self._ended = True
+        self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Requests that slipped in behind the last batch are told so, not left waiting."""
+        while True:
+            try:
+                request = self._requests.get_nowait()
+            except queue.Empty:
+                return
+            if request is not None:
+                request[0].set_exception(Unavailable("the controller", "it has ended"))
 
 
 def _answer(future: Future[Any], work: Callable[[], Any]) -> None:
