@@ -26,6 +26,8 @@ class DemoError(Exception):
 
 def choose() -> tuple[bool, str]:
     """Whether real nodes are used, and, where not, why. Asks before anything is installed on this host."""
+    if os.environ.get("OPSCTL_DEMO") == "sandbox":
+        return False, "OPSCTL_DEMO=sandbox"
     reason = fleet.possible(once_packages_are_installed=True)
     if reason:
         return False, reason

@@ -58,34 +58,58 @@ class RealMachine:
         self.node.run(["systemctl", "stop", "opsctl-agent"])
 
 
-class Sandbox:
-    """A directory that an agent of this host takes for a machine (`--root`)."""
+_USUAL_DIRECTORIES = (
+    *("etc/cron.d", "etc/logrotate.d", "etc/nginx/sites-available", "etc/nginx/sites-enabled", "etc/profile.d"),
+    *("etc/security/limits.d", "etc/ssh", "etc/sudoers.d", "etc/sysctl.d", "etc/systemd/system"),
+    *("home", "root", "run", "srv", "usr/local/bin", "usr/local/sbin", "var/backups", "var/lib", "var/log"),
+)
+_RECONNECT_SECONDS = "0.5"
 
-    def __init__(self, directory: Path, name: str, python: str = sys.executable) -> None:
-        self.directory, self.name, self._python = directory, name, python
-        self.root = directory / "root"
-        self.root.mkdir(parents=True)
+
+class Sandbox:
+    """A directory that an agent of this host takes for a machine (`--root`), made with what any machine has.
+
+    With `scripts`, scripts are run too: on this host, told of the directory as OPSCTL_ROOT.
+    """
+
+    def __init__(self, directory: Path, name: str, *, scripts: bool = False, python: str = sys.executable) -> None:
+        self.directory, self.name, self._scripts, self._python = directory, name, scripts, python
+        self.root, self.log = directory / "root", directory / "agent.log"
+        for path in _USUAL_DIRECTORIES:
+            (self.root / path).mkdir(parents=True)
+        self.write("/etc/login.defs", "UMASK           022\n")
         self._agent: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def join(self, url: str, token: str, agent: Path) -> None:
-        self._agent = agent
-        self.agent("enroll", "--server", url, "--token-file", "-", "--name", self.name, stdin=token)
+        self.enrol(url, token, agent)
         self.start()
 
+    def enrol(self, url: str, token: str, agent: Path) -> None:
+        """An identity, and no agent running yet."""
+        self._agent = agent
+        self.agent("enroll", "--server", url, "--token-file", "-", "--name", self.name, stdin=token)
+
     def start(self) -> None:
-        with (self.directory / "agent.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command("serve"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env=self._environment(),
                 start_new_session=True,
             )
 
     def agent(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self._command(*arguments), input=stdin, capture_output=True, text=True, check=False, timeout=120
+            self._command(*arguments),
+            input=stdin,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         if check and done.returncode != 0:
             raise StageError(f"agent {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
@@ -93,8 +117,17 @@ class Sandbox:
 
     def _command(self, verb: str, *arguments: str) -> list[str]:
         assert self._agent is not None
-        root = [] if verb == "enroll" else ["--root", str(self.root)]
-        return [self._python, str(self._agent), verb, "--state", str(self.directory / "state"), *root, *arguments]
+        options = ["--state", str(self.directory / "state")]
+        if verb != "enroll":
+            options += ["--root", str(self.root)]
+        if self._scripts and verb in ("serve", "once"):
+            options.append("--scripts")
+        return [self._python, str(self._agent), verb, *options, *arguments]
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        """A server that comes back is found at once, and no proxy of this host stands between."""
+        return {"PATH": os.environ["PATH"], "OPSCTL_RECONNECT_MAX": _RECONNECT_SECONDS}
 
     def read(self, path: str) -> str:
         file = self.root / path.lstrip("/")
@@ -114,5 +147,5 @@ class Sandbox:
     def _end(self, number: int) -> None:
         process, self._process = self._process, None
         if process is not None:
-            os.kill(process.pid, number)
-            process.wait(30)
+            process.send_signal(number)
+            process.wait(70)
