@@ -93,7 +93,8 @@ def _or_reference(schema: Schema) -> Schema:
     texts = [part for part in schema.get("anyOf", [schema]) if part.get("type") == "string"]
     if texts and not {"pattern", "format", "x-one-or-many"} & schema.keys():
         return schema
-    return _either(schema, _REFERENCE)
+    notes: Schema = {key: schema[key] for key in _NOTES if key in schema}
+    return {**notes, "anyOf": [_without(schema, *_NOTES), _REFERENCE]}
 
 
 def _messages() -> Iterator[tuple[str, type[Wire]]]:

@@ -43,11 +43,11 @@ class FleetSpec(Model):
     sync: Literal["auto", "manual"] = Field(default="auto", json_schema_extra=OURS)
     """`auto`: every commit of the tracked branch is applied. `manual`: nothing moves until an `apply`."""
     polling: PollingSettings = Field(default=PollingSettings(), json_schema_extra=OURS)
-    """How the repository is watched."""
+    """How often the repository is looked at."""
     allow_rewrite: bool = Field(default=False, json_schema_extra=OURS)
     """Whether a force-pushed tracked branch is followed; refused otherwise."""
     agent: AgentSettings = Field(default=AgentSettings(), json_schema_extra=OURS)
-    """What every agent is told."""
+    """How often nodes look after themselves."""
     compliance: ComplianceSettings = Field(default=ComplianceSettings(), json_schema_extra=OURS)
     """Where and how often compliance is written."""
     max_removals: Percent = Field(default=10, json_schema_extra=OURS)
