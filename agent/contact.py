@@ -14,6 +14,7 @@ from agent import durable
 from agent.clock import Clock
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.wire import VALID_FOR
+from agent.log import WARNING, log
 
 WRITE_EVERY = 3600.0
 """Seconds that the file may lag behind; a node that dies believes itself out of touch for that much longer."""
@@ -44,7 +45,10 @@ class Contact:
         last = self._written
         same_boot = last is not None and last.boot_id == heard.boot_id
         if last is None or not same_boot or heard.elapsed - last.elapsed >= WRITE_EVERY * 1000:
-            durable.replace(self._path, json.dumps(to_wire(heard)).encode())
+            try:
+                durable.replace(self._path, json.dumps(to_wire(heard)).encode())
+            except OSError as error:
+                log(WARNING, "the last contact cannot be written down: %s", error)
             self._written = heard
 
     def age(self) -> Optional[float]:

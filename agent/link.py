@@ -132,14 +132,19 @@ class Link:
         """Stay connected until `stop`, or until a retired node has nothing more to say."""
         servers = self._node.identity.servers
         turn = 0
-        while not self._stopping.is_set() and not self._done():
+        while not self._stopping.is_set() and not self.done():
             url = servers[turn % len(servers)]
             turn += 1
             pause = self._once(url)
-            if not self._stopping.is_set() and not self._done():
+            if not self._stopping.is_set() and not self.done():
                 self._stopping.wait(pause)
-        if self._done():
+        if self.done():
             self._show("retired", "", "the fleet has retired this node and knows that it is done")
+
+    def talking(self, still: Callable[[Session], bool]) -> bool:
+        """Whether there is an open conversation of which `still` holds."""
+        session = self.session
+        return session is not None and still(session)
 
     def close(self) -> None:
         """After `run` has returned."""
@@ -184,7 +189,7 @@ class Link:
     def _pump(self, carrier: Carrier, session: Session, url: str) -> None:
         clock = self._node.clock
         watch = _Watch(self._pace, clock.elapsed())
-        while not self._stopping.is_set() and not (session.open and self._done()):
+        while not self._stopping.is_set() and not (session.open and self.done()):
             if watch.ping_due(clock.elapsed(), session.open):
                 carrier.conversation.send_ping()
             events = carrier.exchange(watch.patience(clock.elapsed(), session.open))
@@ -239,7 +244,7 @@ class Link:
         self._show("refused", url, why)
         return pause
 
-    def _done(self) -> bool:
+    def done(self) -> bool:
         """Whether a retired node has said its last."""
         desired = self._node.assignments.desired()
         return bool(desired and desired.retired and not desired.removing and not self._node.journal.pending_count())

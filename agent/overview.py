@@ -54,8 +54,10 @@ def _link(link: Dict[str, Any], servers: List[str]) -> str:
         return "%s, never tried" % ", ".join(servers)
     words = {"connected": "connected to %s since %s", "waiting": "%s is away since %s, tried again and again"}
     form = words.get(link.get("state", ""), link.get("state", "") + ": %s, since %s")
-    text = form % (link.get("server"), link.get("since"))
-    return text + ("\n         %s" % link["why"] if link.get("why") else "")
+    lines = [form % (link.get("server"), link.get("since"))]
+    if link.get("why"):
+        lines.append("         %s" % link["why"])
+    return "\n".join(lines)
 
 
 def _held(found: Dict[str, Any]) -> str:

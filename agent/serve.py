@@ -177,11 +177,11 @@ def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
 
 def _once(worker: Agent, patience: float) -> int:
     link = worker.link
-    if not worker.wait_for(lambda: link.session is not None, patience):
+    if not worker.wait_for(lambda: link.session is not None or link.done(), patience):
         log.log(log.ERROR, "no server of this fleet could be reached; `status` says why")
         return 1
-    worker.wait_for(lambda: link.session is None or link.session.set_came, QUIET)
-    worker.wait_for(lambda: link.session is None or link.session.settled, patience)
+    worker.wait_for(lambda: not link.talking(lambda session: not session.set_came), QUIET)
+    worker.wait_for(lambda: not link.talking(lambda session: not session.settled), patience)
     worker.rounds.run_due(worker.stopping.is_set)
     link.pulse(worker.rounds.checked_at())
     reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)

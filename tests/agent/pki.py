@@ -89,8 +89,9 @@ class Authority:
 class ControllerKey:
     """An Ed25519 key that signs in SSHSIG namespaces."""
 
-    def __init__(self) -> None:
-        self._key = Ed25519PrivateKey.generate()
+    def __init__(self, secret: bytes | None = None) -> None:
+        """A key of 32 given bytes, or a new one."""
+        self._key = Ed25519PrivateKey.from_private_bytes(secret) if secret else Ed25519PrivateKey.generate()
         self._public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.text = sshsig.public_text(self._public)
 
