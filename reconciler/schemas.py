@@ -20,6 +20,7 @@ from agent.contract import reserved, wire
 from agent.contract.codec import Wire
 from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
+from reconciler.cli.documents import DOCUMENTS
 from reconciler.documents.model import CommandDocument, Control
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def generate() -> dict[str, bytes]:
     for action in ACTIONS:
         found[f"steps/{action.replace(':', '-')}"] = _published(_inputs(action), f"Inputs of {action}")
     found["documents/command-2.2"] = _published(_document(), "SSM Command document, schemaVersion 2.2")
+    for name, document in DOCUMENTS.items():
+        found[f"faces/{name}"] = _titled(_plain(_of(document)), f"What `--format json` prints: opsctl.{name}/v1")
     for name, message in _messages():
         found[f"wire/{name}"] = _titled(_open(_of(message)), f"{message.__name__} on the wire")
     return {f"{path}.schema.json": _bytes(schema) for path, schema in sorted(found.items())}
@@ -121,6 +124,12 @@ def _open(schema: Schema) -> Schema:
         return {key: value for key, value in part.items() if (key, value) != ("additionalProperties", False)}
 
     changed: Schema = _walk(schema, without_bound)
+    return changed
+
+
+def _plain(schema: Schema) -> Schema:
+    """A schema of something that opsctl prints, to which fields may be added."""
+    changed: Schema = _walk(schema, lambda part: part)
     return changed
 
 

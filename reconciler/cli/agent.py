@@ -7,20 +7,28 @@ from typing import Annotated
 
 import typer
 
-from reconciler import wiring
-from reconciler.cli.output import console
+from reconciler.cli.manual import Command, Group
+from reconciler.cli.output import Format, FormatOption, print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="The program that runs on nodes.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="The program that runs on machines.")
 
 
-@app.command()
+@app.command(cls=Command, short_help="Write out agent.pyz.")
 def package(
     out: Annotated[Path, typer.Option(help="Where to write it.", metavar="FILE")] = Path("agent.pyz"),
+    format_: FormatOption = Format.text,
 ) -> int:
-    """Write out agent.pyz, the one file that a node needs (Python 3.8 or newer, nothing else).
+    """Write out agent.pyz, the one file that a machine needs. It runs on Python 3.8 or newer and installs nothing else.
 
-    Example: opsctl agent package --out agent.pyz && scp agent.pyz web-1:
+    Examples:
+      opsctl agent package
+      opsctl agent package --out /srv/www/agent.pyz
     """
-    size = wiring.write_agent(out)
-    console().print(f"{out}: {size // 1024} KiB")
+    from reconciler.wiring.local import write_agent
+
+    packed = write_agent(out)
+    if format_ is Format.json:
+        print_json({"format": "opsctl.agent/v1", "path": str(out), "size": packed.size, "digest": packed.digest})
+    else:
+        say(f"{out}: {packed.size // 1024} KiB, {packed.digest}")
     return 0

@@ -1,40 +1,30 @@
 """The program: its commands, and the one place where a problem becomes a message and an exit code.
 
 0 done; 1 any other error; 2 the user's files or usage. Under `plan --detailed-exitcode` 2 means changes and nothing
-else, and every error is 1.
+else, and every error is 1. Commands import what they need when they run, so that help and completion come at once.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 
-import click
 import typer
 
 from reconciler import __version__
 from reconciler.cli import agent, apply, explain, init, node, plan, serve, status, token, validate
-from reconciler.cli.output import console
-from reconciler.core.problem import Invalid, Problem
+from reconciler.cli.manual import WIDTH, Command, Group
+from reconciler.cli.output import print_json, say
+from reconciler.core.problem import Defect, Invalid, Problem, Unavailable
 
 app = typer.Typer(
     name="opsctl",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Run a fleet of servers from a Git repository.",
-    epilog="Start with `opsctl init DIR`, then `opsctl validate` and `opsctl plan` inside it.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-app.command("init")(init.init)
-app.command("validate")(validate.validate)
-app.command("plan")(plan.plan)
-app.command("apply")(apply.apply)
-app.command("serve")(serve.serve)
-app.command("status")(status.status)
-app.command("explain")(explain.explain)
-app.add_typer(node.app, name="node")
-app.add_typer(token.app, name="token")
-app.add_typer(agent.app, name="agent")
 
 
 def _show_version(value: bool) -> None:
@@ -47,33 +37,81 @@ def _show_version(value: bool) -> None:
 def _options(
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
 ) -> None:
-    """Run a fleet of servers from a Git repository."""
+    """Run a fleet of servers from a Git repository: what they should be is committed, agents make it so and keep it so,
+    and what came of it is committed back.
+
+    Start with:
+      opsctl init config          a repository to begin with
+      opsctl validate config      every error at once
+      opsctl plan --repo config   what it means, machine by machine
+
+    Exit status:
+      0  done
+      1  any other error: refused, not available, or a machine that failed
+      2  your files or the command itself are wrong
+
+    Environment:
+      OPSCTL_SERVER  the server to talk to, as --server
+      OPSCTL_CA      its ca.pem, as --ca
+      OPSCTL_KEY     the SSH key that you sign with, as --key
+      NO_COLOR       no colour, whatever its value
+    """
+
+
+for _name, _function, _brief in (
+    ("init", init.init, "Make a config repository to begin with."),
+    ("validate", validate.validate, "Check a working tree: every error at once."),
+    ("plan", plan.plan, "Show what would change, where, with every diff."),
+    ("apply", apply.apply, "Bring a commit into force now, and wait."),
+    ("status", status.status, "Show where the fleet stands."),
+    ("explain", explain.explain, "Say why something is on a machine as it is."),
+):
+    app.command(_name, cls=Command, short_help=_brief)(_function)
+app.add_typer(node.app, name="node", short_help="The machines: list, show, retire.")
+app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
+app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)
+app.add_typer(agent.app, name="agent", short_help="The program that runs on machines.")
 
 
 def run() -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(exit_code(sys.argv[1:]))
 
 
 def exit_code(arguments: list[str]) -> int:
     """Run the command line; what the process exits with."""
-    usage = 1 if "--detailed-exitcode" in arguments else 2
-    command = typer.main.get_command(app)
+    misused = 1 if "--detailed-exitcode" in arguments else 2
     try:
-        outcome = command.main(arguments, prog_name="opsctl", standalone_mode=False)
-    except Invalid as problem:
-        console(error=True).print(str(problem), style="red")
-        return usage
+        outcome = typer.main.get_command(app).main(arguments, prog_name="opsctl", standalone_mode=False)
     except Problem as problem:
-        console(error=True).print(f"opsctl: {problem}", style="red")
-        return 1
-    except click.ClickException as error:
-        error.show()
-        return usage
-    except (click.Abort, KeyboardInterrupt):
-        console(error=True).print("opsctl: stopped")
+        _tell(problem, arguments)
+        return misused if isinstance(problem, Invalid) else 1
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]
+        return misused
+    except typer.Abort:
+        say("opsctl: stopped", error=True)
         return 1
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        _tell(Unavailable(error.filename or "the operating system", error.strerror or str(error)), arguments)
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        _tell(Defect(f"{type(error).__name__}: {error}; please report it with the lines above"), arguments)
+        return 1
     return outcome if isinstance(outcome, int) else 0
+
+
+def _tell(problem: Problem, arguments: list[str]) -> None:
+    """To people on standard error; to a program that asked for JSON, as a document besides."""
+    for text in str(problem).split("\n"):
+        say((text if isinstance(problem, Invalid) else f"opsctl: {text}", "red"), error=True)
+    if "json" in arguments or "--format=json" in arguments:
+        from reconciler.api.problems import to_json
+
+        print_json({"format": "opsctl.problem/v1", **to_json(problem)})

@@ -2,84 +2,106 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.output import Format, PlanFormat, console, print_json
-from reconciler.cli.plan import show
-from reconciler.cli.plan_groups import counted, has_changes
+from reconciler.cli.output import Format, FormatOption, counted, print_json, say
 from reconciler.core.problem import Finding, Invalid, Place, Refused
 
 if TYPE_CHECKING:
     from reconciler.api.client import Client
     from reconciler.engine.preview import PlanView
 
-POLL_SECONDS = 0.2
-
 
 def apply(
     planfile: Annotated[
-        Path | None, typer.Argument(metavar="[PLANFILE]", help="A plan saved with `opsctl plan --out`.")
+        Path | None,
+        typer.Argument(metavar="PLANFILE", help="A plan saved with `opsctl plan --out`.", show_default=False),
     ] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Do not ask.")] = False,
     allow_removals: Annotated[
         int, typer.Option(help="Let up to this many nodes lose an association in this apply.", metavar="N", min=0)
     ] = 0,
-    rev: Annotated[str | None, typer.Option(help="A revision of the tracked branch; the head where left out.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to show the outcome.")] = Format.text,
+    rev: Annotated[
+        str | None, typer.Option(help="A revision of the tracked branch; the head where left out.", metavar="REV")
+    ] = None,
+    format_: FormatOption = Format.text,
     server: ServerOption = None,
     ca: CaOption = None,
     key: KeyOption = None,
 ) -> int:
     """Bring the tracked branch into force now, and wait until every node that is online has answered.
 
-    Shows the plan and asks first; what is then done is what was shown, or nothing. A saved plan is applied only where
-    nothing has to be done that it does not name. Exits 1 when any node failed.
+    Shows the plan and asks; what is then done is what was shown, or nothing. A saved plan was agreed to when it was
+    saved: it is neither shown again nor asked about, and is applied only where nothing has to be done that it does not
+    name. Changes go out in waves, as maxConcurrency and maxErrors of each association say. Nodes that are offline get
+    theirs when they are back; nobody waits for them.
 
     Examples:
       opsctl apply
-      opsctl plan --out change.plan && opsctl apply change.plan
       opsctl apply --auto-approve --allow-removals 3
+      opsctl plan --out my.plan && opsctl apply my.plan
+
+    Exit status:
+      0  in force, and every node that is online has made it so
+      1  a node failed or a wave was held, or it was refused or stopped
+      2  PLANFILE is not a saved plan, or wrong usage
     """
+    if planfile is not None and rev is not None:
+        raise typer.BadParameter("a saved plan names its own revision", param_hint="--rev")
+    quiet = format_ is Format.json
     with connect(server, ca, key) as client:
-        saved = _read(planfile) if planfile is not None else dict(client.plan(rev, None))
-        view = cast("PlanView", saved)
-        if format_ is Format.text:
-            show(view, PlanFormat.text)
-        if not has_changes(view) and not view["waiting"]:
-            if format_ is Format.json:
-                print_json({"format": "opsctl.apply/v1", "finished": True, "total": 0, "failed": 0})
-            return 0
-        if not auto_approve:
-            _ask()
-        started = client.apply(rev, saved, allow_removals)
-        final = _follow(client, started, quiet=format_ is Format.json)
-    if format_ is Format.json:
+        view = _saved(planfile) if planfile is not None else cast("PlanView", client.plan(rev, None))
+        if not quiet:
+            _introduce(view, again=planfile is not None, brief=auto_approve)
+        if _is_in_force(view):
+            final = _nothing(view)
+        else:
+            if planfile is None and not auto_approve:
+                _ask()
+            final = _applied(client, rev, view, allow_removals)
+    if quiet:
         print_json({"format": "opsctl.apply/v1", **final})
-    else:
+    elif final["apply"]:
         _conclude(final)
     return 1 if final["failed"] or final["held"] else 0
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _saved(path: Path) -> PlanView:
+    from pydantic import TypeAdapter, ValidationError
+
+    from reconciler.engine.preview import PlanView
+
     try:
-        value = json.loads(path.read_text())
+        view = TypeAdapter(PlanView).validate_json(path.read_bytes())
     except OSError as error:
-        raise Refused(
-            f"{path} cannot be read: {error.strerror}", remedy="name a file saved by opsctl plan --out"
-        ) from None
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Invalid((Finding("this is not a saved plan", Place(str(path)), expected="a file saved by plan --out"),))
-    return value
+        raise Refused(f"{path} cannot be read: {error.strerror}", remedy="name a file saved by plan --out") from None
+    except ValidationError:
+        finding = Finding("this is not a saved plan", Place(str(path)), expected="a file saved by opsctl plan --out")
+        raise Invalid((finding,)) from None
+    if not view["live"]:
+        remedy = "save one with a server: opsctl plan --server URL --out FILE"
+        raise Refused(f"{path} compares Git with Git, and says nothing of what nodes hold", remedy=remedy)
+    return view
+
+
+def _introduce(view: PlanView, *, again: bool, brief: bool) -> None:
+    from reconciler.cli.plan import show
+    from reconciler.cli.plan_groups import headline
+
+    if again:
+        say((headline(view), "bold"))
+    else:
+        show(view, brief=brief)
+
+
+def _is_in_force(view: PlanView) -> bool:
+    """Nothing is left to do: not for any node, and not for settings that the commit may change besides."""
+    return not view["changes"] and not view["waiting"] and view["commit"] == view["base"]
 
 
 def _ask() -> None:
@@ -89,51 +111,36 @@ def _ask() -> None:
         raise typer.Abort
 
 
-def _follow(client: Client, progress: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Ask for progress until it is finished, with a bar where somebody looks."""
-    bar = Progress(
-        TextColumn("applying"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        console=console(error=True),
-        disable=quiet or not sys.stderr.isatty(),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("apply", total=progress["total"], note="")
-        while not progress["finished"]:
-            bar.update(task, completed=progress["done"] + progress["failed"], note=_note(progress))
-            time.sleep(POLL_SECONDS)
-            progress = client.apply_status(progress["apply"])
-        bar.update(task, completed=progress["done"] + progress["failed"], note=_note(progress))
-    return progress
+def _applied(client: Client, rev: str | None, view: PlanView, allow_removals: int) -> dict[str, Any]:
+    from reconciler.cli.progress import followed
+
+    started = client.apply(rev, cast("dict[str, Any]", view), allow_removals)
+    return started if started["finished"] else followed(client.apply_events(started["apply"]))
 
 
-def _note(progress: dict[str, Any]) -> str:
-    words = [f"{progress[key]} {key}" for key in ("running", "waiting", "failed", "offline") if progress[key]]
-    return ", ".join(words)
+def _nothing(view: PlanView) -> dict[str, Any]:
+    """The outcome of an apply that was not needed."""
+    counts = dict.fromkeys(("total", "done", "failed", "drifted", "running", "waiting", "offline", "held"), 0)
+    lists: dict[str, list[Any]] = {"dropped": [], "associations": [], "waits": []}
+    flags = {"superseded": False, "finished": True}
+    return {"apply": "", "commit": view["commit"], "subject": "", "at": 0, "removals": 0, **flags, **counts, **lists}
 
 
 def _conclude(final: dict[str, Any]) -> None:
-    out = console()
     for row in final["associations"]:
-        bad = row["failed"]
         text = f"{row['uid']}: {row['done']} of {row['total']} done"
-        for key in ("failed", "drifted", "offline", "held"):
-            if row[key]:
-                text += f", {row[key]} {key}"
-        if row["failedNodes"]:
-            text += f" ({', '.join(row['failedNodes'])})"
-        out.print(text, style="red" if bad else "green")
+        text += "".join(f", {row[word]} {word}" for word in ("failed", "drifted", "offline", "held") if row[word])
+        text += f" ({', '.join(row['failedNodes'])})" if row["failedNodes"] else ""
+        say((text, "red" if row["failed"] or row["held"] else "green"))
     if final["removals"]:
-        out.print(f"{counted(final['removals'], 'removal')} made")
-    for line in final["dropped"]:
-        out.print(f"no longer needed: {line}", style="dim")
+        say(f"{counted(final['removals'], 'removal')} made")
+    for dropped in final["dropped"]:
+        say((f"no longer needed: {dropped}", "dim"))
     for wait in final["waits"]:
-        out.print(f"{counted(wait['nodes'], 'node')} wait with {wait['uid']}: {wait['reason']}", style="cyan")
+        say((f"{wait['uid']}: {counted(wait['nodes'], 'node')} wait: {wait['reason']}", "cyan"))
     if final["superseded"]:
-        out.print("a newer commit came into force meanwhile; what it asks for goes on", style="yellow")
-    verdict = f"Apply: {final['done']} done, {final['failed']} failed, {final['offline']} offline."
-    out.print(verdict, style="bold red" if final["failed"] or final["held"] else "bold green")
+        say(("a newer commit came into force meanwhile; what it asks for goes on", "yellow"))
+    bad = final["failed"] or final["held"]
+    verdict = f"Apply: {final['done']} done, {final['failed']} failed, {final['offline']} offline"
+    verdict += f", {final['held']} held" if final["held"] else ""
+    say((f"{verdict}; commit {final['commit'][:12]}.", "bold red" if bad else "bold green"))

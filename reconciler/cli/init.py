@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler import wiring
-from reconciler.cli.output import console
+from reconciler.cli.output import Format, FormatOption, counted, print_json, say
 
 
 def init(
@@ -17,13 +16,22 @@ def init(
         Path | None,
         typer.Option(help="Public half of your SSH key (ed25519); you become an operator.", metavar="FILE"),
     ] = None,
+    format_: FormatOption = Format.text,
 ) -> int:
-    """Make a config repository: a believable small company, committed, ready to be changed into yours.
+    """Make a config repository: the machines of a small company, believable, committed, and ready to become yours.
 
-    Example: opsctl init config && cd config && opsctl validate
+    Editors complete and check its files by the schemas below .opsctl/schemas.
+
+    Examples:
+      opsctl init config
+      opsctl init config --operator-key ~/.ssh/id_ed25519.pub
     """
-    commit, files = wiring.init(directory, operator_key)
-    out = console()
-    out.print(f"{directory}: {files} files, committed as {commit[:12]}", style="green")
-    out.print("next:  opsctl validate, opsctl plan, then opsctl serve --repo DIR --state STATE")
+    from reconciler.wiring.local import init as make
+
+    commit, files = make(directory, operator_key)
+    if format_ is Format.json:
+        print_json({"format": "opsctl.init/v1", "directory": str(directory), "commit": commit, "files": files})
+        return 0
+    say((f"{directory}: {counted(files, 'file')}, committed as {commit[:12]}", "green"))
+    say(f"next: opsctl validate {directory}; opsctl plan --repo {directory}")
     return 0

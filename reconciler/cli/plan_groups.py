@@ -1,10 +1,12 @@
-"""A plan as people want it: equal changes together, whatever group of nodes they came from."""
+"""A plan as people want it: by association, equal changes together, whatever group of nodes they came from."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from reconciler.cli.output import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,29 +17,61 @@ NAMES_SHOWN = 8
 
 
 @dataclass(slots=True)
+class Variant:
+    """One diff that a change comes to, on these nodes (id -> name)."""
+
+    diff: str
+    nodes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class EqualChange:
-    """One change of one claim and all nodes that it happens on; `unknown` of them are offline."""
+    """One change of one claim and all nodes that it happens on; `unknown` of them are not connected.
+
+    A template may come to another diff on each node: those that change the same lines are one variant.
+    """
 
     claim: ClaimView
-    uid: str
     nodes: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+    variants: dict[str, Variant] = field(default_factory=dict)
+
+    def add(self, change: ChangeView, diff: str) -> None:
+        self.nodes.update(change["nodes"])
+        self.unknown.update(change["unknown"])
+        self.variants.setdefault(_changed_lines(diff), Variant(diff)).nodes.update(change["nodes"])
+
+
+@dataclass(slots=True)
+class Section:
+    """What one association changes; an empty uid stands for labels and vars."""
+
+    uid: str
+    changes: list[EqualChange]
 
     @property
-    def key(self) -> str:
-        return json.dumps([self.uid, self.claim], sort_keys=True)
+    def nodes(self) -> dict[str, str]:
+        return {node: name for change in self.changes for node, name in change.nodes.items()}
+
+    @property
+    def title(self) -> str:
+        return self.uid or "labels and vars"
+
+    def signed(self, sign: str) -> int:
+        """How many of its changes have this sign."""
+        return sum(change.claim["sign"] == sign for change in self.changes)
 
 
-def equal_changes(changes: Iterable[ChangeView]) -> list[EqualChange]:
-    """Changes of claims, grouped; those on most nodes first, then by claim."""
-    groups: dict[str, EqualChange] = {}
-    for change in changes:
-        for claim in change["claims"]:
-            fresh = EqualChange(claim, change["uid"])
-            group = groups.setdefault(fresh.key, fresh)
-            group.nodes.update(change["nodes"])
-            group.unknown.update(change["unknown"])
-    return sorted(groups.values(), key=lambda group: (-len(group.nodes), group.claim["claim"]))
+def sections(view: PlanView) -> list[Section]:
+    """Everything that is not a removal: associations that change most nodes first, each in its document's order."""
+    found: dict[str, dict[str, EqualChange]] = {}
+    for change in view["changes"]:
+        if change["action"] != "Remove":
+            groups = found.setdefault(change["uid"], {})
+            for claim in change["claims"]:
+                groups.setdefault(_key(claim), EqualChange(claim)).add(change, claim["diff"])
+    listed = [Section(uid, list(groups.values())) for uid, groups in found.items() if groups]
+    return sorted(listed, key=lambda section: (-len(section.nodes), section.uid))
 
 
 def removals(view: PlanView) -> list[ChangeView]:
@@ -45,9 +79,9 @@ def removals(view: PlanView) -> list[ChangeView]:
     return [change for change in view["changes"] if change["action"] == "Remove"]
 
 
-def others(view: PlanView) -> list[ChangeView]:
-    """Everything else."""
-    return [change for change in view["changes"] if change["action"] != "Remove"]
+def thing(claim: str) -> str:
+    """A claim as people say it, and as `explain` takes it: `/etc/motd`, `package:nginx`."""
+    return claim.removeprefix("path:")
 
 
 def named(names: Iterable[str]) -> str:
@@ -57,28 +91,34 @@ def named(names: Iterable[str]) -> str:
     return shown if len(listed) <= NAMES_SHOWN else f"{shown} and {len(listed) - NAMES_SHOWN} more"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 node`, `412 nodes`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def headline(view: PlanView) -> str:
     """The whole plan in one line."""
-    touched: set[str] = set()
-    for change in view["changes"]:
-        touched.update(change["nodes"])
+    touched = {node for change in view["changes"] for node in change["nodes"]}
     if not touched:
-        return "No changes. Every node was given what Git asks for."
+        return "No changes. " + (
+            "Every node was given what Git asks for." if view["live"] else "Both ask for the same."
+        )
     summary = view["summary"]
-    parts = []
-    if summary["assign"]:
-        parts.append(f"{summary['assign']} to assign")
-    if summary["remove"]:
-        parts.append(f"{summary['remove']} to remove")
-    if summary["describe"]:
-        parts.append(f"{summary['describe']} to describe anew")
+    parts = [
+        f"{number} to {verb}"
+        for number, verb in (
+            (summary["assign"], "assign"),
+            (summary["remove"], "remove"),
+            (summary["describe"], "describe anew"),
+        )
+        if number
+    ]
     return f"Plan: {', '.join(parts)}, on {counted(len(touched), 'node')}."
 
 
 def has_changes(view: PlanView) -> bool:
     return bool(view["changes"])
+
+
+def _key(claim: ClaimView) -> str:
+    return json.dumps([claim["claim"], claim["sign"], claim["place"], claim["detail"], claim["note"]])
+
+
+def _changed_lines(diff: str) -> str:
+    """What a diff takes away and adds, without what surrounds it."""
+    return "\n".join(row for row in diff.split("\n") if row[:1] in "+-" and row)

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.output import Format, console, print_json
+from reconciler.cli.output import Format, FormatOption, line, print_json, say_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.text import Text
 
 
 def status(
-    server: ServerOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.text,
+    server: ServerOption = None, ca: CaOption = None, key: KeyOption = None, format_: FormatOption = Format.text
 ) -> int:
-    """Where the fleet stands: the revision in force, what keeps newer ones out, how many nodes are how.
+    """Show where the fleet stands: the revision in force, what keeps newer ones out, how many nodes are how.
 
-    Example: opsctl status
+    Examples:
+      opsctl status
+      opsctl status --format json | jq .revision
     """
     with connect(server, ca, key) as client:
         found = client.status()
     if format_ is Format.json:
         print_json({"format": "opsctl.status/v1", **found})
-        return 0
-    out = console()
-    revision, head = found["revision"] or "none", found["head"] or "none"
-    out.print(f"in force  {revision[:12]}" + (f"  (head {head[:12]})" if head != revision else ""), style="bold")
-    out.print(f"sync      {found['sync'] or 'none yet'}, fetched {found['fetchedAt'] or 'never'}")
-    out.print(
-        f"nodes     {found['nodes']}: {found['online']} online, {found['failing']} failing, {found['drifted']} drifted"
-    )
-    for problem in found["problems"]:
-        out.print(problem, style="red")
-    for uid, reason in found["held"].items():
-        out.print(f"held      {uid}: {reason}", style="red")
-    for condition in found["conditions"]:
-        out.print(f"{condition['uid']}: {condition['reason']}: {condition['message']}", style="yellow")
-        for finding in condition["findings"]:
-            out.print(f"    {finding}")
+    else:
+        say_lines(_told(found))
     return 0
+
+
+def _told(found: dict[str, Any]) -> Iterator[Text]:
+    revision, head = found["revision"], found["head"]
+    yield line(("in force  ", "dim"), (revision[:12] if revision else "nothing yet", "bold"), _behind(revision, head))
+    yield line(("sync      ", "dim"), f"{found['sync'] or 'not known yet'}, fetched {found['fetchedAt'] or 'never'}")
+    counts = ", ".join(f"{found[word]} {word}" for word in ("online", "failing", "drifted"))
+    yield line(("nodes     ", "dim"), f"{found['nodes']} enrolled: {counts}")
+    for problem in found["problems"]:
+        yield line((problem, "red"))
+    for uid, reason in found["held"].items():
+        yield line((f"{uid} is held: {reason}", "red"))
+    for condition in found["conditions"]:
+        yield line((f"{condition['uid']}: {condition['reason']}: {condition['message']}", "yellow"))
+        for finding in condition["findings"]:
+            yield line(f"    {finding}")
+
+
+def _behind(revision: str | None, head: str | None) -> str:
+    return f"  (the head is {head[:12]})" if head and head != revision else ""

@@ -3,48 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler import wiring
-from reconciler.cli.output import Format, console, print_json
-from reconciler.cli.plan_groups import counted
+from reconciler.cli.output import Format, FormatOption, counted, print_json, say
+
+if TYPE_CHECKING:
+    from reconciler.core.problem import Finding
 
 
 def validate(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="A config repository's working tree.")] = Path(),
-    format_: Annotated[Format, typer.Option("--format", help="How to show the findings.")] = Format.text,
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A config repository's working tree.", show_default="here")
+    ] = Path(),
+    format_: FormatOption = Format.text,
 ) -> int:
     """Check a working tree, untracked files included, and show every error at once.
 
-    Each finding stands as FILE:LINE:COLUMN with what was expected and the nearest name that exists. Exits 0 when all
-    is well (warnings allowed), 2 when anything is wrong.
+    Each finding stands as FILE:LINE:COLUMN, relative to DIR, with what was expected and the nearest name that exists.
 
-    Example: opsctl validate ~/config
+    Examples:
+      opsctl validate
+      opsctl validate ~/config --format json
+
+    Exit status:
+      0  all is well; there may be warnings
+      1  the directory cannot be read
+      2  something is wrong
     """
-    findings, files = wiring.validate(directory)
-    errors = [finding for finding in findings if finding.severity == "error"]
+    from reconciler.wiring.local import validate as find
+
+    findings, files = find(directory)
+    errors = sum(finding.severity == "error" for finding in findings)
     if format_ is Format.json:
-        rows = [
-            {
-                "path": finding.place.path,
-                "line": finding.place.line,
-                "column": finding.place.column,
-                "severity": finding.severity,
-                "message": finding.message,
-                "expected": finding.expected,
-                "nearest": finding.nearest,
-                "related": [str(place) for place in finding.related],
-            }
-            for finding in findings
-        ]
-        print_json({"format": "opsctl.validate/v1", "valid": not errors, "findings": rows})
+        rows = [_row(finding) for finding in findings]
+        print_json({"format": "opsctl.validate/v1", "valid": not errors, "files": files, "findings": rows})
         return 2 if errors else 0
-    out = console()
     for finding in findings:
-        out.print(str(finding), style="red" if finding.severity == "error" else "yellow")
-    warnings = len(findings) - len(errors)
-    verdict = f"{counted(files, 'file')}, {counted(len(errors), 'error')}, {counted(warnings, 'warning')}"
-    out.print(verdict, style="bold red" if errors else "bold green")
+        say((str(finding), "red" if finding.severity == "error" else "yellow"))
+    verdict = ", ".join((counted(files, "file"), counted(errors, "error"), counted(len(findings) - errors, "warning")))
+    say((verdict, "bold red" if errors else "bold green"))
     return 2 if errors else 0
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    return {
+        "path": finding.place.path,
+        "line": finding.place.line,
+        "column": finding.place.column,
+        "severity": finding.severity,
+        "message": finding.message,
+        "expected": finding.expected,
+        "nearest": finding.nearest,
+        "related": [str(place) for place in finding.related],
+    }

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.contract.canonical import digest
 from reconciler.adapters.git import Checkout, Mirror, Remote, Worktree
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import Commit
@@ -113,7 +115,7 @@ def init(directory: Path, operator_key: Path | None) -> tuple[str, int]:
     with importlib.resources.as_file(_data("example-config-repo")) as example:
         shutil.copytree(example, directory, dirs_exist_ok=True)
     with importlib.resources.as_file(_data("schemas")) as schemas:
-        shutil.copytree(schemas, directory / ".opsctl" / "schemas")
+        shutil.copytree(schemas, directory / ".opsctl" / "schemas", ignore=shutil.ignore_patterns("faces", "wire"))
     if key is not None:
         operators = directory / "access" / "operators.yaml"
         operators.write_text(operators.read_text() + _operator(key))
@@ -158,12 +160,20 @@ def _operator(key: str) -> str:
     )
 
 
-def write_agent(out: Path) -> int:
-    """Write agent.pyz; its size in bytes."""
+@dataclass(frozen=True, slots=True)
+class PackedAgent:
+    """agent.pyz as it was written: bytes and digest."""
+
+    size: int
+    digest: str
+
+
+def write_agent(out: Path) -> PackedAgent:
+    """Write agent.pyz."""
     data = _data("agent.pyz").read_bytes()
     out.write_bytes(data)
     out.chmod(0o755)
-    return len(data)
+    return PackedAgent(len(data), digest(data))
 
 
 def _data(name: str) -> importlib.resources.abc.Traversable:
