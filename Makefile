@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help install test lint types unit faults bench demo schemas docs wheel clean
+.PHONY: help run install test lint types unit faults bench demo schemas docs wheel clean
 
 help:  ## show what can be done
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
 
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+
+run: $(VENV)/.run  ## the virtual environment with what opsctl itself needs
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
 install: $(VENV)/.installed  ## the virtual environment with everything in it
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.installed: $(VENV)/.run
+	$(PIP) --editable '.[dev]'
 	@touch $@
 
 test: install lint types unit  ## lint, types, all tests

@@ -77,10 +77,10 @@ def prepare(*, real: bool) -> Path:
 
 def _install() -> None:
     done = subprocess.run(
-        ["make", "install", f"PYTHON={sys.executable}"], cwd=CLONE, capture_output=True, text=True, check=False
+        ["make", "run", f"PYTHON={sys.executable}"], cwd=CLONE, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise DemoError(f"make install failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise DemoError(f"make run failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def _build() -> None:
