@@ -322,5 +322,13 @@ class World:
     def of(self, uid: str) -> Columns:
         return self.columns.get(uid, NOTHING)
 
+    @property
+    def holding(self) -> NodeSet:
+        """Nodes that were given anything."""
+        found = EMPTY
+        for columns in self.columns.values():
+            found |= columns.anywhere
+        return found
+
     def with_columns(self, changed: Mapping[str, Columns]) -> World:
         return replace(self, sequence=self.sequence + 1, columns={**self.columns, **changed})

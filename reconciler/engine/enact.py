@@ -130,13 +130,10 @@ def _describe(draft: _Draft, effect: Describe, catalog: Catalog) -> None:
         draft.bodies[digest(data)] = data
         draft.contexts[entry.id] = digest(data)
         moved.append(replace(entry, context_digest=digest(data), desired_context=digest(data)))
-    holding = EMPTY
-    for columns in draft.world.columns.values():
-        holding |= columns.anywhere
     draft.world = replace(
         draft.world,
         nodes=worlds.relabelled(draft.world.nodes, moved),
-        unsettled=draft.world.unsettled | effect.nodes & holding,
+        unsettled=draft.world.unsettled | effect.nodes & draft.world.holding,
     )
     draft.touched |= effect.nodes
     draft.said("describe", "", effect.nodes)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 from reconciler.core import nodeset, rate
 from reconciler.core.effect import Assign, Describe, Hold, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.engine.memory import Recall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.capabilities.nodes.association import AssociationSpec
     from reconciler.core.effect import Effect
-    from reconciler.core.world import World
+    from reconciler.core.world import Columns, World
     from reconciler.engine.catalog import Catalog
-
-_Moving = TypeVar("_Moving", Assign, Withdraw)
+    from reconciler.engine.memory import Memory, Parts
 
 Reach = Callable[[str, str], NodeSet]
 """(verb, kind) -> the nodes on which the subject may do it."""
@@ -40,13 +41,39 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of one effect: the nodes it reaches now, why not the others, and what it is stopped by."""
+
+    nodes: NodeSet
+    verdicts: tuple[Verdict, ...] = ()
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The nodes that an association is taken from, counted. `heavy`: more than may go without being named."""
+
+    nodes: int
+    heavy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateMemory:
+    """What a judgement keeps for the one after it."""
+
+    judged: Memory[Judged] = field(default_factory=dict)
+    removals: Memory[Removal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Gated:
-    """What may happen now, and what may not with the reason."""
+    """What may happen now, and what may not with the reason. `memory` serves the next judgement."""
 
     effects: tuple[Effect, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     removals: Mapping[str, int] = field(default_factory=dict)
     """Removals that the brake holds back: association uid -> nodes."""
+    memory: GateMemory = field(default_factory=GateMemory, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +84,59 @@ class Limits:
     allow_removals: int = 0
 
 
-def gate(effects: Iterable[Effect], catalog: Catalog, world: World, reach: Reach, limits: Limits) -> Gated:
-    """Judge effects of one plan together: the removal brake looks at the sum."""
+def gate(
+    effects: Iterable[Effect],
+    catalog: Catalog,
+    world: World,
+    reach: Reach,
+    limits: Limits,
+    previous: Gated | None = None,
+) -> Gated:
+    """Judge effects of one plan together: the removal brake looks at the sum.
+
+    `previous` is any earlier judgement: with it only what differs is weighed again, and the result is the same.
+    """
+    memory = previous.memory if previous is not None else GateMemory()
+    listed = tuple(effects)
+    counting = Recall(memory.removals)
+    braked = _brake(listed, world, limits, counting)
+    court = _Court(catalog, world, reach("apply", "Association"), limits, braked, Recall(memory.judged))
     passed: list[Effect] = []
     verdicts: list[Verdict] = []
-    listed = list(effects)
-    braked = brake(listed, world, limits)
     for effect in listed:
-        if isinstance(effect, Assign):
-            allowed = _within_reach(effect, reach, verdicts)
-            allowed = _not_held(allowed, world, verdicts)
-            passed.extend(_waves(allowed, catalog, world, verdicts))
-        elif isinstance(effect, Withdraw):
-            if effect.uid in braked:
-                verdicts.append(_braked(effect, world, limits))
-            else:
-                passed.append(_within_reach(effect, reach, verdicts))
-        elif isinstance(effect, Describe):
-            passed.append(_describe(effect, world, verdicts))
-        else:
+        if not isinstance(effect, Assign | Withdraw | Describe):
             passed.append(effect)
-    return Gated(
-        tuple(effect for effect in passed if not isinstance(effect, Assign | Withdraw | Describe) or effect.nodes),
-        tuple(verdicts),
-        braked,
-    )
+            continue
+        judged = court.judged(effect)
+        verdicts += judged.verdicts
+        if judged.hold is not None:
+            passed.append(judged.hold)
+        if judged.nodes:
+            passed.append(effect if judged.nodes == effect.nodes else replace(effect, nodes=judged.nodes))
+    return Gated(tuple(passed), tuple(verdicts), braked, GateMemory(court.judging.memory, counting.memory))
 
 
 def brake(effects: Iterable[Effect], world: World, limits: Limits) -> dict[str, int]:
     """The removals that need `--allow-removals`: more than the percentage of an association's nodes, or all of them."""
-    removals = {effect.uid: effect.nodes for effect in effects if isinstance(effect, Withdraw) and effect.nodes}
-    if sum(nodeset.size(nodes) for nodes in removals.values()) <= limits.allow_removals:
+    return _brake(effects, world, limits, Recall({}))
+
+
+def _brake(effects: Iterable[Effect], world: World, limits: Limits, counting: Recall[Removal]) -> dict[str, int]:
+    removals = {}
+    for effect in effects:
+        if isinstance(effect, Withdraw) and effect.nodes:
+            columns = world.of(effect.uid)
+            parts = (effect.nodes, columns, limits.removal_percent)
+            removals[effect.uid] = counting(effect.uid, parts, partial(_removal, *parts))
+    if sum(removal.nodes for removal in removals.values()) <= limits.allow_removals:
         return {}
-    found = {}
-    for uid, nodes in removals.items():
-        present = world.of(uid).anywhere
-        if nodes == present or nodeset.size(nodes) * 100 > limits.removal_percent * nodeset.size(present):
-            found[uid] = nodeset.size(nodes)
-    return found
+    return {uid: removal.nodes for uid, removal in removals.items() if removal.heavy}
+
+
+def _removal(nodes: NodeSet, columns: Columns, percent: int) -> Removal:
+    present = columns.anywhere
+    leaving = nodeset.size(nodes)
+    return Removal(leaving, nodes == present or leaving * 100 > percent * nodeset.size(present))
 
 
 def suspended(world: World, uid: str, body_digest: str) -> str:
@@ -115,6 +157,8 @@ def too_many_errors(spec: AssociationSpec, world: World, uid: str, body_digest: 
 
 def wave(nodes: NodeSet, under_way: NodeSet, online: NodeSet, limit: int) -> NodeSet:
     """The nodes that may start now. Offline ones count against a budget of the same size of their own."""
+    if not under_way and nodeset.size(nodes) <= limit:
+        return nodes
     chosen = EMPTY
     for side in (online, ~online):
         free = limit - nodeset.size(under_way & side)
@@ -122,54 +166,74 @@ def wave(nodes: NodeSet, under_way: NodeSet, online: NodeSet, limit: int) -> Nod
     return chosen
 
 
-def _within_reach(effect: _Moving, reach: Reach, verdicts: list[Verdict]) -> _Moving:
-    allowed = reach("apply", "Association")
-    outside = effect.nodes & ~allowed
-    if outside:
-        verdicts.append(Verdict(effect.uid, outside, "access", "the subject may not apply to these nodes", False))
-    return replace(effect, nodes=effect.nodes & allowed)
+@dataclass(frozen=True, slots=True)
+class _Court:
+    """Judges the effects of one plan, one by one; `allowed` are the nodes that the subject may apply to."""
 
+    catalog: Catalog
+    world: World
+    allowed: NodeSet
+    limits: Limits
+    braked: Mapping[str, int]
+    judging: Recall[Judged]
 
-def _not_held(effect: Assign, world: World, verdicts: list[Verdict]) -> Assign:
-    reason = suspended(world, effect.uid, effect.body_digest)
-    if not reason:
-        return effect
-    verdicts.append(Verdict(effect.uid, effect.nodes, "held", reason, False))
-    return replace(effect, nodes=EMPTY)
+    def judged(self, effect: Assign | Withdraw | Describe) -> Judged:
+        world = self.world
+        parts: Parts
+        if isinstance(effect, Assign):
+            spec: AssociationSpec = self.catalog.resources[effect.uid].spec
+            rates = (spec.max_concurrency, spec.max_errors)
+            known = (world.of(effect.uid), world.releases.get(effect.uid), world.online)
+            parts = (effect.nodes, effect.body_digest, self.allowed, *rates, *known)
+            return self.judging(("Assign", effect.uid), parts, partial(self._assign, effect, spec))
+        if isinstance(effect, Withdraw):
+            parts = (effect.nodes, self.allowed, effect.uid in self.braked, self.limits, world.of(effect.uid))
+            return self.judging(("Withdraw", effect.uid), parts, partial(self._withdraw, effect))
+        parts = (effect.nodes, world.columns, world.unsettled, world.online)
+        return self.judging("Describe", parts, partial(self._describe, effect))
 
+    def _assign(self, effect: Assign, spec: AssociationSpec) -> Judged:
+        nodes, verdicts = self._within_reach(effect)
+        if not nodes:
+            return Judged(EMPTY, verdicts)
+        if held_for := suspended(self.world, effect.uid, effect.body_digest):
+            return Judged(EMPTY, (*verdicts, Verdict(effect.uid, nodes, "held", held_for, False)))
+        columns = self.world.of(effect.uid)
+        given = columns.on(effect.body_digest)
+        targets = nodeset.size(given | nodes)
+        hold = too_many_errors(spec, self.world, effect.uid, effect.body_digest, targets)
+        if hold is not None:
+            return Judged(EMPTY, (*verdicts, Verdict(effect.uid, nodes, "maxErrors", hold.reason, False)), hold)
+        limit = rate.concurrency(spec.max_concurrency, targets)
+        now = wave(nodes, given & ~columns.reported, self.world.online, limit)
+        if now != nodes:
+            reason = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
+            verdicts += (Verdict(effect.uid, nodes & ~now, "maxConcurrency", reason, True),)
+        return Judged(now, verdicts)
 
-def _waves(effect: Assign, catalog: Catalog, world: World, verdicts: list[Verdict]) -> list[Effect]:
-    if not effect.nodes:
-        return []
-    spec: AssociationSpec = catalog.resources[effect.uid].spec
-    columns = world.of(effect.uid)
-    given = columns.on(effect.body_digest)
-    targets = nodeset.size(given | effect.nodes)
-    hold = too_many_errors(spec, world, effect.uid, effect.body_digest, targets)
-    if hold is not None:
-        verdicts.append(Verdict(effect.uid, effect.nodes, "maxErrors", hold.reason, False))
-        return [hold]
-    limit = rate.concurrency(spec.max_concurrency, targets)
-    now = wave(effect.nodes, given & ~columns.reported, world.online, limit)
-    later = effect.nodes & ~now
-    if later:
-        reason = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
-        verdicts.append(Verdict(effect.uid, later, "maxConcurrency", reason, True))
-    return [replace(effect, nodes=now)]
+    def _withdraw(self, effect: Withdraw) -> Judged:
+        if effect.uid in self.braked:
+            return Judged(EMPTY, (_braked(effect, self.world, self.limits),))
+        nodes, verdicts = self._within_reach(effect)
+        return Judged(nodes, verdicts)
 
+    def _describe(self, effect: Describe) -> Judged:
+        """Nodes that hold nothing yet get their context at once; the others in waves, as any change."""
+        holding = self.world.holding
+        limit = rate.concurrency(None, nodeset.size(holding))
+        now = wave(effect.nodes & holding, self.world.unsettled, self.world.online, limit)
+        later = effect.nodes & holding & ~now
+        if not later:
+            return Judged(effect.nodes)
+        reason = f"labels and vars reach {limit} nodes at once"
+        return Judged(effect.nodes & ~later, (Verdict("", later, "maxConcurrency", reason, True),))
 
-def _describe(effect: Describe, world: World, verdicts: list[Verdict]) -> Describe:
-    """Nodes that hold nothing yet get their context at once; the others in waves, as any change."""
-    holding = EMPTY
-    for columns in world.columns.values():
-        holding |= columns.anywhere
-    fresh = effect.nodes & ~holding
-    limit = rate.concurrency(None, nodeset.size(holding))
-    now = wave(effect.nodes & holding, world.unsettled, world.online, limit)
-    later = effect.nodes & ~fresh & ~now
-    if later:
-        verdicts.append(Verdict("", later, "maxConcurrency", f"labels and vars reach {limit} nodes at once", True))
-    return replace(effect, nodes=fresh | now)
+    def _within_reach(self, effect: Assign | Withdraw) -> tuple[NodeSet, tuple[Verdict, ...]]:
+        outside = effect.nodes & ~self.allowed
+        if not outside:
+            return effect.nodes, ()
+        reason = "the subject may not apply to these nodes"
+        return effect.nodes & self.allowed, (Verdict(effect.uid, outside, "access", reason, False),)
 
 
 def _braked(effect: Withdraw, world: World, limits: Limits) -> Verdict:
