@@ -17,7 +17,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Type,
 from agent import durable
 from agent.contract import sshsig
 from agent.contract.canonical import DIGEST
-from agent.contract.codec import Malformed, Wire, camel, from_wire, to_wire
+from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
 from agent.contract.wire import PROTOCOL, Assignment, AssignmentSet, Body, NodeContext, Signed
 from agent.crypto import opened
 from agent.identity import Identity
@@ -28,8 +28,6 @@ BODY_LIMIT = 4 * 1024 * 1024
 CONTEXT_LIMIT = 1024 * 1024
 FILE_LIMIT = 1024 * 1024 * 1024
 
-_UNDERSTOOD = {camel(name) for name in AssignmentSet.__dataclass_fields__}
-_BODY_UNDERSTOOD = {camel(name) for name in Body.__dataclass_fields__}
 _Part = TypeVar("_Part", Body, NodeContext)
 
 
@@ -135,9 +133,8 @@ class Assignments:
             offered = from_wire(AssignmentSet, json.loads(payload), "assignments")
         except (ValueError, RecursionError, Malformed) as error:
             raise SetRefused("it is malformed: %s" % error) from error
-        for what in offered.must_understand:
-            if what not in _UNDERSTOOD:
-                raise NotUnderstood(what)
+        for what in not_fields(AssignmentSet, offered.must_understand):
+            raise NotUnderstood(what)
         if offered.protocol != PROTOCOL:
             raise NotUnderstood("protocol %d" % offered.protocol)
         if offered.fleet_id != self._identity.fleet_id:
@@ -189,9 +186,8 @@ class Assignments:
     def body(self, digest: str) -> Body:
         """Raises NotHeld; NotUnderstood for a body that this agent must not act on."""
         body = self._part(Body, digest)
-        for what in body.must_understand:
-            if what not in _BODY_UNDERSTOOD:
-                raise NotUnderstood(what)
+        for what in not_fields(Body, body.must_understand):
+            raise NotUnderstood(what)
         return body
 
     def context(self, digest: str) -> NodeContext:

@@ -14,6 +14,7 @@ from agent import look as looking
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
 from agent.contract.claims import unsafe_path
+from agent.contract.codec import not_fields
 from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
 from agent.host.port import Host
 from agent.journal import RunKey
@@ -116,9 +117,9 @@ class _Run:
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
-        if self.body.must_understand:
-            what = ", ".join(self.body.must_understand)
-            reason = "Unsupported: this agent does not understand %s; upgrade it" % what
+        foreign = not_fields(Body, self.body.must_understand)
+        if foreign:
+            reason = "Unsupported: this agent does not understand %s; upgrade it" % ", ".join(foreign)
             return RunResult("Failed", [], started_at, started_at, reason)
         for batch in _batches(self.body.steps):
             self._do(batch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from typing import Any, Dict, Tuple, Type, TypeVar
+from typing import Any, Dict, Iterable, List, Tuple, Type, TypeVar
 
 _T = TypeVar("_T", bound="Wire")
 
@@ -95,6 +95,12 @@ def from_wire(cls: Type[_T], value: Any, where: str = "$") -> _T:
         elif default is dataclasses.MISSING:
             raise Malformed("%s: %s lacks %s" % (where, cls.__name__, wire_name))
     return cls(**arguments)
+
+
+def not_fields(cls: Type[Wire], names: Iterable[str]) -> List[str]:
+    """Those of `names` that are no field of `cls` on the wire: what of a `mustUnderstand` is not understood."""
+    known = {wire_name for _, wire_name, _ in _layout(_key(cls))}
+    return [name for name in names if name not in known]
 
 
 def _key(cls: Any) -> Any:

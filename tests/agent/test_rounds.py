@@ -112,7 +112,7 @@ def test_a_new_context_is_applied_like_a_new_generation(rig: Rig) -> None:
 
 
 def test_bad_ones_do_not_stop_good_ones(rig: Rig) -> None:
-    other = body("Association/z", path="/etc/z")
+    other = body("Association/z", path="/etc/z", must_understand=["onRemove"])
     wrong = dataclasses.replace(body("Association/a"), steps=[wire.BodyStep("x", "ops:spell", 1, {})])
     later = body("Association/b", must_understand=["quorum"])
     made = rig.give(1, wrong, later, other)
