@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from reconciler.documents.templates import Flaw
 
 
+MAX_SOURCE_BYTES = 64 << 20
+"""Every node that has the association fetches the file, and keeps it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file of the repository that a step names: what the body says of it, and the blob that has its bytes."""
@@ -152,6 +156,10 @@ class _Compiler:
             near = self._files.nearest(path)
             self.findings.append(Finding(f"there is no file `{path}`", place, "a file of the repository", near))
             return
+        if found.ref.size > MAX_SOURCE_BYTES:
+            place = self._document.places.of((*ready.loc, "inputs", "source"))
+            message = f"the file `{path}` has {found.ref.size} bytes"
+            self.findings.append(Finding(message, place, f"at most {MAX_SOURCE_BYTES}"))
         self._sources[path] = found
         for flaw in self._files.template_flaws(path) if template else ():
             here = Place(path, flaw.line, 1 if flaw.line else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,9 +39,10 @@ def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[
     return (None, found) if found else (typed, ())
 
 
-def names(action: str) -> list[str]:
+@functools.cache
+def names(action: str) -> tuple[str, ...]:
     """The inputs that a runnable action takes, as written in files."""
-    return [camel(name) for name in contract.ACTIONS[action].inputs.__dataclass_fields__]  # type: ignore[attr-defined]
+    return tuple(camel(name) for name in contract.ACTIONS[action].inputs.__dataclass_fields__)  # type: ignore[attr-defined]
 
 
 def unsafe_source(path: str) -> str:

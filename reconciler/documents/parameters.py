@@ -110,12 +110,17 @@ def _json_objects(given: Sequence[str]) -> Any:
 
 def _json(text: str, kind: type, expected: str) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair has no bytes
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, kind):
         raise Wrong("is not that", expected=expected)
     return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
 
 
 _READ: dict[str, Callable[[Sequence[str]], Any]] = {

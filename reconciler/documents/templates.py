@@ -9,7 +9,6 @@ from agent.contract.template import CONTEXT_NAMES, TemplateError, names_used
 from reconciler.core.problem import nearest
 
 MAX_BYTES = 1 << 20
-_ALWAYS_THERE = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace"})
 _EXPECTED = "`" + "`, `".join(CONTEXT_NAMES) + "`"
 
 
@@ -29,8 +28,8 @@ def flaws(source: str) -> tuple[Flaw, ...]:
     try:
         used = names_used(source)
     except TemplateError as error:
-        return (Flaw(f"the template does not parse: {error}", error.line),)
-    strange = sorted(used - set(CONTEXT_NAMES) - _ALWAYS_THERE)
+        return (Flaw(f"the template cannot be rendered: {error}", error.line),)
+    strange = sorted(used - set(CONTEXT_NAMES))
     return tuple(
         Flaw(
             f"the template reads `{name}`, which no template is given",

@@ -12,6 +12,7 @@ from agent.contract.canonical import digest
 from agent.contract.codec import to_wire
 from agent.contract.wire import FileRef
 from reconciler.core.problem import Invalid, Place, nearest
+from reconciler.documents import compile as compiling
 from reconciler.documents import document, templates
 from reconciler.documents.compile import SourceFile, compile_document, unused_findings
 
@@ -92,6 +93,15 @@ mainSteps:
 """
     found = unused_findings(document.load(text.encode(), "documents/x.yaml"), Repository({}))
     assert [(finding.severity, finding.place.line) for finding in found] == [("error", 5), ("warning", 7)]
+
+
+def test_a_source_is_not_larger_than_nodes_can_bear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "MAX_SOURCE_BYTES", 3)
+    text = 'schemaVersion: "2.2"\nmainSteps:\n- {name: a, action: "ops:file", inputs: {path: /a, source: files/a}}\n'
+    read = document.load(text.encode(), "documents/x.yaml")
+    with pytest.raises(Invalid) as refused:
+        compile_document(read, {}, Repository({"files/a": "four"}), where)
+    assert str(refused.value) == "documents/x.yaml:3:60: error: the file `files/a` has 4 bytes; expected at most 3"
 
 
 CORPUS = HERE.parents[2] / "shared" / "corpus" / "ssm-documents"
