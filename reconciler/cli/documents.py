@@ -108,7 +108,10 @@ class ConditionView(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """`opsctl status`: `revision` is in force, `head` the newest fetched; `held` says why associations stand."""
+    """`opsctl status`: `revision` is in force, `head` the newest fetched; `held` says why associations stand.
+
+    `conflicts` begin with file:line:column.
+    """
 
     format: Literal["opsctl.status/v1"]
     fleet: str
@@ -123,7 +126,9 @@ class StatusDocument(TypedDict):
     drifted: int
     associations: int
     conditions: list[ConditionView]
+    conflicts: list[str]
     held: dict[str, str]
+    waits: list[WaitCount]
 
 
 class _NamedNode(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.output import Format, FormatOption, line, print_json, say_lines
+from reconciler.cli.output import Format, FormatOption, counted, line, print_json, say_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +45,12 @@ def _told(found: dict[str, Any]) -> Iterator[Text]:
         yield line((f"{condition['uid']}: {condition['reason']}: {condition['message']}", "yellow"))
         for finding in condition["findings"]:
             yield line(f"    {finding}")
+    for conflict in found["conflicts"]:
+        yield line((conflict, "red"))
+    for wait in found["waits"]:
+        yield line(
+            (f"{wait['uid'] or 'labels and vars'}: {counted(wait['nodes'], 'node')} wait: {wait['reason']}", "cyan")
+        )
 
 
 def _behind(revision: str | None, head: str | None) -> str:

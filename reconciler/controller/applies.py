@@ -96,10 +96,6 @@ def progress(state: State, apply: Apply) -> dict[str, Any]:
         rows.append({"uid": uid, **counts, "failedNodes": failed})
         for key, value in counts.items():
             totals[key] += value
-    waits = [
-        {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason, "nodes": nodeset.size(verdict.nodes)}
-        for verdict in (state.gated.verdicts if state.gated else ())
-    ]
     superseded = world.revision != apply.commit
     return {
         "apply": apply.id,
@@ -112,8 +108,16 @@ def progress(state: State, apply: Apply) -> dict[str, Any]:
         "finished": superseded or not (totals["running"] or totals["waiting"]),
         **totals,
         "associations": rows,
-        "waits": waits,
+        "waits": waits(state),
     }
+
+
+def waits(state: State) -> list[dict[str, Any]]:
+    """What the gate let wait in the last round: how many nodes, and for what."""
+    return [
+        {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason, "nodes": nodeset.size(verdict.nodes)}
+        for verdict in (state.gated.verdicts if state.gated else ())
+    ]
 
 
 def _count(world: World, uid: str, body_digest: str, nodes: NodeSet) -> tuple[dict[str, int], list[str]]:

@@ -185,7 +185,9 @@ class ControllerService:
             "drifted": nodeset.size(drifted),
             "associations": len(catalog.compiled) if catalog else 0,
             "conditions": [_condition(item) for item in catalog.conditions] if catalog else [],
+            "conflicts": [str(conflict) for conflict in state.plan.conflicts] if state.plan else [],
             "held": {uid: release.held_for for uid, release in world.releases.items() if release.held_for},
+            "waits": applies.waits(state),
         }
 
     def _plan(self, rev: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from reconciler.core import nodeset
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ class Conflict:
     one: Side
     other: Side
     nodes: NodeSet
+
+    def __str__(self) -> str:
+        one, other, count = self.one, self.other, nodeset.size(self.nodes)
+        return (
+            f"{one.place}: conflict: {self.owned} is claimed by {one.uid}, and by {other.uid} at {other.place}; "
+            f"neither is newly given to {count} node{'s' * (count != 1)}"
+        )
 
 
 class _Claimant(NamedTuple):

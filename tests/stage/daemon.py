@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -50,7 +51,11 @@ class Daemon:
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise StageError(f"the daemon ended: {self.last_words()}")
-        return self.socket.exists() and self.run("status", check=False).returncode == 0
+        try:
+            self.ask("/status")
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> int:
         """SIGTERM, as systemd would; its exit code."""
@@ -90,6 +95,26 @@ class Daemon:
             raise StageError(f"opsctl {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def ask(self, path: str, body: Any = None, *, method: str = "") -> Any:
+        """The API on the socket, for looking again and again. POST where there is a body."""
+        connection = _OverSocket(self.socket)
+        try:
+            data = None if body is None else json.dumps(body)
+            connection.request(method or ("GET" if data is None else "POST"), f"/api/v1{path}", data)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise StageError(f"{path}: {answer.status} {text}")
+        return json.loads(text)
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """What `node list` shows, by name."""
+        return {row["name"]: row for row in self.ask("/nodes")["items"]}
+
     def json(self, *arguments: str) -> Any:
         return json.loads(self.run(*arguments, "--format", "json").stdout)
 
@@ -100,7 +125,7 @@ class Daemon:
         """Wait until every named node is connected and has reported on all it has; compliance by name."""
 
         def look() -> dict[str, str] | None:
-            rows = {row["name"]: row for row in self.json("node", "list")["nodes"]}
+            rows = self.nodes()
             known = {name: rows.get(name, {}) for name in names}
             if all(row.get("state") == "Online" and row.get("compliance") != "UNKNOWN" for row in known.values()):
                 return {name: str(row["compliance"]) for name, row in known.items()}
@@ -112,13 +137,26 @@ class Daemon:
         """Wait until every named node is compliant with everything it has."""
 
         def look() -> bool:
-            rows = {row["name"]: row.get("compliance") for row in self.json("node", "list")["nodes"]}
-            return all(rows.get(name) == "COMPLIANT" for name in names)
+            rows = self.nodes()
+            return all(rows.get(name, {}).get("compliance") == "COMPLIANT" for name in names)
 
         until(f"{', '.join(names)} to be compliant", look, timeout, lambda: self._findings(names))
 
     def _findings(self, names: Sequence[str]) -> str:
         return "\n".join(self.run("node", "show", name, check=False).stdout for name in names) + self.last_words()
+
+
+class _OverSocket(http.client.HTTPConnection):
+    """HTTP on a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
 
 
 def _free_port(address: str) -> int:

@@ -90,7 +90,14 @@ class Sandbox:
         self._agent = agent
         self.agent("enroll", "--server", url, "--token-file", "-", "--name", self.name, stdin=token)
 
+    @property
+    def process(self) -> int:
+        """The running agent's process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
+        """Run the agent until `stop` or `kill`."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command("serve"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 _IDENTITY = {
@@ -17,15 +18,24 @@ _IDENTITY = {
 
 
 class ConfigRepository:
-    """`clone` is where files are edited; `remote` is what the daemon fetches and pushes compliance to."""
+    """`clone` is where files are edited; `remote` is what the daemon fetches and pushes compliance to.
 
-    def __init__(self, directory: Path, opsctl: Path) -> None:
+    It begins with the example, as `opsctl init` writes it, or with `files`, by path; with none it is empty.
+    """
+
+    def __init__(self, directory: Path, opsctl: Path, files: Mapping[str, str] | None = None) -> None:
         self.remote = directory / "config.git"
         self.clone = directory / "config"
-        subprocess.run([str(opsctl), "init", str(self.clone)], check=True, capture_output=True, env=self._env())
         self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.remote), where=directory)
+        if files is None:
+            subprocess.run([str(opsctl), "init", str(self.clone)], check=True, capture_output=True, env=self._env())
+        else:
+            self._git("init", "--quiet", "--initial-branch=main", str(self.clone), where=directory)
         self.git("remote", "add", "origin", str(self.remote))
-        self.git("push", "--quiet", "--set-upstream", "origin", "main")
+        if files is None:
+            self.git("push", "--quiet", "--set-upstream", "origin", "main")
+        elif files:
+            self.push("Begin", files)
 
     def git(self, *arguments: str) -> str:
         """git in the clone; what it printed."""
@@ -44,11 +54,21 @@ class ConfigRepository:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def push(self, message: str) -> str:
-        """Commit everything and push; the commit's id."""
+    def push(self, message: str, files: Mapping[str, str | None] | None = None) -> str:
+        """Write `files` (None removes one), commit everything and push; the commit's id."""
+        self.commit(message, files)
+        self.git("push", "--quiet", "origin", "HEAD:main")
+        return self.git("rev-parse", "HEAD")
+
+    def commit(self, message: str, files: Mapping[str, str | None] | None = None) -> str:
+        """As `push`, and the remote hears nothing of it."""
+        for path, text in (files or {}).items():
+            if text is None:
+                (self.clone / path).unlink()
+            else:
+                self.write(path, text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
-        self.git("push", "--quiet", "origin", "HEAD:main")
         return self.git("rev-parse", "HEAD")
 
     def compliance(self, path: str) -> str:

@@ -1,0 +1,120 @@
+"""A daemon on a small repository, with agents on sandboxes: made once for a module, since to start it takes seconds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from tests.agent import program
+from tests.stage import ConfigRepository, Daemon, Sandbox, until
+
+OPSCTL = Path(sys.executable).with_name("opsctl")
+
+
+class Scene:
+    """Open it as a context; leaving it ends what is running. Nodes join with `join`."""
+
+    def __init__(self, directory: Path, files: Mapping[str, str] | None) -> None:
+        self.directory = directory
+        self.repository = ConfigRepository(directory, OPSCTL, files)
+        self.daemon = Daemon(OPSCTL, self.repository.remote, directory / "state")
+        self.machines: dict[str, Sandbox] = {}
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._ends.callback(self.daemon.stop)
+        self.daemon.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def __getitem__(self, name: str) -> Sandbox:
+        return self.machines[name]
+
+    def join(self, *names: str) -> None:
+        """Machines of these names, enrolled as the Node files say, with their agents running."""
+        for name in names:
+            self.enrol(name).start()
+        until("the machines to connect", lambda: all(self.online(name) for name in names), 30, self.daemon.last_words)
+
+    def enrol(self, name: str, **token: Any) -> Sandbox:
+        """A machine that is enrolled, and its agent not running yet."""
+        machine = self.machine(name)
+        machine.enrol(self.daemon.url, self.token(**{"node": name, **token}), program.archive())
+        return machine
+
+    def machine(self, name: str) -> Sandbox:
+        """A machine that has not joined."""
+        machine = self.machines[name] = Sandbox(self.directory / name, name, scripts=True)
+        self._ends.callback(machine.stop)
+        return machine
+
+    def token(self, **asked: Any) -> str:
+        return str(self.daemon.ask("/tokens", asked)["token"])
+
+    def push(self, message: str, files: Mapping[str, str | None] | None = None) -> str:
+        """Commit, push, and have the daemon fetch it now; the commit."""
+        commit = self.repository.push(message, files)
+        self.daemon.ask("/sync", {})
+        return commit
+
+    # What is seen
+
+    def opsctl(self, *arguments: str, code: int = 0) -> str:
+        """A command with this server; what it printed, on both streams. It must exit with `code`."""
+        done = self.daemon.run(*arguments, check=False)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.daemon.ask("/status")
+        return found
+
+    def online(self, name: str) -> bool:
+        return bool(self.daemon.nodes().get(name, {}).get("state") == "Online")
+
+    def node(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.daemon.ask(f"/nodes/{name}")
+        return found
+
+    def assignment(self, node: str, association: str) -> dict[str, Any]:
+        """What a node was given and says of an association; empty where it has none."""
+        rows = self.node(node)["assignments"]
+        return next((row for row in rows if row["uid"] == f"Association/{association}"), {})
+
+    def audit(self, verb: str) -> list[dict[str, Any]]:
+        """Audit rows of a verb, newest first."""
+        return [row for row in self.daemon.ask("/audit?limit=1000")["items"] if row["verb"] == verb]
+
+    # What is waited for
+
+    def wait(self, what: str, look: Callable[[], Any], timeout: float = 30.0) -> Any:
+        return until(what, look, timeout, self._seen)
+
+    def wait_for_file(self, name: str, path: str, text: str) -> None:
+        """Until a file on a machine reads so."""
+        machine = self.machines[name]
+        until(f"{path} on {name} to read {text!r}", lambda: machine.read(path) == text, 30, self._seen)
+
+    def wait_for_report(self, node: str, association: str, **fields: Any) -> dict[str, Any]:
+        """Until what a node says of an association has these values."""
+
+        def look() -> dict[str, Any]:
+            row = self.assignment(node, association)
+            return row if all(row.get(key) == value for key, value in fields.items()) else {}
+
+        found: dict[str, Any] = self.wait(f"{node} to say of {association} {fields}", look)
+        return found
+
+    def _seen(self) -> str:
+        rows = {name: self.node(name) for name, row in self.daemon.nodes().items() if row["id"]}
+        brief = {
+            name: {row["uid"]: [row["generation"], row["status"], row["reason"]] for row in node["assignments"]}
+            for name, node in rows.items()
+        }
+        return f"{json.dumps(brief, indent=1)}\n{json.dumps(self.status(), indent=1)}\n{self.daemon.last_words()}"
