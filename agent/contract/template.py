@@ -11,6 +11,7 @@ import re
 from typing import Any, Dict, Iterator, Set, Tuple
 
 CONTEXT_NAMES = ("labels", "vars", "facts", "name")
+_GIVEN_BY_JINJA = ("loop", "caller", "varargs", "kwargs", "self", "super")
 
 
 class TemplateError(ValueError):
@@ -45,21 +46,16 @@ def names_used(source: str) -> Set[str]:
 
 
 def paths_read(source: str) -> Set[Tuple[str, ...]]:
-    """What a template reads: `("labels", "Env")`, or `("labels",)` where it may be any part. Raises `TemplateError`."""
-    with _told_as_ours():
-        tree = _environment().parse(source)
-    import jinja2.meta
-    from jinja2 import nodes
+    """What a template reads: `("labels", "Env")`, or `("labels",)` where it may be any part of it.
 
-    undeclared = jinja2.meta.find_undeclared_variables(tree)
-    inner = {}
-    for access in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        if isinstance(access.node, nodes.Name):
-            key = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
-            if isinstance(key, str) and not hasattr(dict, key):
-                inner[id(access.node)] = (access.node.name, key)
-    names = [name for name in tree.find_all(nodes.Name) if name.name in undeclared]
-    return {inner.get(id(name), (name.name,)) for name in names}
+    Found without evaluating any of it: constants that would never be worked out are no trouble. Raises `TemplateError`
+    for what cannot be rendered whatever the context is.
+    """
+    environment = _environment()
+    with _told_as_ours():
+        tree = environment.parse(source)
+        _refuse_what_is_not_there(tree, environment)
+        return _paths(tree, environment)
 
 
 def looks_rendered(source: str) -> bool:
@@ -76,6 +72,33 @@ def _environment() -> Any:
     )
 
 
+def _refuse_what_is_not_there(tree: Any, environment: Any) -> None:
+    """Filters and tests that Jinja2 does not have, and other templates."""
+    from jinja2 import nodes
+
+    for other in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        raise TemplateError("a template cannot name others", other.lineno)
+    for kind, word, known in ((nodes.Filter, "filter", environment.filters), (nodes.Test, "test", environment.tests)):
+        for used in tree.find_all(kind):
+            if used.name not in known:
+                raise TemplateError("there is no %s `%s`" % (word, used.name), used.lineno)
+
+
+def _paths(tree: Any, environment: Any) -> Set[Tuple[str, ...]]:
+    """A name that the template gives itself somewhere counts as read only where it is one of the context's."""
+    from jinja2 import nodes
+
+    names = list(tree.find_all(nodes.Name))
+    own = {name.name for name in names if name.ctx != "load"} | {macro.name for macro in tree.find_all(nodes.Macro)}
+    own = own.union(environment.globals, _GIVEN_BY_JINJA) - set(CONTEXT_NAMES)
+    inner = {}
+    for access in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        key = access.attr if isinstance(access, nodes.Getattr) else getattr(access.arg, "value", None)
+        if isinstance(access.node, nodes.Name) and isinstance(key, str) and not hasattr(dict, key):
+            inner[id(access.node)] = (access.node.name, key)
+    return {inner.get(id(name), (name.name,)) for name in names if name.ctx == "load" and name.name not in own}
+
+
 @contextlib.contextmanager
 def _told_as_ours() -> Iterator[None]:
     import jinja2
@@ -86,7 +109,11 @@ def _told_as_ours() -> Iterator[None]:
         raise TemplateError(error.message or "syntax error", error.lineno) from error
     except jinja2.TemplateError as error:
         raise TemplateError(error.message or type(error).__name__, _line_of(error)) from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except TemplateError:
+        raise
+    except RecursionError as error:
+        raise TemplateError("it is nested too deeply", _line_of(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise TemplateError("%s: %s" % (type(error).__name__, error), _line_of(error)) from error
 
 
