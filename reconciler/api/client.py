@@ -40,11 +40,17 @@ class Client:
     """
 
     def __init__(
-        self, server: str, ca: Path | None = None, key: Path | None = None, *, signer: Signer | None = None
+        self,
+        server: str,
+        ca: Path | None = None,
+        key: Path | None = None,
+        *,
+        signer: Signer | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._server = server
         self._signer: Signer | None = None
-        timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(answer_seconds, connect=min(answer_seconds, CONNECT_SECONDS))
         kind, _, rest = server.partition(":")
         self._socket = Path(rest) if kind == "unix" else None
         if kind == "unix" and rest:

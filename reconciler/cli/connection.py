@@ -61,7 +61,7 @@ def _names(context: typer.Context, incomplete: str, wanted: Callable[[dict[str, 
     from reconciler.api.client import Client
 
     try:
-        with Client(server) as client:
+        with Client(server, answer_seconds=COMPLETION_SECONDS) as client:
             rows = client.nodes()
     except Problem:
         return []

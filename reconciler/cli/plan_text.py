@@ -40,11 +40,17 @@ def render(view: PlanView, *, width: int, brief: bool = False) -> Iterator[Text]
     for section in listed:
         yield line()
         yield from _section(section, live=view["live"], width=width, brief=brief)
+    for closing in (_sums(listed) if len(listed) >= SUMMED_FROM else iter(()), _around(view)):
+        yield from _after_a_gap(closing)
     yield line()
-    if len(listed) >= SUMMED_FROM:
-        yield from _sums(listed)
-    yield from _around(view)
     yield line((headline(view), "bold"))
+
+
+def _after_a_gap(lines: Iterator[Text]) -> Iterator[Text]:
+    for first in lines:
+        yield line()
+        yield first
+        yield from lines
 
 
 def _origin(view: PlanView) -> Iterator[Text]:
@@ -128,7 +134,6 @@ def _sums(listed: list[Section]) -> Iterator[Text]:
         text = line(*parts)
         text.rstrip()
         yield text
-    yield line()
 
 
 def _around(view: PlanView) -> Iterator[Text]:

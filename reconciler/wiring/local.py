@@ -130,17 +130,19 @@ _FIRST_COMMIT = ["commit", "--quiet", "--message", "Describe the fleet"]
 
 def _git(directory: Path, arguments: list[str]) -> str:
     """git as the person who asked has set it up, with a name where none was."""
-    named = subprocess.run(["git", "config", "user.email"], cwd=directory, capture_output=True, check=False)
-    identity = [] if named.stdout.strip() else ["-c", "user.name=opsctl", "-c", "user.email=opsctl@localhost"]
-    try:
-        done = subprocess.run(
-            ["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise Unavailable("git", "it is not installed") from error
+    named = _ran(directory, ["config", "user.email"]).stdout.strip()
+    identity = [] if named else ["-c", "user.name=opsctl", "-c", "user.email=opsctl@localhost"]
+    done = _ran(directory, [*identity, *arguments])
     if done.returncode != 0:
         raise Unavailable("git " + arguments[0], done.stderr.strip())
     return done.stdout.strip()
+
+
+def _ran(directory: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise Unavailable("git", "it is not installed") from error
 
 
 def _public_key(path: Path) -> str:
