@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,13 +111,8 @@ class Controller:
         if not self._hurry and not self._due("fetch", interval):
             return
         self._hurry = False
-        try:
-            head = self._sync.fetch()
-        except Problem as problem:
-            failure = problem
-            self._loop.call(lambda: self._sync.failed(failure))
-        else:
-            self._loop.call(lambda: self._sync.fetched(head))
+        with contextlib.suppress(Problem):  # the status says why
+            self._sync.refresh(self._loop.call)
 
     def _work_off(self) -> None:
         self._executor.work_off()

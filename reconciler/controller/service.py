@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import instant
@@ -12,7 +11,7 @@ from reconciler.controller import applies
 from reconciler.controller.contents import FileContents
 from reconciler.core import access, nodeset
 from reconciler.core import world as worlds
-from reconciler.core.problem import Problem, Refused, Waiting, nearest
+from reconciler.core.problem import Refused, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
 from reconciler.engine import contexts
 from reconciler.engine.explain import explain
@@ -129,13 +128,8 @@ class ControllerService:
         return [asdict(row) | {"at": instant(row.at)} for row in self._store.audit(limit=min(limit, 1000))]
 
     def _fetch(self) -> None:
-        """Fetch on the caller's thread, then tell the loop; a remote that is down is the caller's to hear of."""
-        try:
-            head = self._sync.fetch()
-        except Problem as problem:
-            self._loop.call(partial(self._sync.failed, problem))
-            raise
-        self._loop.call(lambda: self._sync.fetched(head))
+        """On the caller's thread; a remote that is down is the caller's to hear of."""
+        self._sync.refresh(self._loop.call)
 
     def _grants(self, subject: Subject) -> list[access.Grant]:
         catalog = self._state.catalog

@@ -6,7 +6,9 @@ Only this moves a revision. Under `sync: auto` every fetched commit comes into f
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.core.problem import Problem, Refused, Waiting
@@ -14,6 +16,8 @@ from reconciler.core.records import AuditRow, Changes
 from reconciler.engine.load import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.controller.state import State
     from reconciler.core.ports import Clock, Source, Store
     from reconciler.engine.catalog import Catalog
@@ -25,17 +29,28 @@ LOOK_BACK = 200
 
 
 class Sync:
-    """Runs on the loop's thread, but for `fetch`, which only talks to the remote."""
+    """Runs on the loop's thread, but for `refresh`, which talks to the remote first."""
 
     def __init__(self, state: State, store: Store, source: Source, clock: Clock, access_signers: bytes) -> None:
         self._state, self._store, self._source, self._clock = state, store, source, clock
         self._signers = access_signers
         self._loaded: dict[tuple[str, str | None], Catalog] = {}
+        self._refreshing = threading.Lock()
 
-    def fetch(self) -> str | None:
-        """Talk to the remote; may run on any thread. Raises `Unavailable` and `Refused` as the port does."""
-        rewrite = self._state.catalog.fleet.allow_rewrite if self._state.catalog else False
-        return self._source.fetch(allow_rewrite=rewrite)
+    def refresh(self, on_loop: Callable[[Callable[[], None]], None]) -> None:
+        """Fetch on the caller's thread and have it taken into account through `on_loop`, which waits until it is.
+
+        One at a time, so that what was fetched earlier never overtakes what was fetched later. Raises `Unavailable`
+        and `Refused` as the port does.
+        """
+        with self._refreshing:
+            catalog = self._state.catalog
+            try:
+                head = self._source.fetch(allow_rewrite=catalog.fleet.allow_rewrite if catalog else False)
+            except Problem as problem:
+                on_loop(partial(self.failed, problem))
+                raise
+            on_loop(partial(self.fetched, head))
 
     def fetched(self, head: str | None) -> None:
         """A fetch ended well: take the head into account, and into force under `sync: auto`."""

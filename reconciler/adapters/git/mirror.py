@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.git import storage
@@ -41,11 +42,16 @@ class Mirror(Repository):
         super().__init__(storage.opened(directory, _SETTINGS))
         self._remote = remote
         self._branch = branch
+        self._fetching = threading.Lock()
 
     def __str__(self) -> str:
         return str(self._remote)
 
     def fetch(self, *, allow_rewrite: bool = False) -> str | None:
+        with self._fetching:  # two at once would take the same refs for their own
+            return self._fetch(allow_rewrite=allow_rewrite)
+
+    def _fetch(self, *, allow_rewrite: bool) -> str | None:
         accepted = self.head()
         advertised = self._remote.advertised(self._git, "refs/heads/*", "refs/tags/*")
         branch = self._tracked(advertised)

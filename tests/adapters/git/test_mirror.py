@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,16 @@ def mirrored(real: RealRemote, tmp_path: Path) -> Iterator[Callable[[str | None]
     yield open_mirror
     while opened:
         opened.pop().close()
+
+
+def test_many_may_fetch_at_once(real: RealRemote, mirrored: Callable[..., Mirror]) -> None:
+    real.commit("main", {"a": b"0"})
+    mirror = mirrored()
+    mirror.fetch()
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(5):
+            tip = real.commit("main", {"a": b"%d" % (number + 1)})
+            assert {asked.result() for asked in [threads.submit(mirror.fetch) for _ in range(4)]} == {tip}
 
 
 class TestDefaultBranch:
