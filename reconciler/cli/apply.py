@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.output import Format, FormatOption, counted, print_json, say
+from reconciler.cli.output import Format, FormatOption, counted, print_json, say, waiting
+from reconciler.cli.progress import followed
 from reconciler.core.problem import Finding, Invalid, Place, Refused
 
 if TYPE_CHECKING:
@@ -54,19 +55,18 @@ def apply(
     if planfile is not None and rev is not None:
         raise typer.BadParameter("a saved plan names its own revision", param_hint="--rev")
     quiet = format_ is Format.json
+    if quiet and planfile is None and not auto_approve:
+        raise typer.BadParameter("nobody can agree to what is not shown: add --auto-approve", param_hint="--format")
     with connect(server, ca, key) as client:
         view = _saved(planfile) if planfile is not None else cast("PlanView", client.plan(rev, None))
         if not quiet:
             _introduce(view, again=planfile is not None, brief=auto_approve)
-        if _is_in_force(view):
-            final = _nothing(view)
-        else:
-            if planfile is None and not auto_approve:
-                _ask()
-            final = _applied(client, rev, view, allow_removals)
+        if planfile is None and not auto_approve and not _is_in_force(view):
+            _ask()
+        final = _applied(client, rev, view, allow_removals)
     if quiet:
         print_json({"format": "opsctl.apply/v1", **final})
-    elif final["apply"]:
+    else:
         _conclude(final)
     return 1 if final["failed"] or final["held"] else 0
 
@@ -100,7 +100,7 @@ def _introduce(view: PlanView, *, again: bool, brief: bool) -> None:
 
 
 def _is_in_force(view: PlanView) -> bool:
-    """Nothing is left to do: not for any node, and not for settings that the commit may change besides."""
+    """Nothing is left to agree to, for nodes or for settings; at most to wait for what is on its way."""
     return not view["changes"] and not view["waiting"] and view["commit"] == view["base"]
 
 
@@ -112,18 +112,8 @@ def _ask() -> None:
 
 
 def _applied(client: Client, rev: str | None, view: PlanView, allow_removals: int) -> dict[str, Any]:
-    from reconciler.cli.progress import followed
-
     started = client.apply(rev, cast("dict[str, Any]", view), allow_removals)
     return started if started["finished"] else followed(client.apply_events(started["apply"]))
-
-
-def _nothing(view: PlanView) -> dict[str, Any]:
-    """The outcome of an apply that was not needed."""
-    counts = dict.fromkeys(("total", "done", "failed", "drifted", "running", "waiting", "offline", "held"), 0)
-    lists: dict[str, list[Any]] = {"dropped": [], "associations": [], "waits": []}
-    flags = {"superseded": False, "finished": True}
-    return {"apply": "", "commit": view["commit"], "subject": "", "at": 0, "removals": 0, **flags, **counts, **lists}
 
 
 def _conclude(final: dict[str, Any]) -> None:
@@ -137,7 +127,7 @@ def _conclude(final: dict[str, Any]) -> None:
     for dropped in final["dropped"]:
         say((f"no longer needed: {dropped}", "dim"))
     for wait in final["waits"]:
-        say((f"{wait['uid']}: {counted(wait['nodes'], 'node')} wait: {wait['reason']}", "cyan"))
+        say((waiting(wait["uid"], wait["nodes"], wait["reason"]), "cyan"))
     if final["superseded"]:
         say(("a newer commit came into force meanwhile; what it asks for goes on", "yellow"))
     bad = final["failed"] or final["held"]

@@ -77,7 +77,7 @@ class WaitCount(TypedDict):
 
 
 class ApplyDocument(Counts):
-    """`opsctl apply`: what came of it. `apply` is empty where nothing was to do; `at` is Unix milliseconds.
+    """`opsctl apply`: what came of it. `apply` is its id, `at` Unix milliseconds.
 
     `dropped` are changes that the saved plan named and that are needed no more. `superseded` says that a newer commit
     came into force meanwhile.

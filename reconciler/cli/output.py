@@ -114,3 +114,8 @@ def print_table(
 def counted(number: int, noun: str) -> str:
     """`1 node`, `412 nodes`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def waiting(uid: str, nodes: int, reason: str) -> str:
+    """What the gate lets wait, in one line."""
+    return f"{uid or 'labels and vars'}: {counted(nodes, 'node')} {'waits' if nodes == 1 else 'wait'}: {reason}"

@@ -6,7 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.cli.output import counted
+from reconciler.cli.output import counted, waiting
 from reconciler.cli.plan_groups import headline, named, removals, sections, thing
 from reconciler.cli.printable import printable
 
@@ -50,9 +50,7 @@ def _blocks(view: PlanView) -> Iterator[str]:
     for section in sections(view):
         yield from _section(section)
     yield from _list(
-        f":hourglass: {_code(wait['uid'] or 'labels and vars')}: {counted(len(wait['nodes']), 'node')} wait: "
-        f"{_code(wait['reason'])}"
-        for wait in view["waiting"]
+        f":hourglass: {_code(waiting(wait['uid'], len(wait['nodes']), wait['reason']))}" for wait in view["waiting"]
     )
     if view["notEnrolled"]:
         yield f"Not enrolled: {_names(view['notEnrolled'])}\n"

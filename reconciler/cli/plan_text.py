@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.cli.output import counted, line
+from reconciler.cli.output import counted, line, waiting
 from reconciler.cli.plan_groups import headline, named, removals, sections, thing
 
 if TYPE_CHECKING:
@@ -143,7 +143,6 @@ def _around(view: PlanView) -> Iterator[Text]:
             if names:
                 yield line((f"{standing['uid']} {word} on {counted(len(names), 'node')}: {named(names)}", style))
     for wait in view["waiting"]:
-        what = wait["uid"] or "labels and vars"
-        yield line((f"{what}: {counted(len(wait['nodes']), 'node')} wait: {wait['reason']}", "cyan"))
+        yield line((waiting(wait["uid"], len(wait["nodes"]), wait["reason"]), "cyan"))
     if view["notEnrolled"]:
         yield line((f"not enrolled: {named(view['notEnrolled'])}", "yellow"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.output import Format, FormatOption, counted, line, print_json, say_lines
+from reconciler.cli.output import Format, FormatOption, line, print_json, say_lines, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,18 +39,16 @@ def _told(found: dict[str, Any]) -> Iterator[Text]:
     yield line(("nodes     ", "dim"), f"{found['nodes']} enrolled: {counts}")
     for problem in found["problems"]:
         yield line((problem, "red"))
+    for conflict in found["conflicts"]:
+        yield line((conflict, "red"))
     for uid, reason in found["held"].items():
         yield line((f"{uid} is held: {reason}", "red"))
     for condition in found["conditions"]:
         yield line((f"{condition['uid']}: {condition['reason']}: {condition['message']}", "yellow"))
         for finding in condition["findings"]:
             yield line(f"    {finding}")
-    for conflict in found["conflicts"]:
-        yield line((conflict, "red"))
     for wait in found["waits"]:
-        yield line(
-            (f"{wait['uid'] or 'labels and vars'}: {counted(wait['nodes'], 'node')} wait: {wait['reason']}", "cyan")
-        )
+        yield line((waiting(wait["uid"], wait["nodes"], wait["reason"]), "cyan"))
 
 
 def _behind(revision: str | None, head: str | None) -> str:

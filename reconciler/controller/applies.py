@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.core.effect import Cause
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.world import Nodes, World
+    from reconciler.engine.catalog import Catalog
     from reconciler.engine.gate import Limits
     from reconciler.engine.plan import Plan
 
@@ -72,12 +73,25 @@ def unbraked(plan: Plan, world: World, limits: Limits) -> None:
         raise Refused(f"this would remove {named}", "removals", f"say --allow-removals {total} if that is meant")
 
 
-def record(plan: Plan, cause: Cause, subject: Subject, dropped: list[str]) -> Apply:
-    """What `progress` follows."""
+def record(plan: Plan, catalog: Catalog, world: World, cause: Cause, subject: Subject, dropped: list[str]) -> Apply:
+    """What `progress` follows: what the plan gives, and what was given by itself before and is not answered yet."""
     from reconciler.controller.state import Apply
 
+    pairs = pairs_of(plan)
+    for pair, nodes in _under_way(plan, catalog, world).items():
+        pairs[pair] = pairs.get(pair, EMPTY) | nodes
     removals = sum(nodeset.size(effect.nodes) for effect in plan.effects if isinstance(effect, Withdraw))
-    return Apply(cause.id, subject.name, plan.commit, cause.at, pairs_of(plan), removals, dropped)
+    return Apply(cause.id, subject.name, plan.commit, cause.at, pairs, removals, dropped)
+
+
+def _under_way(plan: Plan, catalog: Catalog, world: World) -> Pairs:
+    """Under `sync: auto` a commit is on its way before anybody applies it."""
+    found: Pairs = {}
+    for uid, targets in plan.targets.items():
+        digest, columns = catalog.compiled[uid].body_digest, world.of(uid)
+        if nodes := columns.on(digest) & ~columns.reported & targets:
+            found[uid, digest] = nodes
+    return found
 
 
 def remember(state: State, apply: Apply) -> None:

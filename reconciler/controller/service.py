@@ -209,7 +209,7 @@ class ControllerService:
         dropped = applies.bound(plan, saved) if saved is not None else []
         applies.unbraked(plan, replace(world, nodes=plan.nodes), Limits(catalog.fleet.max_removals, allow_removals))
         cause = self._reconciler.cause(subject, f"apply {commit}")
-        apply = applies.record(plan, cause, subject, dropped)
+        apply = applies.record(plan, catalog, world, cause, subject, dropped)
         applies.remember(self._state, apply)
         audit = AuditRow(
             cause.at, subject.name, "apply", commit, "started", cause.id, f"{len(apply.pairs)} associations"
