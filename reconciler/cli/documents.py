@@ -219,7 +219,8 @@ class TokenDocument(TypedDict):
 class ReasonView(TypedDict):
     """Why one claim is on a node: association, document, step, file:line:column, commit; and what it waits for.
 
-    `because` are the targets that selected the node; `waits` is empty where nothing is to come.
+    `until` is the step's last line (0: the file's), `sources` the files that its content comes from, `because` the
+    targets that selected the node; `waits` is empty where nothing is to come.
     """
 
     uid: str
@@ -227,6 +228,8 @@ class ReasonView(TypedDict):
     claim: str
     step: str
     place: str
+    until: int
+    sources: list[str]
     declared: str
     revision: str
     because: list[str]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"+": "green", "~": "yellow", "-": "red"}
 VARIANTS_SHOWN = 3
+DIFF_HEAD = 2
+"""Lines of a unified diff that name what is compared."""
 SUMMED_FROM = 2
 """Sections from which on the plan ends with a table of them."""
 
@@ -111,8 +113,9 @@ def _diffs(change: EqualChange) -> Iterator[Text]:
     for variant in variants[:VARIANTS_SHOWN]:
         if len(variants) > 1:
             yield line((f"      on {counted(len(variant.nodes), 'node')}: {named(variant.nodes.values())}", "italic"))
-        for row in variant.diff.removesuffix("\n").split("\n"):
-            yield line((f"      {row}", SIGNS.get(row[:1], "")), keep="\t")
+        for number, row in enumerate(variant.diff.removesuffix("\n").split("\n")):
+            style = "bold" if number < DIFF_HEAD else SIGNS.get(row[:1], "")
+            yield line((f"      {row}", style), keep="\t")
     if len(variants) > VARIANTS_SHOWN:
         more = f"{len(variants) - VARIANTS_SHOWN} more variants on other nodes; --format json has them all"
         yield line((f"      {more}", "italic"))

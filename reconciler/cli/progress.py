@@ -45,7 +45,7 @@ def _bar(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console(error=True), transient=True) as bar:
-        task = bar.add_task("apply", total=None, note="")
+        task = bar.add_task("apply", total=0, note="")
         for progress in events:
             bar.update(task, total=progress["total"], completed=settled(progress), note=noted(progress))
             yield progress

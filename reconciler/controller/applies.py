@@ -36,11 +36,16 @@ def pairs_of(plan: Plan) -> Pairs:
 def bound(plan: Plan, saved: Mapping[str, Any]) -> list[str]:
     """Hold a plan against the saved one that was agreed to; what the saved one had and is needed no more.
 
-    Raises `Refused` when anything would be done that the saved plan does not name, `Invalid` for what is no plan.
+    Raises `Refused` when the fleet is at another commit than it was, or anything would be done that the saved plan does
+    not name; `Invalid` for what is no plan.
     """
     if saved.get("format") != FORMAT:
         finding = Finding("this is not a saved plan", Place("plan"), expected=f"a file of format {FORMAT}")
         raise Invalid((finding,))
+    moved = saved["base"] != (plan.base or "") and plan.base != plan.commit
+    if moved:
+        what = f"the fleet went from {saved['base'][:12] or 'nothing'} to {(plan.base or 'nothing')[:12]} meanwhile"
+        raise Refused(what, "plan", "plan again")
     agreed = {(change["actionDigest"], node_id) for change in saved["changes"] for node_id in change["nodes"]}
     needed = set()
     names = {}
