@@ -28,10 +28,13 @@ STEP = 1.0
 
 
 class SystemClock:
-    """The machine's wall clock."""
+    """The machine's clocks."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def elapsed(self) -> float:
+        return time.monotonic()
 
 
 class SystemTimer:
@@ -108,17 +111,25 @@ class HandTimer:
 
     def __init__(self, now_ms: int = 0) -> None:
         self._now = now_ms
+        self._set_by = 0
         self._order = itertools.count()
         self._queue: list[tuple[int, int, int, Callable[[], None]]] = []
 
     def now_ms(self) -> int:
-        return self._now
+        return self._now + self._set_by
+
+    def elapsed(self) -> float:
+        return self._now / 1000
+
+    def set_clock(self, seconds: float) -> None:
+        """Set the wall clock forward or back: `now_ms` tells the difference, intervals do not."""
+        self._set_by += round(seconds * 1000)
 
     def every(self, seconds: float, job: Callable[[], None]) -> Callable[[], None]:
         return self._add(self._now + round(seconds * 1000), round(seconds * 1000), job)
 
     def at(self, instant: int, job: Callable[[], None]) -> Callable[[], None]:
-        return self._add(instant, 0, job)
+        return self._add(instant - self._set_by, 0, job)
 
     def close(self) -> None:
         self._queue.clear()

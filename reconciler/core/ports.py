@@ -136,10 +136,14 @@ class Proposals(Protocol):
         """
 
 
+ONE_LEADER = "one leader per state"
+"""The rule by which a store refuses a writer whose lease is not, or no longer, its own."""
+
+
 class Store(Protocol):
     """Truth that outlives the process. One writer (it holds a fenced lease); every table has `fleet_id` first.
 
-    Raises `Unavailable` when it cannot be reached, `Refused` when the lease is somebody else's.
+    Raises `Unavailable` when it cannot be reached, `Refused` by the rule `ONE_LEADER` when the lease is not ours.
     """
 
     @property
@@ -155,7 +159,8 @@ class Store(Protocol):
     def collect_bodies(self) -> int:
         """Forget bodies that no assignment, no newest release and no node's context names; how many they were."""
 
-    def nodes(self) -> list[NodeRow]: ...
+    def nodes(self) -> list[NodeRow]:
+        """Every node, retired ones too, in the order of enrolment."""
 
     def node(self, node_id: str) -> NodeRow | None: ...
 
@@ -163,9 +168,15 @@ class Store(Protocol):
         """Every row, ordered by uid; made for loading World."""
 
     def columns(self, position: Mapping[str, int]) -> Mapping[str, Columns]:
-        """World's columns, built from all assignment rows with each node's bit position; made for speed."""
+        """World's columns, built from all assignment rows with each node's bit position.
+
+        Made for speed, which it has where positions grow with the order of `nodes`.
+        """
 
     def assignments_of(self, node_id: str) -> list[AssignmentRow]: ...
+
+    def assignment(self, node_id: str, uid: str) -> AssignmentRow | None:
+        """The row of one pair."""
 
     def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
         """State rows of these nodes (None: all) that changed at or after `since` (Unix milliseconds)."""
@@ -204,10 +215,13 @@ class Store(Protocol):
 
 
 class Clock(Protocol):
-    """Wall-clock time."""
+    """What time it is, and how much of it has passed: two different things wherever somebody may set the clock."""
 
     def now_ms(self) -> int:
-        """Unix milliseconds."""
+        """Unix milliseconds by the wall clock."""
+
+    def elapsed(self) -> float:
+        """Seconds since some instant of this process; never goes back, never jumps."""
 
 
 class Timer(Protocol):
@@ -263,7 +277,7 @@ class Intake(Protocol):
     """
 
     def node_key(self, node_id: str) -> str | None:
-        """The node's Ed25519 public key (OpenSSH text); None for an unknown or retired-and-told node."""
+        """The node's Ed25519 public key (OpenSSH text); None for a node that is unknown, or retired long ago."""
 
     def enrol(self, request: Enrolment, peer: str) -> Enrolled:
         """Use a join token. `Refused` for one that is unknown, used by another key, or expired."""

@@ -18,7 +18,10 @@ FAILURES = frozenset({"Failed", "TimedOut", "Interrupted"})
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """An enrolled node. `labels` are the join token's; Git's are joined at load. `facts` is canonical JSON text."""
+    """An enrolled node. `labels` are the join token's; Git's are joined at load. `facts` is canonical JSON text.
+
+    `unsettled`: it was given a new context while it had associations, and has not reported with it.
+    """
 
     id: str
     name: str
@@ -33,6 +36,7 @@ class NodeRow:
     agent_version: str = ""
     platform: str = ""
     facts: str = "{}"
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,10 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A released body of an association. `held_for` is why it goes no further."""
+    """A released body of an association. `held_for` is why it goes no further.
+
+    `tolerated` is how many nodes had failed when a person let it go on: they no longer count as errors.
+    """
 
     uid: str
     generation: int
@@ -96,6 +103,7 @@ class ReleaseRow:
     commit: str
     released_at: int
     held_for: str = ""
+    tolerated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +176,16 @@ class Withdrawn:
 class Changes:
     """Everything one cause changes, committed in one transaction with its effects and its audit rows.
 
-    The serial of every node in `given`, `withdrawn`, `contexts` and `retired` grows by one, once. What a change of an
-    existing row leaves alone is said at each field; `at` is the cause's instant.
+    The serial of every node in `given`, `withdrawn`, `contexts`, `restated` and `retired` grows by one, once. What a
+    change of an existing row leaves alone is said at each field; `at` is the cause's instant.
     """
 
     at: int = 0
     nodes: tuple[NodeRow, ...] = ()
-    """New nodes, or what a known one says of itself: `serial`, `context_digest`, `enrolled_at`, `retired_at` count
-    for new ones only, and `last_seen` only grows. Names are unique among nodes that are not retired."""
+    """New nodes, or what a known one says of itself: `serial`, `context_digest`, `enrolled_at`, `retired_at` and
+    `unsettled` count for new ones only, and `last_seen` only grows. Names are unique but for retired nodes'."""
     releases: tuple[ReleaseRow, ...] = ()
-    """A generation's body never changes; `held_for` may."""
+    """A generation's body never changes; `held_for` and `tolerated` may."""
     bodies: Mapping[str, bytes] = field(default_factory=dict)
     """By digest, which is checked; one that is kept already is left."""
     given: tuple[Given, ...] = ()
@@ -185,6 +193,10 @@ class Changes:
     withdrawn: tuple[Withdrawn, ...] = ()
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Node id -> digest of its new NodeContext (whose bytes are in `bodies`)."""
+    unsettled: Mapping[str, bool] = field(default_factory=dict)
+    """Node id -> whether it has yet to report with the context that it was given."""
+    restated: tuple[str, ...] = ()
+    """Node ids whose set changes in what is the same for all of them, as the interval."""
     reported: tuple[AssignmentRow, ...] = ()
     """Counts where the node still has that generation and `seq` is newer; it then also holds it. Else nothing happens.
     `body_digest` and `given_at` are not looked at."""

@@ -292,12 +292,16 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The newest released body of one association. `held_for` is why it goes no further, empty while it does."""
+    """The newest released body of one association. `held_for` is why it goes no further, empty while it does.
+
+    `tolerated` is how many nodes had failed when a person let it go on: they no longer count as errors.
+    """
 
     generation: int
     body_digest: str
     commit: str
     held_for: str = ""
+    tolerated: int = 0
 
 
 NOTHING = Columns()
@@ -305,13 +309,18 @@ NOTHING = Columns()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A snapshot. `sequence` grows with every change; `revision` is the commit in force, None before the first."""
+    """A snapshot. `sequence` grows with every change; `revision` is the commit in force, None before the first.
+
+    `generations_from` is the lowest generation that may still be released: a store restored from a backup does not know
+    which ones were used after it was taken.
+    """
 
     fleet_id: str
     incarnation: int
     sequence: int = 0
     revision: str | None = None
     access_revision: str | None = None
+    generations_from: int = 1
     nodes: Nodes = field(default_factory=Nodes)
     online: NodeSet = EMPTY
     unsettled: NodeSet = EMPTY

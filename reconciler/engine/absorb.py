@@ -31,9 +31,13 @@ class Absorbed:
 
 
 def absorb(world: World, report: Report, known: StateRow | None, at: int) -> Absorbed:
-    """Take in one report. `known` is the state row of its pair, None before the first."""
+    """Take in one report. `known` is the state row of its pair, None before the first.
+
+    World does not know which generation each node has, nor what it said last: the caller has seen to it that the report
+    is on the one and newer than the other.
+    """
     bit = world.nodes.bits.get(report.node_id)
-    if bit is None or report.incarnation > world.incarnation or report.cause == "Removed":
+    if bit is None or report.incarnation != world.incarnation or report.cause == "Removed":
         return Absorbed(world)
     node = 1 << bit
     columns = world.of(report.uid)

@@ -81,14 +81,24 @@ def enact(world: World, effects: Iterable[Effect], catalog: Catalog, cause: Caus
         releases={**world.releases, **draft.releases},
     )
     changes = Changes(
+        at=cause.at,
         releases=tuple(
-            ReleaseRow(uid, release.generation, release.body_digest, release.commit, cause.at, release.held_for)
+            ReleaseRow(
+                uid,
+                release.generation,
+                release.body_digest,
+                release.commit,
+                cause.at,
+                release.held_for,
+                release.tolerated,
+            )
             for uid, release in draft.releases.items()
         ),
         bodies=draft.bodies,
         given=tuple(draft.given),
         withdrawn=tuple(draft.withdrawn),
         contexts=draft.contexts,
+        unsettled=dict.fromkeys(world.nodes.ids(after.unsettled & ~world.unsettled), True),
         states_gone=tuple(draft.gone),
         effects=tuple(draft.effects),
         audit=tuple(draft.audit),
@@ -100,7 +110,7 @@ def _assign(draft: _Draft, effect: Assign) -> None:
     before = draft.release(effect.uid)
     release = before
     if before is None or before.body_digest != effect.body_digest:
-        generation = before.generation + 1 if before else 1
+        generation = max(before.generation + 1 if before else 1, draft.world.generations_from)
         release = draft.releases[effect.uid] = Release(generation, effect.body_digest, effect.commit)
         draft.bodies[effect.body_digest] = effect.body
     assert release is not None
@@ -156,9 +166,12 @@ def _hold(draft: _Draft, effect: Hold, catalog: Catalog, ordinal: int) -> None:
 
 
 def _resume(draft: _Draft, effect: Resume) -> None:
+    """Let a release go on. The nodes that failed so far were looked at: only further ones count as errors."""
     release = draft.release(effect.uid)
     if release is not None and release.body_digest == effect.body_digest and release.held_for:
-        draft.releases[effect.uid] = replace(release, held_for="")
+        columns = draft.of(effect.uid)
+        failed = nodeset.size(columns.failed & columns.on(effect.body_digest))
+        draft.releases[effect.uid] = replace(release, held_for="", tolerated=failed)
         draft.said("resume", effect.uid, EMPTY, detail=f"was held: {release.held_for}")
 
 

@@ -147,12 +147,14 @@ def suspended(world: World, uid: str, body_digest: str) -> str:
 
 def too_many_errors(spec: AssociationSpec, world: World, uid: str, body_digest: str, targets: int) -> Hold | None:
     """The Hold that stops a body which failed on more nodes than `maxErrors` lets it."""
-    columns = world.of(uid)
+    columns, release = world.of(uid), world.releases.get(uid)
     failed = nodeset.size(columns.failed & columns.on(body_digest))
     allowed = rate.errors(spec.max_errors, targets)
-    if failed <= allowed or suspended(world, uid, body_digest):
+    tolerated = release.tolerated if release is not None and release.body_digest == body_digest else 0
+    if failed <= allowed + tolerated or suspended(world, uid, body_digest):
         return None
-    return Hold(uid, body_digest, f"failed on {failed} of {targets} nodes, maxErrors allows {allowed}")
+    beyond = f" beyond the {tolerated} it was let go on with" if tolerated else ""
+    return Hold(uid, body_digest, f"failed on {failed} of {targets} nodes, maxErrors allows {allowed}{beyond}")
 
 
 def wave(nodes: NodeSet, under_way: NodeSet, online: NodeSet, limit: int) -> NodeSet:
@@ -221,7 +223,7 @@ class _Court:
         """Nodes that hold nothing yet get their context at once; the others in waves, as any change."""
         holding = self.world.holding
         limit = rate.concurrency(None, nodeset.size(holding))
-        now = wave(effect.nodes & holding, self.world.unsettled, self.world.online, limit)
+        now = wave(effect.nodes & holding, self.world.unsettled & holding, self.world.online, limit)
         later = effect.nodes & holding & ~now
         if not later:
             return Judged(effect.nodes)

@@ -216,6 +216,9 @@ class TestSystemTimer:
             def now_ms(self) -> int:
                 return round((time.time() + by[0]) * 1000)
 
+            def elapsed(self) -> float:
+                return time.monotonic()
+
         monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Moved)
         runs: list[None] = []
         setting = Real()
@@ -253,7 +256,22 @@ class TestHandTimer:
         timer.advance(5)
         assert seen == ["a", "a", "b"]
 
+    def test_intervals_go_on_when_the_clock_is_set(self) -> None:
+        timer = HandTimer(10_000)
+        seen: list[tuple[int, float]] = []
+        timer.every(2, lambda: seen.append((timer.now_ms(), timer.elapsed())))
+        timer.advance(3)
+        timer.set_clock(-9)
+        timer.advance(2)
+        assert seen == [(12_000, 12.0), (5_000, 14.0)]
+        assert (timer.now_ms(), timer.elapsed()) == (6_000, 15.0)
+
 
 def test_the_system_clock_is_the_wall_clock() -> None:
     before = time.time_ns() // 1_000_000
     assert before <= SystemClock().now_ms() <= time.time_ns() // 1_000_000
+
+
+def test_time_passes_on_the_system_clock_whoever_sets_it() -> None:
+    before = time.monotonic()
+    assert before <= SystemClock().elapsed() <= time.monotonic()

@@ -73,7 +73,7 @@ class MemoryStore:
 
     def nodes(self) -> list[NodeRow]:
         with self._state.lock:
-            return sorted(self._tables.nodes.values(), key=lambda row: row.id)
+            return list(self._tables.nodes.values())
 
     def node(self, node_id: str) -> NodeRow | None:
         return self._tables.nodes.get(node_id)
@@ -109,6 +109,9 @@ class MemoryStore:
 
     def assignments_of(self, node_id: str) -> list[AssignmentRow]:
         return [row for row in self.assignments() if row.node_id == node_id]
+
+    def assignment(self, node_id: str, uid: str) -> AssignmentRow | None:
+        return self._tables.assignments.get((uid, node_id))
 
     def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
         wanted = None if node_ids is None else set(node_ids)

@@ -50,7 +50,9 @@ class Tables:
             self.nodes[node.id] = _said(self.nodes.get(node.id), node)
         for release in changes.releases:
             key = (release.uid, release.generation)
-            self.releases[key] = replace(self.releases.get(key, release), held_for=release.held_for)
+            self.releases[key] = replace(
+                self.releases.get(key, release), held_for=release.held_for, tolerated=release.tolerated
+            )
         for some in changes.withdrawn:
             for node_id in some.node_ids:
                 self.assignments.pop((some.uid, node_id), None)
@@ -131,6 +133,9 @@ class Tables:
         for node_id, digest in changes.contexts.items():
             if node_id in self.nodes:
                 self.nodes[node_id] = replace(self.nodes[node_id], context_digest=digest)
+        for node_id, so in changes.unsettled.items():
+            if node_id in self.nodes:
+                self.nodes[node_id] = replace(self.nodes[node_id], unsettled=so)
         for node_id, at in changes.seen.items():
             if node_id in self.nodes:
                 self.nodes[node_id] = replace(self.nodes[node_id], last_seen=_later(self.nodes[node_id].last_seen, at))
@@ -165,6 +170,7 @@ def _said(before: NodeRow | None, node: NodeRow) -> NodeRow:
         context_digest=before.context_digest,
         enrolled_at=before.enrolled_at,
         retired_at=before.retired_at,
+        unsettled=before.unsettled,
         last_seen=_later(before.last_seen, node.last_seen),
     )
 

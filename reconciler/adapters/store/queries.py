@@ -47,10 +47,10 @@ LEASE = (
 )
 """Holder, fence, expiry. Where readers do not wait for writers, taking this row is what makes writers queue."""
 
-NODES = _of(NodeRow, _nodes).order_by(_nodes.c.id)
+NODES = _of(NodeRow, _nodes).order_by(_nodes.c.number)
 NODE = NODES.where(_nodes.c.id == bindparam("of_node"))
 KNOWN = select(func.count()).where(_nodes.c.fleet_id == _FLEET, _nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
-NUMBERS = select(_nodes.c.number, _nodes.c.id).where(_nodes.c.fleet_id == _FLEET)
+NUMBERS = select(_nodes.c.number, _nodes.c.id).where(_nodes.c.fleet_id == _FLEET).order_by(_nodes.c.number)
 
 ASSIGNMENTS = _of(
     AssignmentRow,
@@ -60,6 +60,7 @@ ASSIGNMENTS = _of(
     body_digest=_releases.c.body_digest,
 ).order_by(_assignments.c.uid, _nodes.c.id)
 ASSIGNMENTS_OF = ASSIGNMENTS.where(_nodes.c.id == bindparam("of_node"))
+ASSIGNMENT = ASSIGNMENTS_OF.where(_assignments.c.uid == bindparam("of_uid"))
 
 STATES = _of(
     StateRow, schema.states, schema.states.join(_nodes, _same_node(schema.states)), node_id=_nodes.c.id

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest, instant
+from reconciler.core.ports import ONE_LEADER
 from reconciler.core.problem import Defect, Refused
 
 if TYPE_CHECKING:
     from reconciler.core.records import Changes, Given, ReleaseRow, TokenRow
 
-ONE_LEADER = "one leader per state"
-
 
 def touched(changes: Changes) -> list[str]:
     """Nodes whose assignment set these changes alter: each once, sorted."""
-    ids: set[str] = {*changes.contexts, *changes.retired}
+    ids: set[str] = {*changes.contexts, *changes.restated, *changes.retired}
     for given in changes.given:
         ids.update(given.node_ids)
     for withdrawn in changes.withdrawn:

@@ -119,6 +119,7 @@ nodes = Table(
     Column("agent_version", Text, nullable=False),
     Column("platform", Text, nullable=False),
     Column("facts", Text, nullable=False),
+    Column("unsettled", Boolean, nullable=False),
     UniqueConstraint("fleet_id", "number", name="nodes_number"),
 )
 Index(
@@ -148,6 +149,7 @@ releases = Table(
     Column("commit_oid", Text, nullable=False),
     Column("released_at", BigInteger, nullable=False),
     Column("held_for", Text, nullable=False),
+    Column("tolerated", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -84,7 +84,6 @@ class SqlStore:
             return connection.execute(queries.FORGET_BODIES, {"of_fleet": self._fleet_id}).rowcount
 
     def nodes(self) -> list[NodeRow]:
-        """Ordered by id."""
         return self._all(NodeRow, queries.NODES)
 
     def node(self, node_id: str) -> NodeRow | None:
@@ -103,6 +102,9 @@ class SqlStore:
     def assignments_of(self, node_id: str) -> list[AssignmentRow]:
         """Ordered by uid."""
         return self._all(AssignmentRow, queries.ASSIGNMENTS_OF, of_node=node_id)
+
+    def assignment(self, node_id: str, uid: str) -> AssignmentRow | None:
+        return self._one(AssignmentRow, queries.ASSIGNMENT, of_node=node_id, of_uid=uid)
 
     def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
         """Ordered by node id and uid."""

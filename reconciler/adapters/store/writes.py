@@ -55,6 +55,8 @@ class Writer:
         self._each(self._statements.node, map(values, changes.nodes))
         of_nodes = ({"of_node": id_, "context_digest": digest} for id_, digest in changes.contexts.items())
         self._each(self._statements.context, of_nodes)
+        unsettled = ({"of_node": id_, "unsettled": so} for id_, so in changes.unsettled.items())
+        self._each(self._statements.unsettled, unsettled)
         self._each(self._statements.seen, ({"of_node": id_, "last_seen": at} for id_, at in changes.seen.items()))
 
     def _releases(self, changes: Changes) -> None:

@@ -48,10 +48,10 @@ class TestNodes:
         assert store.node("mi-1") == row
         assert store.node("mi-2") is None
 
-    def test_nodes_come_by_id(self, store: Store) -> None:
+    def test_nodes_come_in_the_order_of_enrolment(self, store: Store) -> None:
         store.commit(Changes(nodes=(node("mi-2"), node("mi-1"))))
-        store.commit(Changes(nodes=(node("mi-0"),)))
-        assert [row.id for row in store.nodes()] == ["mi-0", "mi-1", "mi-2"]
+        store.commit(Changes(nodes=(node("mi-0"), node("mi-2", "renamed"))))
+        assert [row.id for row in store.nodes()] == ["mi-2", "mi-1", "mi-0"]
 
     def test_what_a_known_node_says_leaves_what_the_store_counts(self, store: Store) -> None:
         store.commit(peopled("mi-1"))
@@ -78,6 +78,18 @@ class TestNodes:
         store.commit(Changes(nodes=(node("mi-2", "web"),)))
         assert [row.retired_at for row in store.nodes()] == [70, None]
 
+    def test_whether_a_node_has_settled_is_said_apart_from_what_it_says(self, store: Store) -> None:
+        store.commit(Changes(nodes=(node("mi-1"), node("mi-2", unsettled=True))))
+        store.commit(Changes(unsettled={"mi-1": True, "mi-2": False, "mi-unknown": True}))
+        store.commit(Changes(nodes=(node("mi-1"),)))
+        assert [row.unsettled for row in store.nodes()] == [True, False]
+        assert [row.serial for row in store.nodes()] == [0, 0]
+
+    def test_what_is_stated_anew_counts(self, store: Store) -> None:
+        store.commit(Changes(nodes=(node("mi-1"), node("mi-2"))))
+        store.commit(Changes(restated=("mi-1", "mi-unknown"), contexts={"mi-1": DIGEST}))
+        assert [row.serial for row in store.nodes()] == [1, 0]
+
     def test_retirement_takes_assignments_and_states_and_counts(self, store: Store) -> None:
         store.commit(peopled("mi-1", "mi-2"))
         store.commit(Changes(states=(state("mi-1"), state("mi-2"))))
@@ -92,6 +104,12 @@ class TestNodes:
 
 
 class TestAssignments:
+    def test_one_pair(self, store: Store) -> None:
+        store.commit(peopled("mi-1", "mi-2"))
+        assert store.assignment("mi-2", UID) == AssignmentRow("mi-2", UID, 1, DIGEST, 9)
+        assert store.assignment("mi-2", "Association/other") is None
+        assert store.assignment("mi-unknown", UID) is None
+
     def test_given_nodes_have_heard_nothing_yet(self, store: Store) -> None:
         store.commit(peopled("mi-1", "mi-2"))
         assert row_of(store, "mi-1") == AssignmentRow("mi-1", UID, 1, DIGEST, 9)
@@ -239,8 +257,8 @@ class TestBodiesAndReleases:
 
     def test_a_release_may_be_held_later(self, store: Store) -> None:
         store.commit(Changes(releases=(release(1),)))
-        store.commit(Changes(releases=(replace(release(1), held_for="too many failed", released_at=99),)))
-        assert store.release(UID, 1) == release(1, held_for="too many failed")
+        store.commit(Changes(releases=(replace(release(1), held_for="too many failed", released_at=99, tolerated=3),)))
+        assert store.release(UID, 1) == replace(release(1, held_for="too many failed"), tolerated=3)
 
     def test_bodies_by_digest(self, store: Store) -> None:
         store.commit(Changes(bodies={DIGEST: BODY}))

@@ -53,6 +53,7 @@ nodes = st.builds(
     serial=small,
     last_seen=st.none() | small,
     facts=st.sampled_from(["{}", '{"a":1}']),
+    unsettled=st.booleans(),
 )
 released = {(uid, generation): sorted(BODIES)[generation % 3] for uid in UIDS for generation in (1, 2, 3)}
 
@@ -61,9 +62,8 @@ released = {(uid, generation): sorted(BODIES)[generation % 3] for uid in UIDS fo
 def releases(draw: st.DrawFn) -> ReleaseRow:
     uid, generation = draw(uids), draw(generations)
     right = st.just(released[uid, generation])
-    return ReleaseRow(
-        uid, generation, draw(right if draw(st.booleans()) else right | digests), "c", 1, draw(st.text(max_size=2))
-    )
+    body_digest = draw(right if draw(st.booleans()) else right | digests)
+    return ReleaseRow(uid, generation, body_digest, "c", 1, draw(st.text(max_size=2)), draw(small))
 
 
 @st.composite
@@ -135,6 +135,8 @@ changes = st.builds(
     given=some(givens()),
     withdrawn=some(st.builds(Withdrawn, uid=uids, node_ids=some(ids))),
     contexts=st.dictionaries(ids, digests, max_size=2),
+    unsettled=st.dictionaries(ids, st.booleans(), max_size=2),
+    restated=some(ids),
     reported=some(reports),
     held=some(st.tuples(ids, uids, digests)),
     states=some(states),
@@ -159,6 +161,7 @@ def reads(store: Store) -> list[Any]:
         [store.node(id_) for id_ in IDS],
         list(store.assignments()),
         [store.assignments_of(id_) for id_ in IDS],
+        [store.assignment(id_, uid) for id_ in IDS for uid in UIDS],
         store.columns(position),
         store.states(),
         store.states(node_ids=IDS[:2], since=2),

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("agent_version", sa.Text(), nullable=False),
         sa.Column("platform", sa.Text(), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("unsettled", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("fleet_id", "id"),
         sa.UniqueConstraint("fleet_id", "number", name="nodes_number"),
     )
@@ -105,6 +106,7 @@ def upgrade() -> None:
         sa.Column("commit_oid", sa.Text(), nullable=False),
         sa.Column("released_at", sa.BigInteger(), nullable=False),
         sa.Column("held_for", sa.Text(), nullable=False),
+        sa.Column("tolerated", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("fleet_id", "uid", "generation"),
         sqlite_with_rowid=False,
     )
