@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.scene import Scene
 
-Set = Callable[[Mapping[str, str] | None], Scene]
+Set = Callable[..., Scene]
 
 
 @pytest.fixture(scope="module")
 def set_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Set]:
     """Scenes that live as long as the module's tests; each starts with these files (None: with the example)."""
     with ExitStack() as stack:
-        yield lambda files: stack.enter_context(Scene(_short(tmp_path_factory), files))
 
+        def set_one(files: dict[str, str] | None, **server: Any) -> Scene:
+            short = tmp_path_factory.mktemp("e")  # a socket's path has 107 bytes at most
+            return stack.enter_context(Scene(short, files, server or None))
 
-def _short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory whose name leaves room for a socket's, which may have 107 bytes."""
-    return tmp_path_factory.mktemp("e", numbered=True)
+        yield set_one

@@ -16,12 +16,18 @@ OPSCTL = Path(sys.executable).with_name("opsctl")
 
 
 class Scene:
-    """Open it as a context; leaving it ends what is running. Nodes join with `join`."""
+    """Open it as a context; leaving it ends what is running. Nodes join with `join`.
 
-    def __init__(self, directory: Path, files: Mapping[str, str] | None) -> None:
+    `server` is what STATE/server.yaml says.
+    """
+
+    def __init__(self, directory: Path, files: Mapping[str, str] | None, server: Any = None) -> None:
         self.directory = directory
         self.repository = ConfigRepository(directory, OPSCTL, files)
         self.daemon = Daemon(OPSCTL, self.repository.remote, directory / "state")
+        self.daemon.state.mkdir(mode=0o700)
+        if server is not None:
+            (self.daemon.state / "server.yaml").write_text(json.dumps(server))
         self.machines: dict[str, Sandbox] = {}
         self._ends = ExitStack()
 
@@ -64,6 +70,11 @@ class Scene:
         return commit
 
     # What is seen
+
+    @property
+    def ca(self) -> Path:
+        """The certificate that whoever comes over TLS has to trust."""
+        return self.daemon.state / "keys" / "ca.pem"
 
     def opsctl(self, *arguments: str, code: int = 0) -> str:
         """A command with this server; what it printed, on both streams. It must exit with `code`."""

@@ -29,6 +29,12 @@ class Daemon:
         return f"https://{self.address}:{self.port}"
 
     @property
+    def process(self) -> int:
+        """The running daemon's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def socket(self) -> Path:
         return self.state / "opsctl.sock"
 

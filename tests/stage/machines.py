@@ -85,10 +85,11 @@ class Sandbox:
         self.enrol(url, token, agent)
         self.start()
 
-    def enrol(self, url: str, token: str, agent: Path) -> None:
+    def enrol(self, url: str, token: str, agent: Path, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """An identity, and no agent running yet."""
         self._agent = agent
-        self.agent("enroll", "--server", url, "--token-file", "-", "--name", self.name, stdin=token)
+        enroll = ("enroll", "--server", url, "--token-file", "-", "--name", self.name)
+        return self.agent(*enroll, stdin=token, check=check)
 
     @property
     def process(self) -> int:
