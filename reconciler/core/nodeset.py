@@ -22,12 +22,12 @@ _BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in rang
 
 def of(positions: Iterable[int]) -> NodeSet:
     """The set of these positions. Linear in their number and in the largest, never in their product."""
-    held = bytearray()
-    for position in positions:
-        at = position >> 3
-        if at >= len(held):
-            held.extend(bytes(max(at + 1 - len(held), len(held))))
-        held[at] |= 1 << (position & 7)
+    listed = positions if isinstance(positions, list) else list(positions)
+    if not listed:
+        return EMPTY
+    held = bytearray((max(listed) >> 3) + 1)
+    for position in listed:
+        held[position >> 3] |= 1 << (position & 7)
     return int.from_bytes(held, "little")
 
 

@@ -6,9 +6,11 @@ status, ...) above the node's number. Two million pairs cost one pass in the dat
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, Text, cast, func, literal, select, type_coerce
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 NUMBER_BITS = 24
 """Of the node's number: 16 million nodes enrolled over a fleet's life. The generation has what is left of 63 bits."""
-_NUMBER = (1 << NUMBER_BITS) - 1
 STATUSES, COMPLIANCE_WORDS = 8, 4
 """How many words of each there is room for."""
 
@@ -79,35 +80,61 @@ class _Growing:
 
 def load(connection: Connection, fleet_id: str, position: Mapping[str, int]) -> dict[str, Columns]:
     """Every association's columns. Nodes without a position are left out, and associations on none but these."""
-    bit_of = _bits_by_number(connection, fleet_id, position)
+    runs = _runs(connection, fleet_id, position)
     digests = _digests(connection, fleet_id)
     found = {}
     for uid, pairs in connection.execute(pairs_of(fleet_id)):
         growing = _Growing()
-        for row, nodes in _kinds(pairs, bit_of):
+        for row, nodes in _kinds(pairs, runs):
             growing.add(digests[uid, row.generation], row, nodes)
         if growing.given:
             found[uid] = growing.columns()
     return found
 
 
-def _kinds(pairs: str, bit_of: list[int]) -> Iterator[tuple[AssignmentRow, NodeSet]]:
-    numbers: defaultdict[int, list[int]] = defaultdict(list)
-    for packed in map(int, pairs.split(",")):
-        numbers[packed >> NUMBER_BITS].append(packed & _NUMBER)
-    for kind, some in numbers.items():
-        nodes = nodeset.of(bit for number in some if (bit := bit_of[number]) >= 0)
-        if nodes:
-            yield _unpacked(kind), nodes
+def _kinds(pairs: str, runs: list[_Run]) -> Iterator[tuple[AssignmentRow, NodeSet]]:
+    """The nodes of each kind. Sorted, the pairs of one kind and one run are neighbours and are taken together."""
+    values = sorted(map(int, pairs.split(",")))
+    bits: defaultdict[int, list[int]] = defaultdict(list)
+    start = 0
+    while start < len(values):
+        kind, number = divmod(values[start], 1 << NUMBER_BITS)
+        run = runs[bisect_right(runs, number, key=_first) - 1]
+        base = kind << NUMBER_BITS
+        end = bisect_left(values, base + run.end, start)
+        if run.bit is not None:
+            zero = base + run.first - run.bit
+            bits[kind] += [value - zero for value in values[start:end]]
+        start = end
+    return ((_unpacked(kind), nodeset.of(some)) for kind, some in bits.items())
 
 
-def _bits_by_number(connection: Connection, fleet_id: str, position: Mapping[str, int]) -> list[int]:
-    """Bit positions indexed by node number; -1 where World does not have the node."""
-    rows = connection.execute(queries.NUMBERS, {"of_fleet": fleet_id}).all()
-    bits = [-1] * (max((number for number, _ in rows), default=0) + 1)
-    for number, node_id in rows:
-        bits[number] = position.get(node_id, -1)
-    return bits
+class _Run(NamedTuple):
+    """Nodes numbered from `first` to before `end`, at as many bits from `bit` on; None where World lacks them."""
+
+    first: int
+    end: int
+    bit: int | None
+
+
+_first = attrgetter("first")
+
+
+def _runs(connection: Connection, fleet_id: str, position: Mapping[str, int]) -> list[_Run]:
+    """All numbers in runs: few, since World numbers its bits in the order in which the store gives it nodes."""
+    runs: list[_Run] = []
+    for number, node_id in connection.execute(queries.NUMBERS, {"of_fleet": fleet_id}).all():
+        bit = position.get(node_id)
+        last = runs[-1] if runs else None
+        if (
+            last is not None
+            and last.end == number
+            and bit == (None if last.bit is None else last.bit + number - last.first)
+        ):
+            runs[-1] = _Run(last.first, number + 1, last.bit)
+        else:
+            runs.append(_Run(number, number + 1, bit))
+    return runs
 
 
 def _digests(connection: Connection, fleet_id: str) -> dict[tuple[str, int], str]:

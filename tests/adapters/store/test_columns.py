@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
+
+import pytest
 
 from agent.contract.wire import STATUSES
 from reconciler.core import nodeset
@@ -71,3 +74,20 @@ def test_nodes_that_world_does_not_have_are_left_out(store: Store) -> None:
     )
     assert store.columns({"mi-1": 5, "mi-9": 6}) == {UID: Columns({DIGEST: 1 << 5})}
     assert store.columns({}) == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_positions_in_any_order_and_with_gaps(store: Store, seed: int) -> None:
+    draw = random.Random(seed)
+    ids = [f"mi-{at:03}" for at in range(60)]
+    store.commit(
+        Changes(
+            nodes=tuple(node(id_) for id_ in ids),
+            releases=(release(1), release(2, OTHER_DIGEST)),
+            given=(given(draw.sample(ids, 40)), given(draw.sample(ids, 20), 2, OTHER_DIGEST)),
+        )
+    )
+    left = [id_ for id_ in ids if draw.random() < 0.8]
+    for order in (left, left[::-1], draw.sample(left, len(left))):
+        position = {id_: bit * 2 + 1 if seed % 2 else bit for bit, id_ in enumerate(order)}
+        assert store.columns(position) == one_by_one(store, position)
