@@ -143,8 +143,30 @@ class PlanView(TypedDict):
 
 
 def action_digest(action: str, uid: str, to_digest: str) -> str:
-    """What a saved plan binds per group: the action, the association, the body."""
+    """What a saved plan binds per group: the action, the association, the body or `context_digest`."""
     return digest_of([action, uid, to_digest])
+
+
+def read_context(data: bytes) -> dict[str, Any]:
+    """What templates read of a NodeContext, from its canonical JSON."""
+    value = json.loads(data)
+    return {"name": value["name"], "labels": value.get("labels", {}), "vars": value.get("vars", {})}
+
+
+def context_digest(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """What a saved plan binds of new labels and vars: by how much they differ, equal for all nodes of a group."""
+    parts = ([part, before[part], after[part]] for part in ("labels", "vars"))
+    return digest_of(
+        [
+            [part, key, [old[key]] if key in old else [], [new[key]] if key in new else []]
+            for part, old, new in parts
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key, _UNSET) != new.get(key, _UNSET)
+        ]
+    )
+
+
+_UNSET = object()
 
 
 def preview(
@@ -251,7 +273,7 @@ class _Painter:
 
     def _describe(self, effect: Describe) -> Iterator[ChangeView]:
         """Nodes whose labels or vars change, one group per equal difference; templates that follow from it shown."""
-        groups: dict[bytes, tuple[list[int], list[ClaimView]]] = {}
+        groups: dict[bytes, tuple[list[int], str, list[ClaimView]]] = {}
         for bit in nodeset.positions(effect.nodes):
             entry = self._plan.nodes.entries[bit]
             if entry is None:
@@ -261,9 +283,10 @@ class _Painter:
                 continue
             claims = [self._claim("", change) for change in _context_changes(before, after)]
             claims += self._rerendered(1 << bit, before, after)
-            groups.setdefault(canonical([dict(claim) for claim in claims]), ([], claims))[0].append(bit)
-        for bits, claims in groups.values():
-            to_digest = digest_of([dict(claim) for claim in claims])
+            to_digest = context_digest(before, after)
+            key = canonical([to_digest, *(dict(claim) for claim in claims)])
+            groups.setdefault(key, ([], to_digest, claims))[0].append(bit)
+        for bits, to_digest, claims in groups.values():
             yield self._view("Describe", "", "", to_digest, self._plan.commit, nodeset.of(bits), claims)
 
     def _rerendered(self, node: NodeSet, before: dict[str, Any], after: dict[str, Any]) -> list[ClaimView]:
@@ -314,10 +337,7 @@ class _Painter:
     def _context(self, digest_: str, entry: NodeEntry | None = None) -> dict[str, Any]:
         """What templates read: of a context that was given (empty where it is not at hand), or of Git's for a node."""
         data = context_of(entry, self._catalog) if entry is not None else self._bodies(digest_) if digest_ else None
-        if data is None:
-            return {}
-        value = json.loads(data)
-        return {"name": value["name"], "labels": value.get("labels", {}), "vars": value.get("vars", {})}
+        return read_context(data) if data is not None else {}
 
     def _parse(self, digest_: str, data: bytes | None = None) -> Body | None:
         if digest_ not in self._parsed:
