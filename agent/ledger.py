@@ -2,14 +2,14 @@
 
 Per claim: who asked for it, what was there before (a file's content too, where it was small), and what was left there.
 An entry is on disk before the change it is about, completed after it, and dropped where there is nothing to take back.
-The file is written only when something changed.
+It also remembers which restarts are owed (`agent.restarts`). The file is written only when something changed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any, Collection, Dict, List, NamedTuple, Optional
+from typing import Any, Collection, Dict, List, NamedTuple, Optional, Tuple
 
 from agent import durable
 from agent.contract.claims import Claim
@@ -42,13 +42,15 @@ class Ledger:
         """A file that cannot be read is put aside under `.damaged`: without it nothing is taken away, ever."""
         self._path = path
         self._entries: Dict[str, Entry] = {}
+        self._owed: Dict[Tuple[str, str], List[str]] = {}
         self._changed = False
         data = durable.read(path)
         if data is None:
             return
         try:
-            rows = json.loads(data)
-            self._entries = {str(entry.claim): entry for entry in map(_entry, rows)}
+            kept = json.loads(data)
+            self._entries = {str(entry.claim): entry for entry in map(_entry, kept["entries"])}
+            self._owed = {(uid, step): list(changed) for uid, step, changed in kept["owed"]}
         except (ValueError, TypeError, KeyError):
             os.replace(path, path + ".damaged")
 
@@ -96,11 +98,47 @@ class Ledger:
         """The association's entries, newest first: what is inside goes before what holds it."""
         return [entry for entry in reversed(list(self._entries.values())) if entry.uid == uid]
 
+    # Restarts
+
+    def owe(self, uid: str, step: str, changed: str) -> bool:
+        """A step is to be restarted, for another changes; whether that is news."""
+        names = self._owed.setdefault((uid, step), [])
+        if changed in names:
+            return False
+        names.append(changed)
+        self._changed = True
+        return True
+
+    def owed(self, uid: str, step: str) -> List[str]:
+        """The steps that changed and for which this one was not restarted yet."""
+        return list(self._owed.get((uid, step), ()))
+
+    def settle(self, uid: str, step: str, changed: Optional[str] = None) -> None:
+        """Nothing is owed any more to a step, or nothing on account of one that did not change after all."""
+        names = self._owed.get((uid, step), [])
+        left = [name for name in names if changed is not None and name != changed]
+        if left:
+            self._owed[uid, step] = left
+        else:
+            self._owed.pop((uid, step), None)
+        self._changed = self._changed or left != names
+
+    def settle_all_but(self, uid: str, steps: Collection[str]) -> None:
+        """Only these steps of an association are still there to be restarted."""
+        for owner, step in list(self._owed):
+            if owner == uid and step not in steps:
+                self.settle(uid, step)
+
+    # The file
+
     def save(self) -> None:
         """Durable on return; does nothing where nothing changed."""
         if self._changed:
-            rows = [_row(entry) for entry in self._entries.values()]
-            durable.replace(self._path, json.dumps(rows, separators=(",", ":")).encode())
+            kept = {
+                "entries": [_row(entry) for entry in self._entries.values()],
+                "owed": [[uid, step, names] for (uid, step), names in self._owed.items()],
+            }
+            durable.replace(self._path, json.dumps(kept, separators=(",", ":")).encode())
             self._changed = False
 
     def _put(self, entry: Entry) -> None:

@@ -21,6 +21,7 @@ from agent.journal import RunKey
 from agent.ledger import Ledger, prune
 from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
+from agent.restarts import Restarts
 from agent.steps.registry import BATCHES, NO_SCRIPTS, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.step import Given, InvalidPlatform, Planned, Recalled, StepFailed, context_text, why
 
@@ -82,6 +83,8 @@ def withdraw(host: Host, body: Body, ledger: Ledger, claimants: Claimants, *, ap
     """
     started_at = instant(host.now())
     claims: List[ClaimReport] = []
+    if apply:
+        ledger.settle_all_but(body.uid, ())
     if body.on_remove == "Prune":
         claims = prune(host, ledger, body.uid, claimants.claims, apply=apply)
     elif apply:
@@ -115,6 +118,9 @@ class _Run:
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
 
+    def __post_init__(self) -> None:
+        self.restarts = Restarts(self.body, self.ledger)
+
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
         foreign = not_fields(Body, self.body.must_understand)
@@ -127,6 +133,8 @@ class _Run:
         if self.body.prune:
             changing = self.allowed and self._may_correct()
             pruned = prune(self.host, self.ledger, self.body.uid, self.held.claims, apply=changing)
+        if self.allowed:
+            self.restarts.forget_others()
         self.ledger.save()
         return self._result(started_at, pruned)
 
@@ -160,6 +168,7 @@ class _Run:
         try:
             self._refuse(look)
             self._recall(look)
+            look.given = dataclasses.replace(look.given, changed=self.restarts.changed(step, self.looks))
             self._see(look)
             look.changes = look.left
         except InvalidPlatform as error:
@@ -228,7 +237,10 @@ class _Run:
             self.journal.finished(key, rc, status)
         for look, failure in zip(due, results):
             look.applied, look.problem = True, failure
+            if failure is None:
+                look.given = dataclasses.replace(look.given, changed=frozenset())
             self._look_again(look)
+            self.restarts.after(look)
         for look in due[len(results) :]:
             look.skip(_left_out_by(due[len(results) - 1]))
 
@@ -255,6 +267,7 @@ class _Run:
 
     def _intend(self, due: List[Look]) -> None:
         for look in due:
+            self.restarts.before(look)
             step = RESTORABLE.get(look.step.action)
             if step is not None:
                 for change in look.changes:
@@ -281,6 +294,8 @@ class _Run:
 
     def _remember(self, look: Look) -> None:
         """Tells the ledger whose the step's claims are, and what this or an earlier run left there."""
+        if not (look.left or look.problem or look.skipped) and self._permitted(look.step):
+            self.restarts.settle(look.step)
         step = RESTORABLE.get(look.step.action)
         if step is None or look.observed is None:
             return

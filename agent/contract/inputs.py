@@ -78,6 +78,8 @@ class ServiceInputs(Wire):
         "`started` or `stopped`; unmanaged where absent.", None, pattern="^(started|stopped)$"
     )
     enabled: Optional[bool] = described("Whether it starts at boot; unmanaged where absent.", None)
+    restart_on: List[str] = described("Earlier steps of the document; restarted where one changed.", [])
+    reload_on: List[str] = described("Earlier steps of the document; reloaded where one changed.", [])
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 A unit that systemd has not got may still come with a package of the same document, so only `apply` minds its absence.
 systemd is told to read its unit files again where it says that they changed, when something is to be done anyway.
+A unit that runs, and may, is restarted or reloaded once for all steps named by `restartOn` and `reloadOn` that changed;
+a start does as well, and one that is stopped is left so.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from agent.contract.claims import Claim, unit_name
 from agent.contract.inputs import ServiceInputs
@@ -51,7 +53,6 @@ class ServiceStep:
         return _look(host, unit_name(desired.name))
 
     def changes(self, desired: ServiceInputs, observed: Observed, given: Given) -> List[Change]:
-        del given
         before, after, verbs = [], [], []
         if desired.enabled is not None and not _as_wanted(desired.enabled, observed):
             before.append(observed.enabled or "absent")
@@ -61,6 +62,11 @@ class ServiceStep:
             before.append(_activity(observed))
             after.append(desired.state)
             verbs.append("start" if desired.state == "started" else "stop")
+        elif observed.started:
+            for verb, names in _owed(desired, given):
+                before.append("started")
+                after.append("%sed, for %s changed" % (verb, ", ".join(names)))
+                verbs.append(verb)
         if not verbs:
             return []
         claim = Claim("unit", unit_name(desired.name))
@@ -71,7 +77,7 @@ class ServiceStep:
         unit = unit_name(desired.name)
         for change in changes:
             _do(host, unit, change.detail)
-            if "start" in change.detail:
+            if {"start", "restart", "reload"} & set(change.detail):
                 _still_started(_look(host, unit), unit)
         return Applied()
 
@@ -92,6 +98,16 @@ class ServiceStep:
         if prior["started"] != left["started"]:
             verbs.append("start" if prior["started"] else "stop")
         _do(host, claim.name, verbs)
+
+
+def _owed(desired: ServiceInputs, given: Given) -> Iterator[Tuple[str, List[str]]]:
+    """The one thing to do for the steps that changed, with their names: a restart does for a reload."""
+    restart = [name for name in desired.restart_on if name in given.changed]
+    reload = [name for name in desired.reload_on if name in given.changed]
+    if restart:
+        yield "restart", restart
+    elif reload:
+        yield "reload", reload
 
 
 def _look(host: Host, unit: str) -> Observed:
@@ -156,7 +172,8 @@ def _systemctl(host: Host, verb: str, unit: Optional[str] = None) -> None:
         raise StepFailed("systemctl %s did not end in %d seconds" % (verb, _TIME), rc=ran.rc, status="TimedOut")
     if ran.rc:
         said = " ".join(ran.stderr.decode("utf-8", "replace").split())
-        raise StepFailed("systemctl %s: %s (exit %d)" % (verb, said[:500], ran.rc), rc=ran.rc)
+        hint = "; `restartOn` does for a unit that cannot reload" if verb == "reload" else ""
+        raise StepFailed("systemctl %s: %s (exit %d)%s" % (verb, said[:500], ran.rc, hint), rc=ran.rc)
 
 
 def _still_started(observed: Observed, unit: str) -> None:

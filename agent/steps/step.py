@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 from agent.contract.claims import Claim
 from agent.contract.wire import FileRef
@@ -54,6 +54,8 @@ class Given:
     recalled: Recalled = None
     context: str = ""
     """`context_text` of the four that a template reads, made once."""
+    changed: FrozenSet[str] = frozenset()
+    """Those steps named by `restartOn` and `reloadOn` for which this one is to be restarted or reloaded."""
 
 
 def context_text(name: str, labels: Mapping[str, str], vars_: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

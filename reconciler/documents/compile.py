@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from agent.contract.claims import meet
 from agent.contract.interpolation import PREFIXES, interpolate
 from agent.contract.wire import BodyStep, FileRef
-from reconciler.core.problem import Finding, Invalid, Place
+from reconciler.core.problem import Finding, Invalid, Place, nearest
+from reconciler.core.typed.words import one_of, path_text
 from reconciler.documents import parameters
 from reconciler.documents.steps import Finished, finish
 
@@ -117,6 +118,7 @@ class _Compiler:
         finished = ready.fixed or self._finished(ready)
         if finished is None:
             return
+        self._triggers(ready, finished.step)
         self._steps.append(finished.step)
         if finished.source is not None:
             self._source(ready, finished.source, template=finished.template)
@@ -148,6 +150,19 @@ class _Compiler:
         finished, findings = finish(ready, tree, precondition, places)
         self.findings += findings
         return finished
+
+    def _triggers(self, ready: ReadyStep, step: BodyStep) -> None:
+        """`restartOn` and `reloadOn` name steps that were done before this one."""
+        names = [other.step.name for other in self._document.steps]
+        earlier = names[: names.index(step.name)]
+        for word in ("restartOn", "reloadOn"):
+            for at, name in enumerate(step.inputs.get(word, ()) if step.action == "ops:service" else ()):
+                if name not in earlier:
+                    where = (*ready.loc, "inputs", word, at)
+                    message = f"{path_text(where)} is `{name}`, which is no step before this one"
+                    expected = one_of(earlier) if earlier else "a step before this one"
+                    place = self._document.places.of(where)
+                    self.findings.append(Finding(message, place, expected, nearest(name, earlier)))
 
     def _source(self, ready: ReadyStep, path: str, *, template: bool) -> None:
         found = self._files.source(path)

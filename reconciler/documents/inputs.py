@@ -117,8 +117,8 @@ def _package(typed: contract.PackageInputs) -> Iterator[Flaw]:
 
 
 def _service(typed: contract.ServiceInputs) -> Iterator[Flaw]:
-    if typed.state is None and typed.enabled is None:
-        yield Flaw("", "ask for nothing", "`state` or `enabled`")
+    if typed.state is None and typed.enabled is None and not typed.restart_on and not typed.reload_on:
+        yield Flaw("", "ask for nothing", "`state`, `enabled`, `restartOn` or `reloadOn`")
     if not re.match(r"[\w@.:\\-]+\Z", typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no unit name")
 
