@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
+_alembic = threading.Lock()
+"""Alembic keeps what it is at in a global."""
 
 
 def migrate(engine: Engine) -> None:
     """Run what is missing. `Refused` for a schema that this program does not know."""
-    with dialect.writing(engine) as connection:
-        upgrade(connection)
+    with _alembic, dialect.writing(engine) as connection:
+        _upgrade(connection)
 
 
-def upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> None:
     from alembic import command  # here, since it is a quarter of the start of any program that opens a store
     from alembic.config import Config
     from alembic.util import CommandError

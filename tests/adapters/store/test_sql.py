@@ -151,6 +151,24 @@ def test_threads_may_read_while_others_commit(tmp_path: Path) -> None:
     store.close()
 
 
+def test_many_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    start, opened = threading.Barrier(4), []
+
+    def open_it() -> None:
+        start.wait(10)
+        store = open_store(url, FLEET, BORN)
+        opened.append(store.incarnation)
+        store.close()
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert opened == [BORN] * 4
+
+
 def test_an_open_iterator_can_be_dropped(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/state.db", FLEET, BORN)
     store.renew_lease("this test", BORN, 60)

@@ -1,4 +1,7 @@
-"""Alembic's environment: migrations run on the connection, and in the transaction, that the store hands in."""
+"""Alembic's environment: migrations run on the connection, and in the transaction, that the store hands in.
+
+A change of the schema is a change of `schema.py` and a new file in `versions/`, numbered on; a test compares the two.
+"""
 
 from __future__ import annotations
 
