@@ -65,6 +65,15 @@ def _line(step: inputs.LineInputs) -> List[Claim]:
     return [Claim("path", step.path, "line:" + (step.match or step.line), exclusive=False)]
 
 
+def _block(step: inputs.BlockInputs) -> List[Claim]:
+    return [Claim("path", step.path, "block:" + step.name, exclusive=False)]
+
+
+def _hosts(step: inputs.HostsInputs) -> List[Claim]:
+    family = "ipv6" if ":" in step.address else "ipv4"
+    return [Claim("path", "/etc/hosts", "%s:%s" % (family, step.name), exclusive=False)]
+
+
 def _packages(step: inputs.PackageInputs) -> List[Claim]:
     return [Claim("package", name) for name in step.name]
 
@@ -88,6 +97,8 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:directory": _path,
     "ops:link": _path,
     "ops:line": _line,
+    "ops:block": _block,
+    "ops:hosts": _hosts,
     "ops:package": _packages,
     "ops:service": _unit,
     "ops:user": _user,

@@ -13,6 +13,8 @@ from agent.contract.codec import Wire, described
 
 _STATE = "`present` (default) or `absent`."
 _PRESENCE = "^(present|absent)$"
+_WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,28 @@ class LineInputs(Wire):
     line: str = described("The line, without its line end.")
     match: Optional[str] = described("Regular expression; the last line that it matches is the one replaced.", None)
     create: bool = described("Create the file where it is missing.", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class BlockInputs(Wire):
+    """Lines between two marks in a text file that others own too."""
+
+    path: str = described("Absolute path of the file.")
+    name: str = described("Tells this block from others in the file; stands in its marks.", pattern=_WORD)
+    content: str = described("The lines between the marks.", "")
+    comment: str = described("What a comment of this file begins with.", "#")
+    create: bool = described("Create the file where it is missing.", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class HostsInputs(Wire):
+    """One name in /etc/hosts with its address."""
+
+    name: str = described("The name that the line is about, its first.", pattern=_HOST)
+    address: str = described("IPv4 or IPv6 address; a name may have one of each.")
+    aliases: List[str] = described("Other names of the address, after the first.", [])
     state: str = described(_STATE, "present", pattern=_PRESENCE)
 
 
@@ -129,6 +153,8 @@ ACTIONS: Dict[str, Action] = {
     "ops:directory": Action(DirectoryInputs, 1, True),
     "ops:link": Action(LinkInputs, 1, True),
     "ops:line": Action(LineInputs, 1, True),
+    "ops:block": Action(BlockInputs, 1, True),
+    "ops:hosts": Action(HostsInputs, 1, True),
     "ops:package": Action(PackageInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),

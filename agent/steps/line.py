@@ -9,13 +9,11 @@ from typing import List, NamedTuple, Optional, Pattern
 
 from agent.contract.claims import Claim, claims_of
 from agent.contract.inputs import LineInputs
-from agent.host.port import Host, Snapshot, replace
+from agent.host.port import Host, Snapshot
 from agent.steps.diff import content_diff
-from agent.steps.directory import no_parent
 from agent.steps.file import NOT_SHOWN, READABLE_BY_ALL
 from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
-
-_DEFAULT_MODE = 0o644
+from agent.steps.text import appended, bare, editable, joined, lines_of, write
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class LineStep:
         snapshot = host.snapshot(desired.path)
         if snapshot is None or snapshot.entry.kind != "file" or snapshot.data is None:
             return Observed(snapshot, [], [])
-        lines = _lines(snapshot.data)
+        lines = lines_of(snapshot.data)
         return Observed(snapshot, lines, _meant(desired, lines))
 
     def changes(self, desired: LineInputs, observed: Observed, given: Given) -> List[Change]:
@@ -57,19 +55,19 @@ class LineStep:
         if observed.snapshot is None and not desired.create:
             raise StepFailed("%s does not exist; set `create: true`, or declare the file" % desired.path)
         if not meant:
-            return [self._change(desired, observed, None, desired.line, _appended(lines, desired.line))]
+            return [self._change(desired, observed, None, desired.line, appended(lines, [desired.line]))]
         last = lines[meant[-1]]
-        if _bare(last) == desired.line:
+        if bare(last) == desired.line:
             return []
         new = list(lines)
-        new[meant[-1]] = desired.line + last[len(_bare(last)) :]
+        new[meant[-1]] = desired.line + last[len(bare(last)) :]
         return [self._change(desired, observed, last, desired.line, new)]
 
     def _change(
         self, desired: LineInputs, observed: Observed, before: Optional[str], after: Optional[str], new: List[str]
     ) -> Change:
         (claim,) = claims_of("ops:line", desired)
-        content = _bytes("".join(new))
+        content = joined(new)
         old = observed.snapshot.data if observed.snapshot else None
         shown = observed.snapshot is None or bool(observed.snapshot.entry.mode & READABLE_BY_ALL)
         diff = content_diff(desired.path, old, content) if shown else NOT_SHOWN
@@ -78,19 +76,19 @@ class LineStep:
     def apply(self, host: Host, desired: LineInputs, changes: List[Change], given: Given) -> Applied:
         del given
         for change in changes:
-            _write(host, desired.path, change.detail.content, change.detail.snapshot)
+            write(host, desired.path, change.detail.content, change.detail.snapshot)
         return Applied()
 
     def state(self, observed: Observed, claim: Claim) -> State:
         del claim
-        line = _bare(observed.lines[observed.meant[-1]]) if observed.meant else None
+        line = bare(observed.lines[observed.meant[-1]]) if observed.meant else None
         return {"line": line, "file": observed.snapshot is not None}
 
     def current(self, host: Host, claim: Claim, left: State) -> State:
         snapshot = host.snapshot(claim.name)
         if snapshot is None or snapshot.data is None:
             return {"line": None, "file": snapshot is not None}
-        there = left is not None and left["line"] in [_bare(line) for line in _lines(snapshot.data)]
+        there = left is not None and left["line"] in [bare(line) for line in lines_of(snapshot.data)]
         return {"line": left["line"] if left and there else None, "file": True}
 
     def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
@@ -99,37 +97,30 @@ class LineStep:
             raise LeftAlone("the line taken out is not put back, for its place is not known")
         assert snapshot is not None
         assert snapshot.data is not None
-        lines = _lines(snapshot.data)
-        at = max(at for at, line in enumerate(lines) if _bare(line) == left["line"])
+        lines = lines_of(snapshot.data)
+        at = max(at for at, line in enumerate(lines) if bare(line) == left["line"])
         end = lines[at][len(left["line"]) :]
         lines[at : at + 1] = [] if prior["line"] is None else [prior["line"] + end]
         if not lines and not prior["file"]:
             host.unlink(claim.name)
             host.sync_directory(posixpath.dirname(claim.name))
         else:
-            _write(host, claim.name, _bytes("".join(lines)), snapshot)
+            write(host, claim.name, joined(lines), snapshot)
 
 
 def _check(desired: LineInputs, snapshot: Optional[Snapshot]) -> None:
     if "\n" in desired.line or "\r" in desired.line:
         raise StepFailed("`line` holds a line end; it is one line")
-    if snapshot is None:
-        return
-    if snapshot.entry.kind != "file":
-        raise StepFailed(
-            "%s is %s where a regular file is expected; it is not followed" % (desired.path, snapshot.entry)
-        )
-    if snapshot.data is None:
-        raise StepFailed("%s is too large (%d bytes) to manage lines in" % (desired.path, snapshot.entry.size))
+    editable(desired.path, snapshot)
 
 
 def _meant(desired: LineInputs, lines: List[str]) -> List[int]:
     """Places of the lines that the step is about: those that `match` finds, else those equal to `line`."""
-    equal = [at for at, line in enumerate(lines) if _bare(line) == desired.line]
+    equal = [at for at, line in enumerate(lines) if bare(line) == desired.line]
     if desired.match is None:
         return equal
     pattern = _pattern(desired.match)
-    return [at for at, line in enumerate(lines) if pattern.search(_bare(line))] or (
+    return [at for at, line in enumerate(lines) if pattern.search(bare(line))] or (
         equal if desired.state == "present" else []
     )
 
@@ -141,38 +132,7 @@ def _pattern(match: str) -> Pattern[str]:
         raise StepFailed("`match` %r is no regular expression: %s" % (match, error)) from None
 
 
-def _lines(data: bytes) -> List[str]:
-    *ended, last = data.decode("utf-8", "surrogateescape").split("\n")
-    return [line + "\n" for line in ended] + ([last] if last else [])
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _bare(line: str) -> str:
-    return line.rstrip("\r\n")
-
-
-def _appended(lines: List[str], line: str) -> List[str]:
-    """The lines and one more, ended as its neighbours are."""
-    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    if lines and not lines[-1].endswith("\n"):
-        return [*lines[:-1], lines[-1] + end, line + end]
-    return [*lines, line + end]
-
-
-def _write(host: Host, path: str, content: bytes, snapshot: Optional[Snapshot]) -> None:
-    try:
-        if snapshot is None or host.sandbox:
-            replace(host, path, content, snapshot.entry.mode if snapshot else _DEFAULT_MODE)
-        else:
-            replace(host, path, content, snapshot.entry.mode, snapshot.entry.uid, snapshot.entry.gid)
-    except FileNotFoundError:
-        raise StepFailed(no_parent(path)) from None
-
-
 def _said(line: Optional[str], shown: bool) -> str:
     if line is None:
         return "absent"
-    return _bare(line) if shown else "a line that is not shown"
+    return bare(line) if shown else "a line that is not shown"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Dict, Optional, Union
 
 from agent.contract.inputs import ACTIONS
+from agent.steps.block import BlockStep
 from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
+from agent.steps.hosts import HostsStep
 from agent.steps.line import LineStep
 from agent.steps.link import LinkStep
 from agent.steps.package import PackageStep
@@ -18,8 +20,10 @@ from agent.steps.user import UserStep
 
 BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
 RESTORABLE: Dict[str, RestorableStep] = {
+    "ops:block": BlockStep(),
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
+    "ops:hosts": HostsStep(),
     "ops:line": LineStep(),
     "ops:link": LinkStep(),
     "ops:package": PackageStep(),

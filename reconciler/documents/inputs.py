@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,6 +104,25 @@ def _line(typed: contract.LineInputs) -> Iterator[Flaw]:
             yield Flaw("match", f"is no regular expression: {error}")
 
 
+def _block(typed: contract.BlockInputs) -> Iterator[Flaw]:
+    if not typed.comment.strip() or "\n" in typed.comment:
+        yield Flaw("comment", "begins no comment", "what a comment of the file begins with, as `#`")
+    for mark in ("BEGIN", "END"):
+        if f"{typed.comment} {mark} opsctl {typed.name}" in typed.content.splitlines():
+            yield Flaw("content", "holds a mark of its own block")
+
+
+def _hosts(typed: contract.HostsInputs) -> Iterator[Flaw]:
+    try:
+        ipaddress.ip_address(typed.address)
+    except ValueError:
+        yield Flaw("address", f"is `{typed.address}`", "an IPv4 or IPv6 address")
+    for name in typed.aliases:
+        if not _HOST.match(name):
+            yield Flaw("aliases", f"has `{name}`, which is no host name")
+
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z", re.IGNORECASE)
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:_-]*\Z", re.IGNORECASE)
 
 
@@ -158,6 +178,8 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:directory": _nothing,
     "ops:link": _link,
     "ops:line": _line,
+    "ops:block": _block,
+    "ops:hosts": _hosts,
     "ops:package": _package,
     "ops:service": _service,
     "ops:user": _user,

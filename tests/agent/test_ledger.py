@@ -249,6 +249,40 @@ def test_a_damaged_ledger_takes_nothing_away(node: Node, root: Path) -> None:
     assert path.with_suffix(".json.damaged").exists()
 
 
+PARTS = [
+    step("ops:line", {"path": "/etc/x", "line": "c"}, name="line"),
+    step("ops:block", {"path": "/etc/x", "name": "a", "content": "1\n2"}, name="block"),
+    step("ops:hosts", {"name": "db", "address": "10.0.0.5"}, name="hosts"),
+]
+
+
+def test_parts_of_files_are_taken_out_again(node: Node, root: Path) -> None:
+    (root / "etc/x").write_text("a\nb\n")
+    (root / "etc/hosts").write_text("10.0.0.1 db\n::1 localhost\n")
+    node.converge(body(*PARTS))
+    with (root / "etc/x").open("a") as file:
+        file.write("theirs\n")
+    assert set(outcomes(drop(node)).values()) == {"Changed"}
+    assert (root / "etc/x").read_text() == "a\nb\ntheirs\n"
+    assert (root / "etc/hosts").read_text() == "10.0.0.1 db\n::1 localhost\n"
+
+
+def test_a_part_that_was_edited_is_left_and_a_file_made_for_one_goes(node: Node, root: Path) -> None:
+    node.converge(
+        body(*(step(one.action, {**one.inputs, **_CREATE.get(one.name, {})}, name=one.name) for one in PARTS))
+    )
+    path = root / "etc/x"
+    path.write_text(path.read_text().replace("2\n", "9\n"))
+    dropped = drop(node)
+    assert outcomes(dropped)["path:/etc/x#block:a"] == "Skipped"
+    assert reasons(dropped)["path:/etc/x#block:a"] == "left in place: it was changed since opsctl left it"
+    assert path.read_text() == "# BEGIN opsctl a\n1\n9\n# END opsctl a\n"
+    assert not (root / "etc/hosts").exists()
+
+
+_CREATE = {"line": {"create": True}}
+
+
 def test_packages_services_and_users(tmp_path: Path) -> None:
     from agent.host.memory import MemoryHost
     from agent.host.memory import Node as Place

@@ -14,12 +14,14 @@ from agent.contract.wire import FileRef
 from reconciler.core.problem import Invalid, Place, nearest
 from reconciler.documents import compile as compiling
 from reconciler.documents import document, templates
+from reconciler.documents.actions import RUNNABLE
 from reconciler.documents.compile import SourceFile, compile_document, unused_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.core.manifest import Loc
+    from reconciler.core.problem import Finding
 
 HERE = Path(__file__).parent
 
@@ -50,13 +52,18 @@ def where(loc: Loc) -> Place:
     return Place("associations/a.yaml", 3, 14 if loc else 1)
 
 
+def as_told(findings: Sequence[Finding]) -> list[str]:
+    """The findings as people read them; the list of all actions stands in the cases as `(every action)`."""
+    return sorted(str(finding).replace(RUNNABLE, "(every action)") for finding in findings)
+
+
 @pytest.mark.parametrize("case", cases("lint"))
 def test_lint(case: dict[str, Any]) -> None:
     try:
         found = document.load(case["document"].encode(), case.get("path", "documents/x.yaml")).warnings
     except Invalid as invalid:
         found = invalid.findings
-    assert sorted(str(finding) for finding in found) == sorted(case["findings"])
+    assert as_told(found) == sorted(case["findings"])
 
 
 @pytest.mark.parametrize("case", cases("compile"))
@@ -66,7 +73,7 @@ def test_compile(case: dict[str, Any]) -> None:
     if "findings" in case:
         with pytest.raises(Invalid) as refused:
             compile_document(read, case.get("parameters", {}), repository, where)
-        assert sorted(str(finding) for finding in refused.value.findings) == sorted(case["findings"])
+        assert as_told(refused.value.findings) == sorted(case["findings"])
         return
     steps = compile_document(read, case.get("parameters", {}), repository, where)
     assert to_wire(steps.steps) == case["steps"]
