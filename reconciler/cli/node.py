@@ -69,7 +69,7 @@ def show(
     )
     for row in found["assignments"]:
         for finding in row["findings"]:
-            say_lines(_finding(row["uid"], finding))
+            say_lines(finding_lines(row["uid"], finding))
     return 0
 
 
@@ -139,7 +139,7 @@ def _about(found: dict[str, Any]) -> Iterator[Text]:
     yield line()
 
 
-def _finding(uid: str, finding: dict[str, Any]) -> Iterator[Text]:
+def finding_lines(uid: str, finding: dict[str, Any]) -> Iterator[Text]:
     outcome = finding["outcome"]
     yield line(f"{uid}: ", (finding["claim"], "bold"), (f" {outcome}", STYLES.get(outcome, "")))
     if "before" in finding or "after" in finding:

@@ -1,0 +1,25 @@
+"""`make docs`: bring every generated part, and the tour's output, up to date."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.docs import tour
+from tests.docs.pages import PAGES, README, generated
+
+
+def main() -> int:
+    """Write what differs, and name it."""
+    for page in PAGES:
+        before = page.read_text()
+        after = generated(before)
+        if page == README:
+            after = tour.retold(after)
+        if after != before:
+            page.write_text(after)
+            sys.stdout.write(f"{page}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

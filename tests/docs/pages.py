@@ -1,0 +1,40 @@
+"""Pages and their generated parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.docs import dry_run, fields, manual
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+PAGES = sorted([README, *(ROOT / "docs").rglob("*.md")])
+
+_PART = re.compile(
+    r"(<!-- generated: (?P<name>[\w-]+)(?P<arguments>[^\n]*?) -->\n)(?P<text>.*?)(<!-- end -->)", re.DOTALL
+)
+
+MAKERS: dict[str, Callable[[str, str], str]] = {
+    "claims": dry_run.claims,
+    "documents": fields.documents,
+    "dry-run": dry_run.shown,
+    "fields": fields.of_kind,
+    "help": manual.help_of,
+    "inputs": fields.of_action,
+    "members": fields.of_document,
+    "model": fields.of_command_document,
+    "schema-index": fields.index,
+    "server-settings": fields.of_server_settings,
+}
+"""What makes each sort of part, from its arguments and the page."""
+
+
+def generated(text: str) -> str:
+    """A page with its generated parts as they should be."""
+    return _PART.sub(lambda part: f"{part[1]}{_made(part, text)}\n{part[5]}", text)
+
+
+def _made(part: re.Match[str], page: str) -> str:
+    return MAKERS[part["name"]](part["arguments"].strip(), page).strip("\n")
