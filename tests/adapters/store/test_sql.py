@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -178,6 +180,38 @@ def test_an_open_iterator_can_be_dropped(tmp_path: Path) -> None:
     store.commit(Changes(nodes=(node("mi-3"),)))
     assert [row.node_id for row in rows] == ["mi-2"]
     store.close()
+
+
+_WRITER = """
+import sys
+from reconciler.adapters.store import open_store
+from reconciler.core.records import AuditRow, Changes
+store = open_store(sys.argv[1], sys.argv[2], 1)
+store.renew_lease("to be killed", 1, 3600, seize=True)
+begun = len(store.audit(limit=100000))
+for number in range(begun + 1, 100000):
+    row = AuditRow(number, "s", "v", "o", "ok")
+    store.commit(Changes(settings={"number": str(number)}, audit=(row,)))
+    print(number, flush=True)
+"""
+
+
+def test_what_was_committed_survives_a_kill_and_nothing_is_half_done(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    for turn in range(3):
+        command = [sys.executable, "-c", _WRITER, url, FLEET]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(20 + turn):
+                said = process.stdout.readline()
+            process.kill()
+            rest = process.stdout.read().split()
+        acknowledged = int(rest[-1] if rest else said)
+        store = open_store(url, FLEET, BORN)
+        kept = store.audit(limit=100_000)
+        assert len(kept) >= acknowledged
+        assert store.settings() == {"number": str(len(kept))}
+        store.close()
 
 
 def test_postgresql_understands_every_word() -> None:
