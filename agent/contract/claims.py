@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from agent.contract import inputs
+from agent.contract import inputs, publickey
 
 
 class Claim(NamedTuple):
@@ -86,6 +86,18 @@ def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
 
+def _group(step: inputs.GroupInputs) -> List[Claim]:
+    return [Claim("group", step.name)]
+
+
+def _authorized_key(step: inputs.AuthorizedKeyInputs) -> List[Claim]:
+    try:
+        part = publickey.parse(step.key).fingerprint
+    except publickey.NotAKey:
+        part = "malformed"  # not its text, which might be a private key
+    return [Claim("authorizedKeys", step.user, part, exclusive=False)]
+
+
 def unit_name(name: str) -> str:
     """`nginx` -> `nginx.service`; a name with a unit suffix stays."""
     return name if name.rpartition(".")[2] in _UNIT_SUFFIXES else name + ".service"
@@ -102,4 +114,6 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:package": _packages,
     "ops:service": _unit,
     "ops:user": _user,
+    "ops:group": _group,
+    "ops:authorizedKey": _authorized_key,
 }

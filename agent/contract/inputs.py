@@ -122,6 +122,26 @@ class UserInputs(Wire):
 
 
 @dataclass(frozen=True)
+class GroupInputs(Wire):
+    """A local group."""
+
+    name: str = described("Group name.")
+    gid: Optional[int] = described("Numeric id; the system's choice where absent.", None)
+    system: bool = described("A system group (decides the range of ids when it is created).", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class AuthorizedKeyInputs(Wire):
+    """One key in a user's authorized_keys; others are left alone."""
+
+    user: str = described("Login name; the file is in this user's home directory.")
+    key: str = described("The public key, as its .pub file has it.")
+    options: Optional[str] = described("Options before the key, as sshd reads them: restrict,from=...", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class ScriptInputs(Wire):
     """A pair of shell scripts: `test` exits 0 when nothing is to do, `apply` brings it about."""
 
@@ -158,6 +178,8 @@ ACTIONS: Dict[str, Action] = {
     "ops:package": Action(PackageInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
+    "ops:group": Action(GroupInputs, 1, True),
+    "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),
     "ops:script": Action(ScriptInputs, 1, True),
     "aws:runShellScript": Action(RunShellScriptInputs, 1, False),
 }

@@ -74,6 +74,8 @@ def changes(wanted: Wanted, observed: Observed, claim: Claim) -> List[Change]:
     editable(wanted.path, observed.snapshot)
     if observed.snapshot is None and wanted.lines is not None and not wanted.create:
         raise StepFailed("%s does not exist; set `create: true`, or declare the file" % wanted.path)
+    if any("\n" in line or "\r" in line for line in wanted.lines or ()):
+        raise StepFailed("a line end is within a line of what is wanted in %s" % wanted.path)
     new = _edited(wanted, observed)
     if new == observed.lines:
         return []

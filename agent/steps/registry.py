@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Dict, Optional, Union
 
 from agent.contract.inputs import ACTIONS
+from agent.steps.authorized_key import AuthorizedKeyStep
 from agent.steps.block import BlockStep
 from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
+from agent.steps.group import GroupStep
 from agent.steps.hosts import HostsStep
 from agent.steps.line import LineStep
 from agent.steps.link import LinkStep
@@ -20,9 +22,11 @@ from agent.steps.user import UserStep
 
 BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
 RESTORABLE: Dict[str, RestorableStep] = {
+    "ops:authorizedKey": AuthorizedKeyStep(),
     "ops:block": BlockStep(),
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
+    "ops:group": GroupStep(),
     "ops:hosts": HostsStep(),
     "ops:line": LineStep(),
     "ops:link": LinkStep(),
@@ -36,6 +40,8 @@ STEPS: Dict[str, Union[Step, RestorableStep, BatchStep]] = {
     "aws:runShellScript": ShellStep(),
 }
 NOT_IN_A_SANDBOX = {
+    "ops:authorizedKey": "a sandbox has no accounts",
+    "ops:group": "a sandbox has no accounts",
     "ops:package": "a sandbox has no packages",
     "ops:service": "a sandbox has no services",
     "ops:user": "a sandbox has no accounts",

@@ -101,6 +101,11 @@ class UserStep:
         _run(host, "userdel", "--", claim.name)
 
 
+def account_of(host: Host, name: str) -> Optional[Account]:
+    """The account of that name. May raise `InvalidPlatform`."""
+    return _look(host, name).account
+
+
 def _look(host: Host, name: str) -> Observed:
     try:
         passwd, group = (host.read(path, _FILE_AT_MOST) for path in ("/etc/passwd", "/etc/group"))

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.contract import inputs as contract
+from agent.contract import publickey
 from agent.contract.claims import unsafe_path
 from agent.contract.codec import camel
 from reconciler.core.problem import Finding, Place
@@ -153,6 +154,24 @@ def _user(typed: contract.UserInputs) -> Iterator[Flaw]:
         yield Flaw("uid", f"is `{typed.uid}`", "a number from 0 to 4294967294")
 
 
+def _group(typed: contract.GroupInputs) -> Iterator[Flaw]:
+    if not _LOGIN.match(typed.name):
+        yield Flaw("name", f"is `{typed.name}`, which is no group name")
+    if typed.gid is not None and not 0 <= typed.gid < 2**32 - 1:
+        yield Flaw("gid", f"is `{typed.gid}`", "a number from 0 to 4294967294")
+
+
+def _authorized_key(typed: contract.AuthorizedKeyInputs) -> Iterator[Flaw]:
+    if not _LOGIN.match(typed.user):
+        yield Flaw("user", f"is `{typed.user}`, which is no login name")
+    try:
+        publickey.parse(typed.key)
+    except publickey.NotAKey as error:
+        yield Flaw("key", f"is no public key: {error}", "the line of a .pub file")
+    if typed.options is not None and "\n" in typed.options:
+        yield Flaw("options", "has more than one line")
+
+
 def _timeout(typed: contract.ScriptInputs | contract.RunShellScriptInputs) -> Iterator[Flaw]:
     if typed.timeout_seconds < 1:
         yield Flaw("timeoutSeconds", f"is `{typed.timeout_seconds}`", "at least 1")
@@ -183,6 +202,8 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:package": _package,
     "ops:service": _service,
     "ops:user": _user,
+    "ops:group": _group,
+    "ops:authorizedKey": _authorized_key,
     "ops:script": _script,
     "aws:runShellScript": _shell,
 }
