@@ -1,0 +1,107 @@
+"""Reading: what templates find on each node, before and after, so that they are rendered once per distinct finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.contract.canonical import canonical
+from reconciler.core import nodeset
+from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.engine.contexts import context_of, resource_of
+from reconciler.engine.views import read_context
+
+if TYPE_CHECKING:
+    from reconciler.core.world import NodeEntry, Nodes
+    from reconciler.engine.catalog import Catalog
+    from reconciler.engine.difference import Reads
+    from reconciler.engine.views import Context
+
+Bodies = Callable[[str], bytes | None]
+"""Digest -> bytes of a body or node context that some node was given."""
+
+CONTEXTS_RENDERED = 64
+"""Distinct contexts that one template is rendered for; beyond them its source is compared."""
+
+
+class Reading:
+    """What templates read on each node: of the context that it was given, and of the one that Git asks for now."""
+
+    def __init__(self, nodes: Nodes, catalog: Catalog, bodies: Bodies) -> None:
+        self._nodes, self._catalog, self._bodies = nodes, catalog, bodies
+
+    def before(self, entry: NodeEntry) -> Context:
+        """As the node was given it; as Git asks for where it was given none, or none that is at hand."""
+        return self.given(entry) or self.after(entry)
+
+    def given(self, entry: NodeEntry) -> Context | None:
+        """As the node was given it, None where it was given none, or none that is at hand."""
+        data = self._bodies(entry.context_digest) if entry.context_digest else None
+        return read_context(data) if data is not None else None
+
+    def after(self, entry: NodeEntry) -> Context:
+        """As the node will read it, in the order of its bytes."""
+        return read_context(context_of(entry, self._catalog))
+
+    def now(self, entry: NodeEntry) -> Context:
+        """As `after`, in no order: for looking things up in it."""
+        node = resource_of(entry, self._catalog)
+        return {"name": entry.name, "labels": entry.labels, "vars": node.spec.vars if node is not None else {}}
+
+    def parts(self, nodes: NodeSet, reads: Reads | None) -> list[tuple[NodeSet, NodeEntry]] | None:
+        """Nodes parted by what templates that read this find, before and after, with one node of each part.
+
+        None where there are more parts than are rendered, and where nobody can tell what is read.
+        """
+        if reads is None:
+            return None
+        only_labels = all(path[0] == "labels" and len(path) == 2 for path in reads)
+        alike = nodes & ~self._nodes.moving if only_labels else EMPTY
+        parts = self._by_labels(alike, [path[1] for path in reads]) if alike else []
+        seen: dict[object, list[int]] = {}
+        for bit in nodeset.positions(nodes & ~alike):
+            entry = self._entry(bit)
+            after = _found(self.now(entry), reads)
+            before = _found(self.before(entry), reads) if entry.moving else after
+            seen.setdefault((before, after), []).append(bit)
+            if len(seen) > CONTEXTS_RENDERED:
+                return None
+        parts += [nodeset.of(bits) for bits in seen.values()]
+        if len(parts) > CONTEXTS_RENDERED:
+            return None
+        return [(part, self._entry((part & -part).bit_length() - 1)) for part in parts]
+
+    def _by_labels(self, nodes: NodeSet, keys: Iterable[str]) -> list[NodeSet]:
+        """Nodes parted by their values of these labels, with sets alone."""
+        parts = [nodes]
+        for key in keys:
+            values = [value for known, value in self._nodes.by_label if known == key]
+            finer = []
+            for part in parts:
+                for value in values:
+                    if there := part & self._nodes.labelled(key, value):
+                        finer.append(there)
+                        part &= ~there
+                    if not part or len(finer) > CONTEXTS_RENDERED:
+                        break
+                finer += [part] if part else []
+            parts = finer
+        return parts
+
+    def _entry(self, bit: int) -> NodeEntry:
+        entry = self._nodes.entries[bit]
+        assert entry is not None
+        return entry
+
+
+def _found(context: Context, reads: Reads) -> tuple[object, ...]:
+    return tuple(_value(context, path) for path in reads)
+
+
+def _value(context: Context, path: tuple[str, ...]) -> object:
+    value: Any = context
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value if isinstance(value, str) else canonical(value)
