@@ -29,6 +29,10 @@ class FileInputs(Wire):
     owner: Optional[str] = described("Owning user; unmanaged where absent.", None)
     group: Optional[str] = described("Owning group; unmanaged where absent.", None)
     state: str = described(_STATE, "present", pattern=_PRESENCE)
+    validate: Optional[str] = described(
+        "Command that must end 0 before new content lands; %s is its path. No shell; not run in a sandbox.", None
+    )
+    backup: bool = described("Keep the former content beside the file, as .NAME.opsctl-old.", False)
 
 
 @dataclass(frozen=True)

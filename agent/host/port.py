@@ -161,11 +161,20 @@ def staged_name(name: str) -> str:
     Always the same, so that what a power loss left is overwritten by the next attempt; hidden and dotted, so that
     cron.d, sudoers.d and their like pass it over.
     """
-    if len(name.encode("utf-8", "surrogateescape")) > 200:
-        import hashlib
+    return ".%s.opsctl-new" % _short_enough(name)
 
-        name = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
-    return ".%s.opsctl-new" % name
+
+def backup_name(name: str) -> str:
+    """Where the former bytes of `name` are kept, in the same directory; hidden and dotted for the same reason."""
+    return ".%s.opsctl-old" % _short_enough(name)
+
+
+def _short_enough(name: str) -> str:
+    if len(name.encode("utf-8", "surrogateescape")) <= 200:
+        return name
+    import hashlib
+
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Bounded:

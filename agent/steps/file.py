@@ -3,6 +3,8 @@
 The content is read and hashed at every look. What is at the path is never followed: a symbolic link there, like a
 directory or a FIFO, fails the step, for it may be somebody's intent (/etc/resolv.conf) and replacing it loses that.
 Without `content` and `source` only the file's being there, its mode and its owners are managed.
+
+`validate` sees the new content as a file beside the old one, before anything of it can be seen under its own name.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import contextlib
 import functools
 import json
 import posixpath
+import shlex
 from dataclasses import dataclass
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set
 
@@ -19,17 +22,19 @@ from agent.contract.canonical import digest
 from agent.contract.claims import Claim
 from agent.contract.inputs import FileInputs
 from agent.contract.template import TemplateError, render
-from agent.host.port import Entry, Host, Snapshot, replace
+from agent.host.port import Entry, Host, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
 from agent.steps.diff import content_diff
 from agent.steps.directory import no_parent
+from agent.steps.execution import ending
 from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text, why
 
 PRIOR_KEPT = 16 * 1024
 """Bytes up to which a file's former content is kept for prune."""
 NOT_SHOWN = "the content differs; it is not shown, for not everybody may read the file"
 _DEFAULT_MODE = 0o644
+_VALIDATE_TIME = 120.0
 READABLE_BY_ALL = 0o004
 
 
@@ -228,6 +233,34 @@ def _stage(host: Host, planned: Planned) -> None:
             host.stage(planned.desired.path, content, mode, uid, gid)
         except FileNotFoundError:
             raise StepFailed(no_parent(planned.desired.path)) from None
+        try:
+            _validate(host, planned.desired, mode)
+        except (StepFailed, OSError):
+            host.discard(planned.desired.path)
+            raise
+
+
+def _validate(host: Host, desired: FileInputs, mode: int) -> None:
+    """Lets the command look at the staged bytes. What it says is told only where everybody may read the file."""
+    if desired.validate is None or host.sandbox:
+        return
+    directory, name = posixpath.split(desired.path)
+    staged = posixpath.join(directory, staged_name(name))
+    try:
+        argv = [word.replace("%s", staged) for word in shlex.split(desired.validate)]
+    except ValueError as error:
+        raise StepFailed("`validate` is no command: %s" % error) from None
+    if not argv:
+        raise StepFailed("`validate` is empty")
+    try:
+        ran = host.run(argv, timeout=_VALIDATE_TIME)
+    except FileNotFoundError:
+        raise StepFailed("`validate` needs %s, which this node does not have" % argv[0]) from None
+    if ran.timed_out:
+        raise StepFailed("`validate` did not end in %d seconds" % _VALIDATE_TIME, rc=ran.rc, status="TimedOut")
+    if ran.rc:
+        said = ending(ran).replace(staged, desired.path) if mode & READABLE_BY_ALL else "exit %d" % ran.rc
+        raise StepFailed("%s does not accept the new content: %s; the file is as it was" % (argv[0], said), rc=ran.rc)
 
 
 def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:
@@ -235,6 +268,8 @@ def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:
     for change in planned.changes:
         content, entry = change.detail
         touched.add(posixpath.dirname(path))
+        if planned.desired.backup and entry is not None and (content is not None or planned.desired.state == "absent"):
+            _keep(host, path, entry)
         if planned.desired.state == "absent":
             host.unlink(path)
         elif content is not None:
@@ -245,6 +280,12 @@ def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:
             )
         else:
             attributes.put(host, path, attributes.wanted(planned.desired, host.sandbox), entry)
+
+
+def _keep(host: Host, path: str, entry: Entry) -> None:
+    directory, name = posixpath.split(path)
+    uid, gid = (-1, -1) if host.sandbox else (entry.uid, entry.gid)
+    replace(host, posixpath.join(directory, backup_name(name)), host.read(path, entry.size), entry.mode, uid, gid)
 
 
 def _rename(host: Host, path: str) -> None:

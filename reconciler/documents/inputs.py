@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.contract import inputs as contract
@@ -88,6 +89,17 @@ def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
         yield Flaw("", what, "one of `content` and `source`")
     if typed.source is not None and (why := unsafe_source(typed.source)):
         yield Flaw("source", f"is `{typed.source}`: it {why}", "a path from the root of the repository")
+    if typed.validate is not None and (why := _no_validation(typed.validate)):
+        yield Flaw("validate", f"is `{typed.validate}`: {why}", "a command over the new file, as `nginx -t -c %s`")
+
+
+def _no_validation(command: str) -> str:
+    """Why a command cannot say whether a new file is good; empty where it can."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return str(error)
+    return "" if any("%s" in word for word in words[1:]) else "it has no %s, the new file's path"
 
 
 def _link(typed: contract.LinkInputs) -> Iterator[Flaw]:
