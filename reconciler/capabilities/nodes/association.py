@@ -15,6 +15,7 @@ from reconciler.core import rate
 from reconciler.core.effect import Assign, Record, Withdraw
 from reconciler.core.fields import OURS, TargetField
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.records import FAILURES
 from reconciler.core.resource import Model, Name
 from reconciler.core.typed.markers import StringOrList, Wrong
 
@@ -132,7 +133,8 @@ def plan(desired: Desired, world: World) -> list[Effect]:
     return effects
 
 
-FAILED_STATUSES = ("Failed", "TimedOut", "Interrupted")
+FAILED_STATUSES = FAILURES
+"""What counts as an error of an association."""
 
 
 def compliance(report: Report) -> str:
