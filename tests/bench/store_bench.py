@@ -124,7 +124,7 @@ def _filled(directory: Path) -> None:
     order = [number for _ in range(_PER_NODE) for number in draw.sample(range(1, _NODES + 1), _NODES)]
     engine = dialect.connect(_url(directory))
     for at, uid in enumerate(uids):
-        numbers = order[at * per_association : (at + 1) * per_association]
+        numbers = sorted(order[at * per_association : (at + 1) * per_association])
         rows = [_row(uid, number, place, per_association) for place, number in enumerate(numbers)]
         with dialect.writing(engine) as connection:
             connection.execute(schema.assignments.insert(), rows)
