@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
-from agent.contract import inputs, publickey
+from agent.contract import inputs, paths, publickey
 
 
 class Claim(NamedTuple):
@@ -82,6 +82,18 @@ def _unit(step: inputs.ServiceInputs) -> List[Claim]:
     return [Claim("unit", unit_name(step.name))]
 
 
+def _unit_file(step: inputs.UnitInputs) -> List[Claim]:
+    return [Claim("path", paths.unit_file(unit_name(step.name), step.drop_in))]
+
+
+def _cron(step: inputs.CronInputs) -> List[Claim]:
+    return [Claim("path", paths.cron_file(step.name))]
+
+
+def _sudoers(step: inputs.SudoersInputs) -> List[Claim]:
+    return [Claim("path", paths.sudoers_file(step.name))]
+
+
 def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
@@ -113,6 +125,9 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:hosts": _hosts,
     "ops:package": _packages,
     "ops:service": _unit,
+    "ops:unit": _unit_file,
+    "ops:cron": _cron,
+    "ops:sudoers": _sudoers,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

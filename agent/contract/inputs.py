@@ -14,6 +14,7 @@ from agent.contract.codec import Wire, described
 _STATE = "`present` (default) or `absent`."
 _PRESENCE = "^(present|absent)$"
 _WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_PLAIN = "^[A-Za-z0-9_-]+$"
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 
 
@@ -111,6 +112,39 @@ class ServiceInputs(Wire):
 
 
 @dataclass(frozen=True)
+class UnitInputs(Wire):
+    """A unit file of systemd, or a drop-in for one, in /etc/systemd/system."""
+
+    name: str = described("Unit name; `.service` may be left out.")
+    drop_in: Optional[str] = described("Name of a drop-in for the unit, instead of its own file.", None, pattern=_WORD)
+    content: Optional[str] = described("The whole content as text.", None)
+    source: Optional[str] = described("A file of the config repository that holds the content.", None)
+    template: bool = described("Render the content with Jinja2 over `labels`, `vars` and `facts`.", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class CronInputs(Wire):
+    """A cron job, as a file of its own in /etc/cron.d."""
+
+    name: str = described("Name of the file; cron reads only names of letters, digits, - and _.", pattern=_PLAIN)
+    schedule: str = described("Five fields or a word as @daily; required unless absent.", "")
+    command: str = described("What cron gives to the shell; a % is written \\%. Required unless absent.", "")
+    user: str = described("Whom it runs as.", "root")
+    environment: Dict[str, str] = described("Variables for it, as PATH and MAILTO.", {})
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class SudoersInputs(Wire):
+    """A file of /etc/sudoers.d, accepted by visudo before it lands."""
+
+    name: str = described("Name of the file; sudo passes over names with a dot.", pattern=_PLAIN)
+    rules: List[str] = described("Lines of the file; required unless absent.", [])
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class UserInputs(Wire):
     """A local user account."""
 
@@ -181,6 +215,9 @@ ACTIONS: Dict[str, Action] = {
     "ops:hosts": Action(HostsInputs, 1, True),
     "ops:package": Action(PackageInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
+    "ops:unit": Action(UnitInputs, 1, True),
+    "ops:cron": Action(CronInputs, 1, True),
+    "ops:sudoers": Action(SudoersInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

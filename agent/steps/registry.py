@@ -7,6 +7,7 @@ from typing import Dict, Optional, Union
 from agent.contract.inputs import ACTIONS
 from agent.steps.authorized_key import AuthorizedKeyStep
 from agent.steps.block import BlockStep
+from agent.steps.cron import CronStep
 from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
 from agent.steps.group import GroupStep
@@ -18,12 +19,15 @@ from agent.steps.script import ScriptStep
 from agent.steps.service import ServiceStep
 from agent.steps.shell import ShellStep
 from agent.steps.step import BatchStep, RestorableStep, Step
+from agent.steps.sudoers import SudoersStep
+from agent.steps.unit import UnitStep
 from agent.steps.user import UserStep
 
 BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
 RESTORABLE: Dict[str, RestorableStep] = {
     "ops:authorizedKey": AuthorizedKeyStep(),
     "ops:block": BlockStep(),
+    "ops:cron": CronStep(),
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
     "ops:group": GroupStep(),
@@ -32,6 +36,8 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:link": LinkStep(),
     "ops:package": PackageStep(),
     "ops:service": ServiceStep(),
+    "ops:sudoers": SudoersStep(),
+    "ops:unit": UnitStep(),
     "ops:user": UserStep(),
 }
 STEPS: Dict[str, Union[Step, RestorableStep, BatchStep]] = {

@@ -17,7 +17,8 @@ from agent.host.port import Host, Ran
 from agent.steps.execution import ending
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, State, StepFailed
 
-_RUNNING = "/run/systemd/system"
+RUNNING = "/run/systemd/system"
+"""What is there where systemd runs."""
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "Type")
 _LOOK_TIME = 30.0
 _TIME = 300.0
@@ -111,7 +112,7 @@ def _owed(desired: ServiceInputs, given: Given) -> Iterator[Tuple[str, List[str]
 
 
 def _look(host: Host, unit: str) -> Observed:
-    if host.lstat(_RUNNING) is None:
+    if host.lstat(RUNNING) is None:
         raise InvalidPlatform("services need systemd, which does not run on this node")
     ran = host.run(["systemctl", "show", "--property=" + ",".join(_PROPERTIES), "--", unit], timeout=_LOOK_TIME)
     if ran.rc:
@@ -155,17 +156,23 @@ def _activity(observed: Observed) -> str:
 def _do(host: Host, unit: str, verbs: List[str]) -> None:
     observed = _look(host, unit)
     if observed.stale or observed.loaded == "not-found":
-        _systemctl(host, "daemon-reload")
+        systemctl(host, "daemon-reload")
         observed = _look(host, unit)
     if observed.loaded == "not-found":
         if set(verbs) <= {"stop", "disable"}:
             return
         raise StepFailed("there is no unit %s on this node; is its package installed?" % unit)
     for verb in verbs:
-        _systemctl(host, verb, unit)
+        systemctl(host, verb, unit)
 
 
-def _systemctl(host: Host, verb: str, unit: Optional[str] = None) -> None:
+def stale(host: Host, unit: str) -> bool:
+    """Whether systemd goes by an older file of the unit than the one that is there."""
+    return _look(host, unit).stale
+
+
+def systemctl(host: Host, verb: str, unit: Optional[str] = None) -> None:
+    """Tells systemd to do something. Raises `StepFailed`."""
     argv = ["systemctl", "--no-ask-password", verb] + (["--", unit] if unit else [])
     ran = host.run(argv, timeout=_TIME)
     if ran.timed_out:

@@ -80,6 +80,12 @@ _PATHS = ("path", "working_directory", "home")
 
 
 def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
+    yield from _content(typed)
+    if typed.validate is not None and (why := _no_validation(typed.validate)):
+        yield Flaw("validate", f"is `{typed.validate}`: {why}", "a command over the new file, as `nginx -t -c %s`")
+
+
+def _content(typed: contract.FileInputs | contract.UnitInputs) -> Iterator[Flaw]:
     given = [name for name in ("content", "source") if getattr(typed, name) is not None]
     if typed.state == "absent":
         for name in given:
@@ -89,8 +95,6 @@ def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
         yield Flaw("", what, "one of `content` and `source`")
     if typed.source is not None and (why := unsafe_source(typed.source)):
         yield Flaw("source", f"is `{typed.source}`: it {why}", "a path from the root of the repository")
-    if typed.validate is not None and (why := _no_validation(typed.validate)):
-        yield Flaw("validate", f"is `{typed.validate}`: {why}", "a command over the new file, as `nginx -t -c %s`")
 
 
 def _no_validation(command: str) -> str:
@@ -149,11 +153,41 @@ def _package(typed: contract.PackageInputs) -> Iterator[Flaw]:
         yield Flaw("version", "is given, but not for a single package that is to be present")
 
 
+_UNIT = re.compile(r"[\w@.:\\-]+\Z")
+
+
 def _service(typed: contract.ServiceInputs) -> Iterator[Flaw]:
     if typed.state is None and typed.enabled is None and not typed.restart_on and not typed.reload_on:
         yield Flaw("", "ask for nothing", "`state`, `enabled`, `restartOn` or `reloadOn`")
-    if not re.match(r"[\w@.:\\-]+\Z", typed.name):
+    if not _UNIT.match(typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no unit name")
+
+
+def _unit(typed: contract.UnitInputs) -> Iterator[Flaw]:
+    if not _UNIT.match(typed.name):
+        yield Flaw("name", f"is `{typed.name}`, which is no unit name")
+    yield from _content(typed)
+
+
+def _cron(typed: contract.CronInputs) -> Iterator[Flaw]:
+    if typed.state == "present":
+        if not _CRON.match(typed.schedule.strip()):
+            yield Flaw("schedule", f"is `{typed.schedule}`", "five fields as `30 4 * * *`, or a word as `@daily`")
+        if not typed.command.strip() or "\n" in typed.command:
+            yield Flaw("command", "is not one line", "what cron gives to the shell")
+    if not _LOGIN.match(typed.user):
+        yield Flaw("user", f"is `{typed.user}`, which is no login name")
+    for name, value in typed.environment.items():
+        if not re.match(r"[A-Za-z_]\w*\Z", name) or "\n" in value:
+            yield Flaw("environment", f"has `{name}`, which is no variable of one line")
+
+
+_CRON = re.compile(r"(@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+([ \t]+\S+){4})\Z")
+
+
+def _sudoers(typed: contract.SudoersInputs) -> Iterator[Flaw]:
+    if typed.state == "present" and not "".join(typed.rules).strip():
+        yield Flaw("", "give no `rules`", "lines as sudoers has them")
 
 
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z", re.IGNORECASE)
@@ -213,6 +247,9 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:hosts": _hosts,
     "ops:package": _package,
     "ops:service": _service,
+    "ops:unit": _unit,
+    "ops:cron": _cron,
+    "ops:sudoers": _sudoers,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

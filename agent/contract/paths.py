@@ -1,0 +1,21 @@
+"""Where steps keep the files whose paths follow from their inputs."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+UNITS = "/etc/systemd/system"
+
+
+def cron_file(name: str) -> str:
+    return "/etc/cron.d/" + name
+
+
+def sudoers_file(name: str) -> str:
+    return "/etc/sudoers.d/" + name
+
+
+def unit_file(unit: str, drop_in: Optional[str] = None) -> str:
+    """A unit's own file, or one of its drop-ins."""
+    own = "%s/%s" % (UNITS, unit)
+    return own if drop_in is None else "%s.d/%s.conf" % (own, drop_in)
