@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import agent
 from agent.contract.codec import to_wire
 from agent.contract.wire import BodyStep
 from tests.agent.converging import body, step
-from tests.agent.steps import on_node
+from tests.agent.steps.real import SITE, STATE, converge, furnish
 from tests.fleet.fixtures import NodeFactory
 from tests.fleet.node import Node
 
 pytestmark = pytest.mark.realnode
-_SITE, _STATE = "/opt/site", "/var/lib/opsctl"
-
-
-class Converged:
-    """What one run in the node said."""
-
-    def __init__(self, said: dict[str, Any]) -> None:
-        self.status, self.output, self.changed = said["status"], said["output"], said["changed"]
-        self.outcomes = {claim["claim"]: claim["outcome"] for claim in said["claims"]}
-        self.reasons = {claim["claim"]: claim.get("reason", "") for claim in said["claims"]}
-        self.changes = {claim["claim"]: (claim.get("before"), claim.get("after")) for claim in said["claims"]}
 
 
 @pytest.fixture(scope="module")
 def node(module_node_factory: NodeFactory) -> Node:
     (made,) = module_node_factory("steps", packages=["cron", "logrotate"])
-    made.put(Path(agent.__file__).parent, f"{_SITE}/agent")
-    made.put(Path(on_node.__file__), f"{_SITE}/on_node.py")
-    return made
-
-
-def converge(node: Node, *steps: BodyStep, **more: Any) -> Converged:
-    held = to_wire(body(*steps, prune=more.pop("prune", False), uid=more.pop("uid", "Association/web")))
-    done = node.run(
-        ["python3", f"{_SITE}/on_node.py", _STATE],
-        stdin=json.dumps({"body": held, **more}),
-        env={"PYTHONPATH": _SITE},
-        timeout=200,
-    )
-    return Converged(json.loads(done.stdout))
+    return furnish(made)
 
 
 def script(name: str, *lines: str, **more: Any) -> BodyStep:
@@ -191,7 +165,7 @@ def test_a_script_that_went_away_in_the_middle_is_not_run_again(node: Node) -> N
     slow = script("slow", "echo ran >> /run/ran", "echo $$ > /run/begun", "exec sleep 4713")
     held = to_wire(body(slow, uid="Association/cut"))
     node.write("/run/order", json.dumps({"body": held}))
-    command = f"PYTHONPATH={_SITE} python3 {_SITE}/on_node.py {_STATE} < /run/order"
+    command = f"PYTHONPATH={SITE} python3 {SITE}/on_node.py {STATE} < /run/order"
     node.run(["systemd-run", "--unit=agent", "--property=KillMode=process", "sh", "-c", command])
     node.run(["sh", "-c", "until test -s /run/begun; do sleep 0.05; done"])
     node.run(["systemctl", "kill", "--signal=SIGKILL", "agent"])

@@ -1,0 +1,111 @@
+"""Accounts, keys, units and the rest of a system where they are real: a Debian node with systemd."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.contract.wire import BodyStep
+from tests.agent.converging import step
+from tests.agent.steps.real import converge, furnish
+from tests.fleet.fixtures import NodeFactory
+from tests.fleet.node import Node
+
+pytestmark = pytest.mark.realnode
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqo9F7DnDyCaSL83dMXr9TTrxNIZekVgwZsX+YFD0Wp alice@laptop"
+CLAIM = "authorizedKeys:alice#SHA256:3v2uSsWR+noy6F+Gu4FxSmQrGO6hQV6uYqfp3dtQelk"
+
+
+@pytest.fixture(scope="module")
+def node(module_node_factory: NodeFactory) -> Node:
+    (made,) = module_node_factory("system", packages=["sudo"])
+    return furnish(made)
+
+
+def twice(node: Node, *steps: BodyStep, uid: str) -> dict[str, str]:
+    """A dry run that foretells, a run that changes, a run that finds nothing to do; what the second changed."""
+    dry = converge(node, *steps, uid=uid, apply=False)
+    first = converge(node, *steps, uid=uid)
+    assert first.status == "Success", first.reasons
+    assert [name for name, outcome in dry.outcomes.items() if outcome == "Drifted"] == list(first.outcomes)
+    assert not converge(node, *steps, uid=uid, cause="Interval").changed
+    return first.outcomes
+
+
+def test_a_group_a_user_in_it_and_a_key_from_nothing_and_back(node: Node) -> None:
+    uid = "Association/people"
+    steps = [
+        step("ops:group", {"name": "deploy", "gid": 2500}, name="group"),
+        step("ops:user", {"name": "alice", "groups": ["deploy"], "home": "/home/alice"}, name="user"),
+        step("ops:authorizedKey", {"user": "alice", "key": KEY, "options": "restrict,pty"}, name="key"),
+    ]
+    assert set(twice(node, *steps, uid=uid).values()) == {"Changed"}
+    assert node.run(["id", "-nG", "alice"]).stdout == "alice deploy\n"
+    assert node.read("/home/alice/.ssh/authorized_keys").decode() == f"restrict,pty {KEY}\n"
+    seen = node.run(["stat", "-c", "%U %G %a", "/home/alice/.ssh", "/home/alice/.ssh/authorized_keys"]).stdout
+    assert seen == "alice alice 700\nalice alice 600\n"
+
+    node.write("/home/alice/.ssh/authorized_keys", KEY + "\n")
+    assert converge(node, *steps, uid=uid, cause="Interval").outcomes[CLAIM] == "Changed"
+    assert node.read("/home/alice/.ssh/authorized_keys").decode() == f"restrict,pty {KEY}\n"
+
+    gone = converge(node, uid=uid, prune=True, generation=2)
+    assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
+    assert node.run(["getent", "group", "deploy"], check=False).returncode != 0
+    assert node.run(["test", "-e", "/home/alice/.ssh/authorized_keys"], check=False).returncode != 0
+
+
+def says(content: str, limit: int, **service: object) -> list[BodyStep]:
+    unit = f"[Service]\nExecStart=/bin/sh -c 'echo {content} >> /run/said; exec sleep infinity'\n"
+    return [
+        step("ops:unit", {"name": "says", "content": unit}, name="unit"),
+        step(
+            "ops:unit",
+            {"name": "says", "dropIn": "limit", "content": f"[Service]\nLimitNOFILE={limit}\n"},
+            name="limit",
+        ),
+        step("ops:service", {"name": "says", "state": "started", "restartOn": ["unit", "limit"]}, name="service"),
+    ]
+
+
+def test_a_unit_its_drop_in_and_a_restart_for_either(node: Node) -> None:
+    uid = "Association/unit"
+    limit = ["systemctl", "show", "--value", "--property=LimitNOFILE", "says"]
+    twice(node, *says("one", 100), uid=uid)
+    node.run(["sh", "-c", "until grep -q one /run/said; do sleep 0.05; done"])
+    assert node.run(limit).stdout == "100\n"
+
+    changed = converge(node, *says("one", 200), uid=uid, generation=2)
+    assert changed.changes["unit:says.service"] == ("started", "restarted, for limit changed")
+    assert node.run(limit).stdout == "200\n"
+    node.run(["sh", "-c", "until [ $(grep -c one /run/said) = 2 ]; do sleep 0.05; done"])
+
+    node.run(["sh", "-c", "echo '# edited' >> /etc/systemd/system/says.service && systemctl daemon-reload"])
+    converge(node, *says("one", 200), uid=uid, generation=2, cause="Interval")
+    node.run(["sh", "-c", "until [ $(grep -c one /run/said) = 3 ]; do sleep 0.05; done"])
+
+    gone = converge(node, uid=uid, prune=True, generation=3)
+    assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
+    assert node.run(["test", "-e", "/etc/systemd/system/says.service.d"], check=False).returncode != 0
+    assert node.run(["systemctl", "is-active", "says"], check=False).stdout != "active\n"
+
+
+def test_a_unit_file_that_systemd_has_not_read(node: Node) -> None:
+    steps = says("late", 100)[:1]
+    converge(node, *says("late", 100), uid="Association/late")
+    node.run(["touch", "-d", "@2000000000", "/etc/systemd/system/says.service"])
+    told = converge(node, *steps, uid="Association/late", generation=2, cause="Interval")
+    assert told.changes["path:/etc/systemd/system/says.service"] == ("not read by systemd", "read by systemd")
+
+
+def test_sudo_rules_are_judged_by_visudo(node: Node) -> None:
+    uid, path = "Association/sudo", "path:/etc/sudoers.d/deploy"
+    package = step("ops:package", {"name": ["sudo"]}, name="sudo")
+    good = step("ops:sudoers", {"name": "deploy", "rules": ["daemon ALL=(root) NOPASSWD: /usr/bin/id"]}, name="rules")
+    assert converge(node, package, good, uid=uid).outcomes[path] == "Changed"
+    assert "uid=0(root)" in node.run(["runuser", "-u", "daemon", "--", "sudo", "-n", "id"]).stdout
+    bad = step("ops:sudoers", {"name": "deploy", "rules": ["daemon ALL=(root NOPASSWD"]}, name="rules")
+    refused = converge(node, package, bad, uid=uid, generation=2)
+    assert refused.reasons[path].startswith("visudo does not accept the new content: exit 1")
+    assert "uid=0(root)" in node.run(["runuser", "-u", "daemon", "--", "sudo", "-n", "id"]).stdout
+    assert node.run(["ls", "-A", "/etc/sudoers.d"]).stdout.split() == ["README", "deploy"]
