@@ -94,6 +94,15 @@ def _sudoers(step: inputs.SudoersInputs) -> List[Claim]:
     return [Claim("path", paths.sudoers_file(step.name))]
 
 
+def _sysctl(step: inputs.SysctlInputs) -> List[Claim]:
+    return [Claim("path", paths.sysctl_file(step.name)), Claim("sysctl", step.name)]
+
+
+def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
+    del step
+    return [Claim("path", paths.HOSTNAME_FILE), Claim("sysctl", "kernel.hostname")]
+
+
 def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
@@ -128,6 +137,8 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:unit": _unit_file,
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
+    "ops:sysctl": _sysctl,
+    "ops:hostname": _hostname,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -14,6 +14,7 @@ from agent.contract.codec import Wire, described
 _STATE = "`present` (default) or `absent`."
 _PRESENCE = "^(present|absent)$"
 _WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_SETTING = "^[a-z0-9_-]+([.][A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+$"
 _PLAIN = "^[A-Za-z0-9_-]+$"
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 
@@ -145,6 +146,22 @@ class SudoersInputs(Wire):
 
 
 @dataclass(frozen=True)
+class SysctlInputs(Wire):
+    """A setting of the kernel, now and at boot. Absent takes it from the boot; the present value stays."""
+
+    name: str = described("As net.ipv4.ip_forward; a dot within a part is written /.", pattern=_SETTING)
+    value: str = described("The value; blanks count once. Required unless absent.", "")
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class HostnameInputs(Wire):
+    """The node's own name, now and at boot."""
+
+    name: str = described("The name, of at most 64 characters.", pattern=_HOST)
+
+
+@dataclass(frozen=True)
 class UserInputs(Wire):
     """A local user account."""
 
@@ -218,6 +235,8 @@ ACTIONS: Dict[str, Action] = {
     "ops:unit": Action(UnitInputs, 1, True),
     "ops:cron": Action(CronInputs, 1, True),
     "ops:sudoers": Action(SudoersInputs, 1, True),
+    "ops:sysctl": Action(SysctlInputs, 1, True),
+    "ops:hostname": Action(HostnameInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 UNITS = "/etc/systemd/system"
+HOSTNAME_FILE = "/etc/hostname"
 
 
 def cron_file(name: str) -> str:
@@ -19,3 +20,8 @@ def unit_file(unit: str, drop_in: Optional[str] = None) -> str:
     """A unit's own file, or one of its drop-ins."""
     own = "%s/%s" % (UNITS, unit)
     return own if drop_in is None else "%s.d/%s.conf" % (own, drop_in)
+
+
+def sysctl_file(name: str) -> str:
+    """Late among its like, so that it holds against what packages bring."""
+    return "/etc/sysctl.d/99-opsctl-%s.conf" % name.replace("/", "_")

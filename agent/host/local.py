@@ -124,6 +124,16 @@ class LocalHost:
         with self._tree.directory(path) as directory:
             os.fsync(directory)
 
+    def put_value(self, path: str, data: bytes) -> None:
+        with self._tree.parent(path) as (here, name):
+            if _entry(here, name).kind != "file":
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            file = os.open(name, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            try:
+                os.write(file, data)
+            finally:
+                os.close(file)
+
     def run(
         self,
         argv: Sequence[str],

@@ -135,6 +135,13 @@ class MemoryHost:
         if self._node(path).kind not in ("directory", "link"):
             _fail(errno.ENOTDIR, path)
 
+    def put_value(self, path: str, data: bytes) -> None:
+        node = self._node(path)
+        if node.kind != "file":
+            _fail(errno.EINVAL, path, "not a regular file")
+        node.data = data
+        self.writes.append(path)
+
     def run(
         self,
         argv: Sequence[str],

@@ -107,6 +107,9 @@ class Host(Protocol):
 
     def sync_directory(self, path: str) -> None: ...
 
+    def put_value(self, path: str, data: bytes) -> None:
+        """Writes into a regular file that is there, in place and at once: how the kernel is told under /proc/sys."""
+
     def run(
         self,
         argv: Sequence[str],

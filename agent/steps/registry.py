@@ -14,6 +14,7 @@ from agent.steps.group import GroupStep
 from agent.steps.hosts import HostsStep
 from agent.steps.line import LineStep
 from agent.steps.link import LinkStep
+from agent.steps.live import LiveStep, hostname_setting, sysctl_setting
 from agent.steps.package import PackageStep
 from agent.steps.script import ScriptStep
 from agent.steps.service import ServiceStep
@@ -31,12 +32,14 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
     "ops:group": GroupStep(),
+    "ops:hostname": LiveStep(hostname_setting),
     "ops:hosts": HostsStep(),
     "ops:line": LineStep(),
     "ops:link": LinkStep(),
     "ops:package": PackageStep(),
     "ops:service": ServiceStep(),
     "ops:sudoers": SudoersStep(),
+    "ops:sysctl": LiveStep(sysctl_setting),
     "ops:unit": UnitStep(),
     "ops:user": UserStep(),
 }

@@ -190,6 +190,16 @@ def _sudoers(typed: contract.SudoersInputs) -> Iterator[Flaw]:
         yield Flaw("", "give no `rules`", "lines as sudoers has them")
 
 
+def _sysctl(typed: contract.SysctlInputs) -> Iterator[Flaw]:
+    if typed.state == "present" and (not typed.value.strip() or "\n" in typed.value):
+        yield Flaw("", "give no `value`", "one line, as sysctl takes it")
+
+
+def _hostname(typed: contract.HostnameInputs) -> Iterator[Flaw]:
+    if len(typed.name) > 64:
+        yield Flaw("name", f"has {len(typed.name)} characters", "at most 64")
+
+
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z", re.IGNORECASE)
 
 
@@ -250,6 +260,8 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:unit": _unit,
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
+    "ops:sysctl": _sysctl,
+    "ops:hostname": _hostname,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -67,6 +67,21 @@ def test_discarded_bytes_are_gone(host: Host) -> None:
         host.publish("/motd")
 
 
+def test_a_value_is_put_where_a_file_is_and_nowhere_else(host: Host) -> None:
+    replace(host, "/value", b"a long one\n", 0o604)
+    host.put_value("/value", b"1\n")
+    assert host.read("/value") == b"1\n"
+    seen = host.lstat("/value")
+    assert seen is not None
+    assert seen.mode == 0o604
+    with pytest.raises(FileNotFoundError):
+        host.put_value("/none", b"1\n")
+    host.symlink("value", "/link")
+    with pytest.raises(OSError, match="not a regular file"):
+        host.put_value("/link", b"2\n")
+    assert host.read("/value") == b"1\n"
+
+
 def test_directories(host: Host) -> None:
     host.mkdir("/srv", 0o750)
     entry = host.lstat("/srv")

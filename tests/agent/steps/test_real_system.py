@@ -109,3 +109,24 @@ def test_sudo_rules_are_judged_by_visudo(node: Node) -> None:
     assert refused.reasons[path].startswith("visudo does not accept the new content: exit 1")
     assert "uid=0(root)" in node.run(["runuser", "-u", "daemon", "--", "sudo", "-n", "id"]).stdout
     assert node.run(["ls", "-A", "/etc/sudoers.d"]).stdout.split() == ["README", "deploy"]
+
+
+def test_a_setting_of_the_kernel_now_and_at_boot(node: Node) -> None:
+    uid, name = "Association/kernel", "net.ipv4.conf.lo.log_martians"
+    own = "mkdir -p /run/proc && mount -t proc proc /run/proc && mount --bind /run/proc/sys/net /proc/sys/net"
+    node.run(["sh", "-c", own])  # a node's /proc/sys is read-only; what is below net is its own
+    was = node.read("/proc/sys/net/ipv4/conf/lo/log_martians").decode().strip()
+    other = "0" if was == "1" else "1"
+    node.run(["mkdir", "-p", "/etc/sysctl.d"])
+    setting = step("ops:sysctl", {"name": name, "value": other})
+    assert set(twice(node, setting, uid=uid).values()) == {"Changed"}
+    assert node.read("/proc/sys/net/ipv4/conf/lo/log_martians").decode() == f"{other}\n"
+
+    bad = converge(node, step("ops:sysctl", {"name": name, "value": "many"}), uid=uid, generation=2)
+    assert bad.reasons[f"sysctl:{name}"].startswith(f"the kernel does not take many for {name}: ")
+    assert node.read(f"/etc/sysctl.d/99-opsctl-{name}.conf").decode() == f"{name} = {other}\n"
+
+    assert converge(node, setting, uid=uid, generation=3).status == "Success"
+    gone = converge(node, uid=uid, prune=True, generation=4)
+    assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
+    assert node.read("/proc/sys/net/ipv4/conf/lo/log_martians").decode() == f"{was}\n"
