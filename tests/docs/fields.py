@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
+from agent.contract.inputs import ACTIONS
 from reconciler.core import rate
 from reconciler.core.resource import NAME_PATTERN
 
@@ -37,6 +38,16 @@ def of_action(action: str, _page: str) -> str:
     """The table of an action's inputs."""
     schema = published(f"steps/{action.replace(':', '-')}")
     return _table(list(_rows(schema, schema, "")), marked=False)
+
+
+def steps(_: str, _page: str) -> str:
+    """Every action with its page and what it is."""
+    lines = ["| action | what |", "|---|---|"]
+    for action in ACTIONS:
+        page = f"steps/{action.replace(':', '-')}"
+        what = published(page)["description"].split("\n\n")[0].rstrip(".")
+        lines.append(f"| [`{action}`]({page}.md) | {_cell(what)} |")
+    return "\n".join(lines)
 
 
 def of_command_document(part: str, _page: str) -> str:
@@ -78,13 +89,6 @@ def documents(_: str, _page: str) -> str:
         what = " ".join(schema["description"].split("\n\n")[0].split())
         lines.append(f"| `{name}` | {_cell(what)} | [{path.name}](../schemas/faces/{path.name}) |")
     return "\n".join(lines)
-
-
-def index(folder: str, _page: str) -> str:
-    """The schemas of a folder, each with what it describes."""
-    found = sorted((SCHEMAS / folder).glob("*.json"))
-    names = [path.name.removesuffix(".schema.json") for path in found]
-    return ", ".join(f"[{name}](../schemas/{folder}/{path.name})" for name, path in zip(names, found, strict=True))
 
 
 def published(path: str) -> Schema:
@@ -152,6 +156,7 @@ _WORDS = {
     "anything": "anything",
 }
 _SPOKEN = {
+    r"^[A-Za-z0-9_-]+$": "name",
     NAME_PATTERN: "name",
     r"^(group:)?[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$": "name or `group:NAME`",
     r"^[A-Za-z0-9_.-]{1,128}$": "name",

@@ -25,8 +25,8 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "inputs": fields.of_action,
     "members": fields.of_document,
     "model": fields.of_command_document,
-    "schema-index": fields.index,
     "server-settings": fields.of_server_settings,
+    "steps": fields.steps,
 }
 """What makes each sort of part, from its arguments and the page."""
 

@@ -92,7 +92,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def links(page: Path) -> list[tuple[Path, str]]:
     """Files of the project that a page links to, each with the heading meant."""
-    text = re.sub(r"^```.*?^```$|`[^`\n]+`(?!\])", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"`[^`\n]+`", "", re.sub(r"\[`([^`\n]+)`\]", r"[\1]", text)
+    )  # code holds no links, links may hold code
     found = []
     for link in _LINK.finditer(text):
         path, _, anchor = link["target"].partition("#")
