@@ -17,9 +17,13 @@ def node(name: str, labels: dict[str, str] | None = None, **vars_: Any) -> dict[
 
 
 def association(name: str, targets: list[str], document: str = "", **spec: Any) -> dict[str, str]:
-    """An association of the document of its own name, on every target at once, however many fail."""
+    """An association of the document of its own name, on every target at once, however many fail.
+
+    None in `spec` leaves a field out.
+    """
     careless = {"maxConcurrency": "100%", "maxErrors": "100%"}
     described = {"document": document or name, "targets": targets, **careless, **spec}
+    described = {key: value for key, value in described.items() if value is not None}
     return {f"associations/{name}.yaml": _resource("Association", name, described)}
 
 
@@ -43,6 +47,11 @@ def script(*lines: str, **inputs: Any) -> dict[str, Any]:
 
 def pair(test: str, apply: str) -> dict[str, Any]:
     return {"action": "ops:script", "inputs": {"test": test, "apply": apply}}
+
+
+def stream(kind: str, specs: dict[str, Any]) -> str:
+    """One file of several resources."""
+    return "\n---\n".join(_resource(kind, name, spec) for name, spec in specs.items()) + "\n"
 
 
 def _resource(kind: str, name: str, spec: dict[str, Any], labels: dict[str, str] | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -81,6 +82,11 @@ class Scene:
         done = self.daemon.run(*arguments, check=False)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    @staticmethod
+    def environment(own: Mapping[str, str]) -> dict[str, str]:
+        """Variables for a command as somebody else; what Python needs to find this checkout stays."""
+        return {**{name: value for name, value in os.environ.items() if name.startswith("PYTHON")}, **own}
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = self.daemon.ask("/status")
