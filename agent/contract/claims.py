@@ -86,6 +86,11 @@ def _unit_file(step: inputs.UnitInputs) -> List[Claim]:
     return [Claim("path", paths.unit_file(unit_name(step.name), step.drop_in))]
 
 
+def _timer(step: inputs.TimerInputs) -> List[Claim]:
+    files = [Claim("path", paths.unit_file(step.name + suffix)) for suffix in (".service", ".timer")]
+    return [*files, Claim("unit", step.name + ".timer")]
+
+
 def _cron(step: inputs.CronInputs) -> List[Claim]:
     return [Claim("path", paths.cron_file(step.name))]
 
@@ -135,6 +140,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:package": _packages,
     "ops:service": _unit,
     "ops:unit": _unit_file,
+    "ops:timer": _timer,
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,

@@ -125,6 +125,22 @@ class UnitInputs(Wire):
 
 
 @dataclass(frozen=True)
+class TimerInputs(Wire):
+    """A command at instants of the calendar: a oneshot service of systemd and the timer that starts it."""
+
+    name: str = described("Name of both units, without suffix.", pattern=_WORD)
+    on_calendar: List[str] = described(
+        "When, as systemd's OnCalendar has it: daily, Mon *-*-* 04:30. Required unless absent.", [], one_or_many=True
+    )
+    command: str = described("As ExecStart has it, without a shell: the program's absolute path comes first.", "")
+    user: Optional[str] = described("Whom it runs as; root where absent.", None)
+    description: str = described("What the units are called; the name where empty.", "")
+    persistent: bool = described("Whether an instant that the node was off at is made up for.", True)
+    randomized_delay_seconds: int = described("A random delay of up to this, so that not all nodes start at once.", 0)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class CronInputs(Wire):
     """A cron job, as a file of its own in /etc/cron.d."""
 
@@ -233,6 +249,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:package": Action(PackageInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
     "ops:unit": Action(UnitInputs, 1, True),
+    "ops:timer": Action(TimerInputs, 1, True),
     "ops:cron": Action(CronInputs, 1, True),
     "ops:sudoers": Action(SudoersInputs, 1, True),
     "ops:sysctl": Action(SysctlInputs, 1, True),

@@ -21,6 +21,7 @@ from agent.steps.service import ServiceStep
 from agent.steps.shell import ShellStep
 from agent.steps.step import BatchStep, RestorableStep, Step
 from agent.steps.sudoers import SudoersStep
+from agent.steps.timer import TimerStep
 from agent.steps.unit import UnitStep
 from agent.steps.user import UserStep
 
@@ -40,6 +41,7 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:service": ServiceStep(),
     "ops:sudoers": SudoersStep(),
     "ops:sysctl": LiveStep(sysctl_setting),
+    "ops:timer": TimerStep(),
     "ops:unit": UnitStep(),
     "ops:user": UserStep(),
 }

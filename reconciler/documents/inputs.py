@@ -169,6 +169,22 @@ def _unit(typed: contract.UnitInputs) -> Iterator[Flaw]:
     yield from _content(typed)
 
 
+def _timer(typed: contract.TimerInputs) -> Iterator[Flaw]:
+    if typed.state == "present":
+        if not typed.on_calendar or not all(instant.strip() for instant in typed.on_calendar):
+            yield Flaw("onCalendar" if typed.on_calendar else "", "say not when", "`onCalendar`, as `Mon *-*-* 04:30`")
+        if not typed.command.startswith("/"):
+            yield Flaw("command", f"is `{typed.command}`", "a command that begins with its program's absolute path")
+    lines = {"onCalendar": "".join(typed.on_calendar), "command": typed.command, "description": typed.description}
+    for field, text in lines.items():
+        if "\n" in text:
+            yield Flaw(field, "has more than one line")
+    if typed.user is not None and not _LOGIN.match(typed.user):
+        yield Flaw("user", f"is `{typed.user}`, which is no login name")
+    if typed.randomized_delay_seconds < 0:
+        yield Flaw("randomizedDelaySeconds", f"is `{typed.randomized_delay_seconds}`", "at least 0")
+
+
 def _cron(typed: contract.CronInputs) -> Iterator[Flaw]:
     if typed.state == "present":
         if not _CRON.match(typed.schedule.strip()):
@@ -258,6 +274,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:package": _package,
     "ops:service": _service,
     "ops:unit": _unit,
+    "ops:timer": _timer,
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,

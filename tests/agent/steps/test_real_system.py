@@ -130,3 +130,35 @@ def test_a_setting_of_the_kernel_now_and_at_boot(node: Node) -> None:
     gone = converge(node, uid=uid, prune=True, generation=4)
     assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
     assert node.read("/proc/sys/net/ipv4/conf/lo/log_martians").decode() == f"{was}\n"
+
+
+def test_a_timer_that_runs_its_command(node: Node) -> None:
+    uid = "Association/timer"
+    wanted = {"name": "tick", "onCalendar": ["*-*-* *:*:*"], "command": "/bin/touch /run/ticked"}
+    assert set(twice(node, step("ops:timer", wanted), uid=uid).values()) == {"Changed"}
+    node.run(["sh", "-c", "until test -e /run/ticked; do sleep 0.05; done"])
+    assert node.run(["systemctl", "is-enabled", "tick.timer"]).stdout == "enabled\n"
+
+    rare = {**wanted, "onCalendar": ["2099-01-01"]}
+    assert converge(node, step("ops:timer", rare), uid=uid, generation=2).status == "Success"
+    due = node.run(["systemctl", "show", "--value", "--property=NextElapseUSecRealtime", "tick.timer"]).stdout
+    assert "2099-01-01" in due
+
+    node.run(["systemctl", "disable", "--now", "tick.timer"])
+    healed = converge(node, step("ops:timer", rare), uid=uid, generation=2, cause="Interval")
+    assert healed.changes["unit:tick.timer"] == ("disabled, stopped", "enabled, started")
+
+    gone = converge(node, uid=uid, prune=True, generation=3)
+    assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
+    assert node.run(["systemctl", "cat", "tick.timer"], check=False).returncode != 0
+    made = converge(node, step("ops:timer", rare), uid=uid, generation=4)
+    assert made.status == "Success", made.reasons
+    absent = converge(node, step("ops:timer", {"name": "tick", "state": "absent"}), uid=uid, generation=5)
+    assert set(absent.outcomes.values()) == {"Changed"}, absent.reasons
+    assert node.run(["systemctl", "cat", "tick.timer"], check=False).returncode != 0
+
+
+def test_an_instant_that_systemd_does_not_understand(node: Node) -> None:
+    wanted = {"name": "never", "onCalendar": ["on Sundays"], "command": "/bin/true"}
+    told = converge(node, step("ops:timer", wanted), uid="Association/never")
+    assert told.outcomes["unit:never.timer"] == "Failed"
