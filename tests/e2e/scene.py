@@ -49,15 +49,15 @@ class Scene:
             self.enrol(name).start()
         until("the machines to connect", lambda: all(self.online(name) for name in names), 30, self.daemon.last_words)
 
-    def enrol(self, name: str, **token: Any) -> Sandbox:
+    def enrol(self, name: str, at: str = "") -> Sandbox:
         """A machine that is enrolled, and its agent not running yet."""
-        machine = self.machine(name)
-        machine.enrol(self.daemon.url, self.token(**{"node": name, **token}), program.archive())
+        machine = self.machine(name, at)
+        machine.enrol(self.daemon.url, self.token(node=name), program.archive())
         return machine
 
-    def machine(self, name: str) -> Sandbox:
-        """A machine that has not joined."""
-        machine = self.machines[name] = Sandbox(self.directory / name, name, scripts=True)
+    def machine(self, name: str, at: str = "") -> Sandbox:
+        """A machine that has not joined, in a directory of its name or of another one."""
+        machine = self.machines[name] = Sandbox(self.directory / (at or name), name, scripts=True)
         self._ends.callback(machine.stop)
         return machine
 

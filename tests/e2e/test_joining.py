@@ -118,7 +118,7 @@ class TestWhoANodeIs:
 
     def test_what_a_node_says_of_itself_targets_nothing(self, scene: Scene) -> None:
         """Its facts claim the labels, the name and the group of another; they are shown, and that is all."""
-        liar = scene.enrol("liar-1", node="liar-1")
+        liar = scene.enrol("liar-1")
         claims = {"labels": {"Role": "db"}, "tags": {"Role": "db"}, "Role": "db", "name": "db-1", "hostname": "db-1"}
         state = liar.directory / "state"
         key = Key()
