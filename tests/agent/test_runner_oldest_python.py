@@ -30,6 +30,18 @@ def converge(held: Body, root: Path, state: Path, **more: Any) -> dict[str, Any]
     return said
 
 
+_DIRECTORIES = (
+    "/etc",
+    "/etc/cron.d",
+    "/etc/sudoers.d",
+    "/etc/sysctl.d",
+    "/etc/systemd",
+    "/etc/systemd/system",
+)
+_NOT_HERE = ("sysctl:", "unit:")
+"""What of a step a sandbox does not have."""
+
+
 def test_every_step_that_a_sandbox_has(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     held = body(
@@ -38,14 +50,27 @@ def test_every_step_that_a_sandbox_has(tmp_path: Path) -> None:
         step("ops:file", {"path": "/srv/b", "content": "b\n", "mode": "0600"}, name="b"),
         step("ops:link", {"path": "/srv/l", "target": "a"}, name="l"),
         step("ops:line", {"path": "/srv/c", "line": "x", "create": True}, name="c"),
+        step("ops:block", {"path": "/srv/c", "name": "b", "content": "y"}, name="k"),
+        *(step("ops:directory", {"path": path}, name=path) for path in _DIRECTORIES),
+        step("ops:hosts", {"name": "db", "address": "10.0.0.5"}, name="h"),
+        step("ops:hostname", {"name": "web-1"}, name="n"),
+        step("ops:sysctl", {"name": "vm.swappiness", "value": "10"}, name="y"),
+        step("ops:unit", {"name": "app", "dropIn": "a", "content": "[Service]\n"}, name="d"),
+        step("ops:timer", {"name": "tick", "onCalendar": ["daily"], "command": "/bin/true"}, name="t"),
+        step("ops:cron", {"name": "job", "schedule": "@daily", "command": "true"}, name="j"),
+        step("ops:sudoers", {"name": "app", "rules": ["app ALL=ALL"]}, name="o"),
         step("ops:user", {"name": "alice"}, name="u"),
+        step("ops:group", {"name": "alice"}, name="g"),
         step("ops:script", {"test": ["test -e made"], "apply": ["touch made"]}, name="s"),
         step("aws:runShellScript", {"runCommand": ["echo ran >> ran"]}, name="r"),
         prune=True,
     )
     first = converge(held, tmp_path / "root", tmp_path / "state")
     assert first["status"] == "Success", first
-    assert {claim["outcome"] for claim in first["claims"]} == {"Changed", "Skipped"}
+    assert {claim["outcome"] for claim in first["claims"] if not claim["claim"].startswith(_NOT_HERE)} == {
+        "Changed",
+        "Skipped",
+    }
     again = converge(held, tmp_path / "root", tmp_path / "state", cause="Interval")
     assert {claim["outcome"] for claim in again["claims"]} == {"Unchanged", "Skipped"}
     assert (tmp_path / "root/ran").read_text() == "ran\n"
