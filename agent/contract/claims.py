@@ -108,6 +108,11 @@ def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
     return [Claim("path", paths.HOSTNAME_FILE), Claim("sysctl", "kernel.hostname")]
 
 
+def _timezone(step: inputs.TimezoneInputs) -> List[Claim]:
+    del step
+    return [Claim("path", paths.LOCALTIME), Claim("path", paths.TIMEZONE_FILE)]
+
+
 def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
@@ -145,6 +150,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,
     "ops:hostname": _hostname,
+    "ops:timezone": _timezone,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -15,6 +15,7 @@ _STATE = "`present` (default) or `absent`."
 _PRESENCE = "^(present|absent)$"
 _WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _SETTING = "^[a-z0-9_-]+([.][A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+$"
+_ZONE = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"
 _PLAIN = "^[A-Za-z0-9_-]+$"
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 
@@ -178,6 +179,13 @@ class HostnameInputs(Wire):
 
 
 @dataclass(frozen=True)
+class TimezoneInputs(Wire):
+    """The time zone of the node."""
+
+    name: str = described("As Europe/Berlin or UTC: a file below /usr/share/zoneinfo.", pattern=_ZONE)
+
+
+@dataclass(frozen=True)
 class UserInputs(Wire):
     """A local user account."""
 
@@ -254,6 +262,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:sudoers": Action(SudoersInputs, 1, True),
     "ops:sysctl": Action(SysctlInputs, 1, True),
     "ops:hostname": Action(HostnameInputs, 1, True),
+    "ops:timezone": Action(TimezoneInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

@@ -6,6 +6,8 @@ from typing import Optional
 
 UNITS = "/etc/systemd/system"
 HOSTNAME_FILE = "/etc/hostname"
+LOCALTIME = "/etc/localtime"
+TIMEZONE_FILE = "/etc/timezone"
 
 
 def cron_file(name: str) -> str:

@@ -22,6 +22,7 @@ from agent.steps.shell import ShellStep
 from agent.steps.step import BatchStep, RestorableStep, Step
 from agent.steps.sudoers import SudoersStep
 from agent.steps.timer import TimerStep
+from agent.steps.timezone import TimezoneStep
 from agent.steps.unit import UnitStep
 from agent.steps.user import UserStep
 
@@ -42,6 +43,7 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:sudoers": SudoersStep(),
     "ops:sysctl": LiveStep(sysctl_setting),
     "ops:timer": TimerStep(),
+    "ops:timezone": TimezoneStep(),
     "ops:unit": UnitStep(),
     "ops:user": UserStep(),
 }

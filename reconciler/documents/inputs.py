@@ -279,6 +279,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,
     "ops:hostname": _hostname,
+    "ops:timezone": _nothing,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

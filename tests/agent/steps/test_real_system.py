@@ -27,7 +27,8 @@ def twice(node: Node, *steps: BodyStep, uid: str) -> dict[str, str]:
     dry = converge(node, *steps, uid=uid, apply=False)
     first = converge(node, *steps, uid=uid)
     assert first.status == "Success", first.reasons
-    assert [name for name, outcome in dry.outcomes.items() if outcome == "Drifted"] == list(first.outcomes)
+    foretold = [name for name, outcome in dry.outcomes.items() if outcome == "Drifted"]
+    assert foretold == [name for name, outcome in first.outcomes.items() if outcome == "Changed"]
     assert not converge(node, *steps, uid=uid, cause="Interval").changed
     return first.outcomes
 
@@ -162,3 +163,13 @@ def test_an_instant_that_systemd_does_not_understand(node: Node) -> None:
     wanted = {"name": "never", "onCalendar": ["on Sundays"], "command": "/bin/true"}
     told = converge(node, step("ops:timer", wanted), uid="Association/never")
     assert told.outcomes["unit:never.timer"] == "Failed"
+
+
+def test_a_time_zone_and_back(node: Node) -> None:
+    uid = "Association/zone"
+    node.run(["sh", "-c", "ls /usr/share/zoneinfo/Asia/Tokyo || apt-get -y install tzdata"], timeout=120)
+    was = node.run(["date", "+%Z"]).stdout
+    assert "Changed" in twice(node, step("ops:timezone", {"name": "Asia/Tokyo"}), uid=uid).values()
+    assert node.run(["date", "+%Z"]).stdout == "JST\n"
+    converge(node, uid=uid, prune=True, generation=2)
+    assert node.run(["date", "+%Z"]).stdout == was
