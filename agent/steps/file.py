@@ -14,6 +14,7 @@ import contextlib
 import functools
 import json
 import posixpath
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set
@@ -22,12 +23,11 @@ from agent.contract.canonical import digest
 from agent.contract.claims import Claim
 from agent.contract.inputs import FileInputs
 from agent.contract.template import TemplateError, render
-from agent.host.port import Entry, Host, Snapshot, backup_name, replace, staged_name
+from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
 from agent.steps.diff import content_diff
 from agent.steps.directory import no_parent
-from agent.steps.execution import ending
 from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text, why
 
 PRIOR_KEPT = 16 * 1024
@@ -35,6 +35,7 @@ PRIOR_KEPT = 16 * 1024
 NOT_SHOWN = "the content differs; it is not shown, for not everybody may read the file"
 _DEFAULT_MODE = 0o644
 _VALIDATE_TIME = 120.0
+_COMPLAINT_AT_MOST = 600
 READABLE_BY_ALL = 0o004
 
 
@@ -259,8 +260,17 @@ def _validate(host: Host, desired: FileInputs, mode: int) -> None:
     if ran.timed_out:
         raise StepFailed("`validate` did not end in %d seconds" % _VALIDATE_TIME, rc=ran.rc, status="TimedOut")
     if ran.rc:
-        said = ending(ran).replace(staged, desired.path) if mode & READABLE_BY_ALL else "exit %d" % ran.rc
+        said = _complaint(ran, staged, desired.path, shown=bool(mode & READABLE_BY_ALL))
         raise StepFailed("%s does not accept the new content: %s; the file is as it was" % (argv[0], said), rc=ran.rc)
+
+
+def _complaint(ran: Ran, staged: str, path: str, *, shown: bool) -> str:
+    """What a command has against the staged file, in its words; of one that is not shown, only the line."""
+    words = " ".join((ran.stderr or ran.stdout).decode("utf-8", "replace").split()).replace(staged, path)
+    if shown:
+        return "exit %d: %s" % (ran.rc, words[:_COMPLAINT_AT_MOST] or "it says nothing")
+    place = re.search(r"(?:%s:|\bline )(\d+)" % re.escape(path), words)
+    return "exit %d%s" % (ran.rc, ", line %s" % place.group(1) if place else "")
 
 
 def _publish(host: Host, planned: Planned, touched: Set[str]) -> None:

@@ -107,7 +107,7 @@ def test_sudo_rules_are_judged_by_visudo(node: Node) -> None:
     assert "uid=0(root)" in node.run(["runuser", "-u", "daemon", "--", "sudo", "-n", "id"]).stdout
     bad = step("ops:sudoers", {"name": "deploy", "rules": ["daemon ALL=(root NOPASSWD"]}, name="rules")
     refused = converge(node, package, bad, uid=uid, generation=2)
-    assert refused.reasons[path].startswith("visudo does not accept the new content: exit 1")
+    assert refused.reasons[path].startswith("visudo does not accept the new content: exit 1, line 1;")
     assert "uid=0(root)" in node.run(["runuser", "-u", "daemon", "--", "sudo", "-n", "id"]).stdout
     assert node.run(["ls", "-A", "/etc/sudoers.d"]).stdout.split() == ["README", "deploy"]
 
