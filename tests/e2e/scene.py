@@ -129,9 +129,15 @@ class Scene:
         return found
 
     def _seen(self) -> str:
+        try:
+            return self._standing() + self.daemon.last_words()
+        except OSError:
+            return self.daemon.last_words()
+
+    def _standing(self) -> str:
         rows = {name: self.node(name) for name, row in self.daemon.nodes().items() if row["id"]}
         brief = {
             name: {row["uid"]: [row["generation"], row["status"], row["reason"]] for row in node["assignments"]}
             for name, node in rows.items()
         }
-        return f"{json.dumps(brief, indent=1)}\n{json.dumps(self.status(), indent=1)}\n{self.daemon.last_words()}"
+        return f"{json.dumps(brief, indent=1)}\n{json.dumps(self.status(), indent=1)}\n"
