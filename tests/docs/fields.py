@@ -173,7 +173,7 @@ _SPOKEN = {
     rate.PATTERN: "number or percentage",
     rate.ERRORS_PATTERN: "number or percentage",
 }
-"""Patterns in words; one that is not here is shown as it is."""
+"""Patterns in words; what one that is not here takes is the field's meaning to say."""
 _COVERS = {"length of time": "whole number", "percentage": "whole number", "true or false": "`true`"}
 """What need not be said besides."""
 
@@ -181,8 +181,7 @@ _COVERS = {"length of time": "whole number", "percentage": "whole number", "true
 def _scalar(part: Schema, kinds: list[str]) -> str:
     if "string" not in kinds:
         return " or ".join(_WORDS[kind] for kind in kinds)
-    pattern = part.get("pattern")
-    return _SPOKEN.get(pattern, f"text like `{pattern}`".replace("|", "\\|")) if pattern else "text"
+    return _SPOKEN.get(part.get("pattern", ""), "text")
 
 
 def _object(part: Schema, schema: Schema) -> str:

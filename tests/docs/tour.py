@@ -140,7 +140,7 @@ class Shell:
 
 
 def _until(stream: IO[str], mark: str, port: str) -> tuple[int, str]:
-    lines = []
+    lines: list[str] = []
     for line in stream:
         before, found, code = line.partition(mark)
         if found:
