@@ -26,7 +26,7 @@ SUMMED_FROM = 2
 def render(view: PlanView, *, width: int, brief: bool = False) -> Iterator[Text]:
     """Lines, in the order a careful reader wants: what is wrong, what goes away, what changes, what waits, the sum.
 
-    `brief` leaves diffs out.
+    `brief` leaves attributes and diffs out.
     """
     yield from _origin(view)
     for error in view["errors"]:
@@ -87,9 +87,9 @@ def _section(section: Section, *, live: bool, width: int, brief: bool) -> Iterat
         yield from _head(change, width)
         if len(change.nodes) < len(nodes):
             yield line(f"      {named(change.nodes.values())}")
-        for detail in change.claim["detail"]:
-            yield line((f"      {detail}", SIGNS[change.claim["sign"]]))
         if not brief:
+            for detail in change.claim["detail"]:
+                yield line((f"      {detail}", SIGNS[change.claim["sign"]]))
             yield from _diffs(change)
         if change.claim["note"]:
             yield line((f"      {change.claim['note']}", "italic"))

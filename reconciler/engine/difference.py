@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.contract import template
@@ -33,12 +33,19 @@ Claims = Mapping[str, Sequence[str]]
 """The claims that each step makes, by its name; none for a step that only runs."""
 
 DIFF_LINES = 200
-_SHOWN_ELSEWHERE = frozenset({"path", "content", "source", "template"})
+_SCRIPTS: Mapping[str, Sequence[str]] = {"aws:runShellScript": ("runCommand",), "ops:script": ("test", "apply")}
+"""Inputs that are lines of a script, by action: shown as content."""
+
+_SHOWN_ELSEWHERE = frozenset({"path", "content", "source", "template", "runCommand", "test", "apply"})
+_SAID_BY_THE_CLAIM = _SHOWN_ELSEWHERE | {"name"}
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimChange:
-    """One claim that a change touches. `sign` is `+`, `~` or `-`; `detail` are attributes as `mode: 0644 -> 0600`."""
+    """One claim that a change touches. `sign` is `+`, `~` or `-`.
+
+    `detail` are attributes, as `mode: 0644 -> 0600`, or `mode: 0644` of what is new; `diff` is of a file or a script.
+    """
 
     claim: str
     sign: str
@@ -131,7 +138,9 @@ class Differ:
         for claim, step in after.items():
             change = self._compare(claim, before.get(claim), step, old_context, new_context)
             if change is not None:
-                found.append(change)
+                found.append(
+                    change if change.sign != "+" or _is_first(claim, step, new) else replace(change, detail=())
+                )
         found += _left(old, new, before.keys() - after.keys(), before)
         return (*_settings(old, new, found), *found)
 
@@ -163,8 +172,12 @@ class Differ:
         return ClaimChange(claim, "~" if was else "+", now.name, detail, diff, new_note or old_note)
 
     def _content(self, step: Step | None, context: Context | None) -> tuple[bytes | None, str]:
-        """The bytes a file step writes (None for other steps) and what to say about them."""
-        if step is None or step.action != "ops:file" or step.inputs.get("state") == "absent":
+        """What a step writes or runs (None for one that does neither), and what to say about it."""
+        if step is None or step.inputs.get("state") == "absent":
+            return None, ""
+        if step.action in _SCRIPTS:
+            return _script(step), ""
+        if step.action != "ops:file" and not step.inputs.keys() & {"content", "source"}:
             return None, ""
         text = self._text(step)
         if text is None:
@@ -252,9 +265,22 @@ def _settings(old: ReadBody | None, new: ReadBody | None, found: Collection[Clai
         yield ClaimChange(new.uid, "~", "", note="the same things, by other steps or in another order")
 
 
+def _is_first(claim: str, step: Step, body: ReadBody | None) -> bool:
+    """Whether a step's attributes are told with this claim of it."""
+    claims = body.claims[step.name] if body is not None else ()
+    return not claims or claims[0] == claim
+
+
+def _script(step: Step) -> bytes:
+    """The lines of a script; of a pair, the check, then what brings it about."""
+    parts = [step.inputs.get(name, ()) for name in _SCRIPTS[step.action]]
+    return "".join(f"{line}\n" for lines in parts for line in lines).encode()
+
+
 def _attributes(old: Step | None, new: Step) -> tuple[str, ...]:
     if old is None:
-        return ()
+        told = sorted(new.inputs.keys() - _SAID_BY_THE_CLAIM)
+        return tuple(f"{key}: {_short(new.inputs[key])}" for key in told)
     if old.action != new.action:
         return (f"action: {old.action} -> {new.action}",)
     return _differing(old.inputs, new.inputs, but=_SHOWN_ELSEWHERE) + _differing(old.control, new.control)

@@ -33,6 +33,37 @@ def test_a_base_leaves_what_changed(repository: Repository, run: Run) -> None:
     assert ran.out.endswith("\n\nPlan: 3 to assign, on 3 nodes.\n")
 
 
+def test_what_is_new_is_shown_whole(repository: Repository, run: Run) -> None:
+    shown = run("plan", "--repo", repository.directory).out
+    assert (
+        "  3 nodes: + user:deploy  documents/users-and-keys.yaml:9:5\n      comment: Deployments\n      home: " in shown
+    )
+    assert "  3 nodes: + run:disks  " in shown
+    assert '      +test "$used" -lt 90\n' in shown, "nobody approves a script unseen"
+
+
+def test_a_changed_script_is_shown_as_a_diff(repository: Repository, run: Run) -> None:
+    repository.replace("documents/disk-report.yaml", "tr -dc 0-9)", "tr -dc '[:digit:]')")
+    repository.commit()
+    shown = run("plan", "--repo", repository.directory, "--base", "HEAD~1").out
+    assert "      -used=$(df --output=pcent / | tail -n 1 | tr -dc 0-9)\n      +used=$(df" in shown
+    assert "runCommand" not in shown
+
+
+def test_content_that_is_not_a_whole_file_is_shown_too(repository: Repository, run: Run) -> None:
+    document = 'schemaVersion: "2.2"\nmainSteps:\n- name: unit\n  action: ops:unit\n'
+    document += '  inputs: {name: shop, content: "[Service]\\nExecStart=/bin/old\\n"}\n'
+    repository.write("documents/unit.yaml", document)
+    spec = "apiVersion: ops/v1\nkind: Association\nmetadata: {name: unit}\nspec: {document: unit, targets: [web-1]}\n"
+    repository.write("associations/unit.yaml", spec)
+    repository.commit()
+    repository.replace("documents/unit.yaml", "/bin/old", "/bin/new")
+    repository.commit()
+    shown = run("plan", "--repo", repository.directory, "--base", "HEAD~1").out
+    assert "  1 node: ~ /etc/systemd/system/shop.service  documents/unit.yaml:3:3\n" in shown
+    assert "      -ExecStart=/bin/old\n      +ExecStart=/bin/new\n" in shown
+
+
 def test_brief_leaves_diffs_out(repository: Repository, run: Run) -> None:
     ran = run("plan", "--repo", repository.directory, "--brief")
     assert "  3 nodes: + /etc/motd" in ran.out
