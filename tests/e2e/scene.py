@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.agent import program
-from tests.stage import ConfigRepository, Daemon, Sandbox, until
+from tests.stage import ConfigRepository, Daemon, Machine, Sandbox, until
 
 OPSCTL = Path(sys.executable).with_name("opsctl")
 
@@ -19,13 +19,15 @@ OPSCTL = Path(sys.executable).with_name("opsctl")
 class Scene:
     """Open it as a context; leaving it ends what is running. Nodes join with `join`.
 
-    `server` is what STATE/server.yaml says.
+    `server` is what STATE/server.yaml says, `address` where the daemon listens.
     """
 
-    def __init__(self, directory: Path, files: Mapping[str, str] | None, server: Any = None) -> None:
+    def __init__(
+        self, directory: Path, files: Mapping[str, str] | None, server: Any = None, address: str = "127.0.0.1"
+    ) -> None:
         self.directory = directory
         self.repository = ConfigRepository(directory, OPSCTL, files)
-        self.daemon = Daemon(OPSCTL, self.repository.remote, directory / "state")
+        self.daemon = Daemon(OPSCTL, self.repository.remote, directory / "state", address)
         self.daemon.state.mkdir(mode=0o700)
         if server is not None:
             (self.daemon.state / "server.yaml").write_text(json.dumps(server))
@@ -60,6 +62,10 @@ class Scene:
         machine = self.machines[name] = Sandbox(self.directory / (at or name), name, scripts=True)
         self._ends.callback(machine.stop)
         return machine
+
+    def at(self, name: str) -> Machine:
+        """The machine of this name, whatever it is."""
+        return self.machines[name]
 
     def token(self, **asked: Any) -> str:
         return str(self.daemon.ask("/tokens", asked)["token"])
@@ -115,7 +121,7 @@ class Scene:
 
     def wait_for_file(self, name: str, path: str, text: str) -> None:
         """Until a file on a machine reads so."""
-        machine = self.machines[name]
+        machine = self.at(name)
         until(f"{path} on {name} to read {text!r}", lambda: machine.read(path) == text, 30, self._seen)
 
     def wait_for_report(self, node: str, association: str, **fields: Any) -> dict[str, Any]:
