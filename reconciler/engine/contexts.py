@@ -75,7 +75,11 @@ def described(catalog: Catalog, nodes: Nodes, before: Described | None = None) -
 
 def declared(catalog: Catalog) -> Nodes:
     """A fleet as Git alone knows it: every Node file is a node, given nothing, whose id is the name that it keeps."""
-    names = (resource.uid.removeprefix(uid("Node", "")) for resource in catalog.of("Node"))
+    return awaited(catalog, (resource.uid.removeprefix(uid("Node", "")) for resource in catalog.of("Node")))
+
+
+def awaited(catalog: Catalog, names: Iterable[str]) -> Nodes:
+    """These Node files as nodes, given nothing, whose id is the name that they keep."""
     return joined(catalog, worlds.index(worlds.NodeEntry(id=name, name=name, labels={}) for name in names))
 
 

@@ -96,7 +96,7 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
         effects=tuple(effects),
         conflicts=tuple(found),
         contested=contested,
-        warnings=tuple(_matches_nothing(catalog, uid) for uid, chosen in targets.items() if not chosen),
+        warnings=tuple(_matches_nothing(catalog, uid) for uid in _nowhere(catalog, targets, described.missing)),
         not_enrolled=described.missing,
         memory=PlanMemory(described, claimed, resolving.memory, comparing.memory),
     )
@@ -132,6 +132,15 @@ def _at(commit: str, effects: Iterable[Effect]) -> Iterator[Effect]:
             yield Assign(effect.uid, effect.nodes, effect.body, effect.body_digest, commit)
         else:
             yield effect
+
+
+def _nowhere(catalog: Catalog, targets: Mapping[str, NodeSet], missing: tuple[str, ...]) -> list[str]:
+    """Associations that select neither a node nor one that is declared and only waits to be enrolled."""
+    empty = [uid for uid, chosen in targets.items() if not chosen]
+    if not empty or not missing:
+        return empty
+    resolve = catalog.resolver(contexts.awaited(catalog, missing))
+    return [uid for uid in empty if not resolve(catalog.resources[uid].spec.targets)]
 
 
 def _matches_nothing(catalog: Catalog, uid: str) -> Finding:

@@ -195,6 +195,19 @@ def test_a_saved_plan_is_not_shown_again_and_binds(scene: Scene, ask: Run, tmp_p
     assert scene["web-1"].read("/etc/motd") == text
 
 
+def test_a_target_that_waits_to_be_enrolled_is_no_warning_and_one_that_nobody_is_is(scene: Scene, ask: Run) -> None:
+    scene.push(
+        "Target",
+        {
+            **config.association("later", ["tag:Role=db"], "audit"),
+            **config.association("never", ["tag:Role=nothing"], "audit"),
+        },
+    )
+    warnings = ask("plan", "--format", "json").document["warnings"]
+    assert [warning.split(": ")[0] for warning in warnings] == ["associations/never.yaml:1:1"]
+    scene.push("Target no more", {"associations/later.yaml": None, "associations/never.yaml": None})
+
+
 def test_a_revision_that_is_not_on_the_tracked_branch(scene: Scene, ask: Run) -> None:
     scene.repository.git("switch", "--quiet", "--create", "draft")
     scene.repository.commit("Draft", config.document("motd", config.file("/etc/motd", "draft\n")))
