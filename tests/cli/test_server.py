@@ -121,6 +121,7 @@ def test_a_narrow_terminal_folds_tables_and_cuts_nothing(scene: Scene) -> None:
     assert code == 0
     rows = plain(shown).splitlines()
     assert max(map(len, rows)) <= 40
+    assert "\x1b[3" not in shown, "NO_COLOR"
     assert _letters(plain(shown)) == _letters(run_program("node", "list", env=env).out)
 
 
