@@ -134,12 +134,16 @@ class StatusDocument(TypedDict):
 class _NamedNode(TypedDict):
     id: str
     name: str
-    state: Literal["Online", "ConnectionLost", "NotEnrolled", "Retired"]
+    state: Literal["Online", "ConnectionLost", "Held", "NotEnrolled", "Retired"]
 
 
 class NodeRow(_NamedNode, total=False):
-    """A node in a list; one that Git declares and nobody enrolled has an empty `id` and no more than its name."""
+    """A node in a list; one that Git declares and nobody enrolled has an empty `id` and no more than its name.
 
+    `Held` is a node that nothing is given to; `reason` says why.
+    """
+
+    reason: str
     compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
     failing: bool
     labels: dict[str, str]
@@ -184,12 +188,13 @@ class GivenAssociation(TypedDict):
 
 
 class NodeDocument(TypedDict):
-    """`opsctl node show`. `facts` are the node's own word: shown, never trusted."""
+    """`opsctl node show`. `reason` says why it is `Held`; `facts` are the node's own word: shown, never trusted."""
 
     format: Literal["opsctl.node/v1"]
     id: str
     name: str
-    state: Literal["Online", "ConnectionLost"]
+    state: Literal["Online", "ConnectionLost", "Held"]
+    reason: str
     compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
     failing: bool
     labels: dict[str, str]

@@ -136,6 +136,8 @@ def _about(found: dict[str, Any]) -> Iterator[Text]:
         ("last check", found["checkedAt"] or "not told"),
     ):
         yield line((f"  {title:<12}", "dim"), (value, STYLES.get(value, "")))
+    if found["reason"]:
+        yield line((f"  {found['reason']}", "red"))
     yield line()
 
 

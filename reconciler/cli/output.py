@@ -48,6 +48,7 @@ STYLES: Mapping[str, str] = {
     "UNKNOWN": "yellow",
     "Online": "green",
     "ConnectionLost": "yellow",
+    "Held": "red",
     "NotEnrolled": "dim",
     "Failed": "red",
     "TimedOut": "red",

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.controller.catalogs import Catalogs
 from reconciler.controller.compliance import ComplianceWriter
 from reconciler.controller.enrolment import Enrolments
+from reconciler.controller.inbox import Inbox
 from reconciler.controller.intake import NodeIntake
-from reconciler.controller.loop import Loop
+from reconciler.controller.keeper import Keeper
+from reconciler.controller.loop import Loop, ThreadLoop
+from reconciler.controller.permissions import Permissions
 from reconciler.controller.reconcile import Reconciler
-from reconciler.controller.reports import Reports
+from reconciler.controller.restart import load_state
+from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
-from reconciler.controller.state import State
 from reconciler.controller.sync import Sync
-from reconciler.core import world as worlds
-from reconciler.core.problem import Problem
-from reconciler.core.world import NodeEntry, Release, World
+from reconciler.controller.trust import AccessTrust
+from reconciler.core.access import RECONCILER
+from reconciler.core.problem import Problem, Refused
 from reconciler.execute import Executor
 
 if TYPE_CHECKING:
@@ -32,6 +37,9 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.25
 OUTBOX_SECONDS = 1.0
 WATCH_SECONDS = 0.5
+FIRST_POLLING = 5
+"""Seconds between fetches until a first commit says how often."""
+LEASE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,11 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this server is. `servers` are the URLs that join tokens carry; `instance` names this daemon to other ones."""
+    """Who this server is. `servers` are the URLs that join tokens carry; `instance` names this daemon to other ones.
+
+    `access_signers` is an OpenSSH allowed-signers file's text; `allow_rewrite` the operator's word, for this once, that
+    a rewritten history is meant.
+    """
 
     fleet_id: str
     controller_key: str
@@ -58,43 +70,69 @@ class Identity:
     servers: Sequence[str]
     instance: str
     access_signers: bytes = b""
+    allow_rewrite: bool = False
 
 
 class Controller:
-    """Owns the state and the loop. `intake` is for the gateway, `service` for the faces."""
+    """Owns the state and the loop. `intake` is for the gateway, `service` for the faces.
 
-    def __init__(self, ports: Ports, identity: Identity) -> None:
-        self._ports = ports
-        self._state = state = State(load_world(ports.store, identity.fleet_id))
-        store, clock = ports.store, ports.clock
-        executor = Executor(store, ports.bus, ports.source, ports.notifier, ports.proposals, clock)
-        self._executor = executor
-        self._reports = Reports(state, store, clock)
-        self._sync = Sync(state, store, ports.source, clock, identity.access_signers)
-        self._reconciler = Reconciler(state, executor, ports.source, clock)
-        self._loop = loop = Loop(self._settle)
-        enrolments = Enrolments(state, store, clock, identity.controller_key, identity.servers, identity.ca_digest)
-        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._reports)
-        self.service = ControllerService(
-            state, loop, store, ports.source, clock, self._sync, self._reconciler, enrolments, executor
+    The store's lease is held when it is made, and kept from `start` on. `on_lost` is called when it is somebody else's:
+    by then nothing is taken in any more, and all that is left to do is to end.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        identity: Identity,
+        on_lost: Callable[[Problem], None] = lambda _: None,
+        make_loop: Callable[[Callable[[], None]], Loop] = ThreadLoop,
+    ) -> None:
+        self._ports, self._instance, self._on_lost = ports, identity.instance, on_lost
+        store, source, clock = ports.store, ports.source, ports.clock
+        self._state = state = load_state(store, identity.fleet_id)
+        self._loop = loop = make_loop(self._settle)
+        self._executor = Executor(store, ports.bus, source, ports.notifier, ports.proposals, clock)
+        read = partial(load_world, store, identity.fleet_id)
+        self._keeper = keeper = Keeper(state, self._executor, clock, read, self._lost)
+        self._inbox = Inbox(state, keeper, store, clock)
+        trust = AccessTrust(source, identity.access_signers, anew=identity.allow_rewrite)
+        catalogs = Catalogs(state, source, trust)
+        self._sync = Sync(state, loop, keeper, source, catalogs, allow_rewrite=identity.allow_rewrite)
+        self._reconciler = reconciler = Reconciler(state, keeper, source, clock)
+        enrolments = Enrolments(
+            state, keeper, store, clock, identity.controller_key, identity.servers, identity.ca_digest
         )
-        self._compliance = ComplianceWriter(state, loop, store, ports.reports, clock, self._reports, identity.instance)
-        self._last: dict[str, int] = {}
+        permissions = Permissions(state, store, clock)
+        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox)
+        self.service = ControllerService(
+            state, loop, keeper, store, source, catalogs, self._sync, reconciler, enrolments, permissions
+        )
+        self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
+        self._last: dict[str, float] = {}
         self._hurry = False
+        self._jobs: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Take up what was in force, then begin to watch. A remote that is down delays nothing."""
         self._loop.start()
-        self._loop.call(self._sync.resume)
-        self._watch()
-        every = self._ports.timer.every
-        every(SETTLE_SECONDS, lambda: self._loop.call(lambda: None))
-        every(WATCH_SECONDS, self._watch)
-        every(OUTBOX_SECONDS, self._work_off)
-        every(OUTBOX_SECONDS, self._write_compliance)
+        try:
+            self._sync.resume(self._reconciler.cause(RECONCILER, "start"))
+        except Problem as problem:
+            log.warning("what was in force cannot be read yet: %s", problem)
+        timer = self._ports.timer
+        self._jobs = [
+            timer.at(self._ports.clock.now_ms(), self._watch),
+            timer.every(LEASE_SECONDS / 3, self._keep_lease),
+            timer.every(SETTLE_SECONDS, self._tick),
+            timer.every(WATCH_SECONDS, self._watch),
+            timer.every(OUTBOX_SECONDS, self._work_off),
+            timer.every(OUTBOX_SECONDS, self._write_compliance),
+        ]
 
     def stop(self) -> None:
         """Work off what is queued, then end; the ports are closed by whoever opened them."""
+        for take_back in self._jobs:
+            take_back()
         self._loop.stop()
 
     def pushed(self) -> None:
@@ -102,55 +140,59 @@ class Controller:
         self._hurry = True
 
     def _settle(self) -> None:
-        self._reports.flush()
+        self._inbox.flush()
         self._reconciler.settle()
+
+    def _lost(self, problem: Problem) -> None:
+        log.critical("%s", problem)
+        self._loop.end("another daemon leads")
+        self._on_lost(problem)
+
+    def _tick(self) -> None:
+        """Let the loop settle: what waited for its time may be due."""
+        with suppress(Problem):
+            self._loop.call(lambda: None)
+
+    def _keep_lease(self) -> None:
+        try:
+            self._ports.store.renew_lease(self._instance, self._ports.clock.now_ms(), LEASE_SECONDS)
+        except Refused as problem:
+            self._keeper.refused(problem)
+        except Problem as problem:
+            log.warning("the lease was not renewed: %s", problem)
 
     def _watch(self) -> None:
         catalog = self._state.catalog
-        interval = catalog.fleet.polling.interval if catalog is not None else 5
-        if not self._hurry and not self._due("fetch", interval):
+        interval = catalog.fleet.polling.interval if catalog is not None else FIRST_POLLING
+        if self._loop.over or not (self._hurry or self._due("fetch", interval)):
             return
         self._hurry = False
-        with contextlib.suppress(Problem):  # the status says why
-            self._sync.refresh(self._loop.call)
+        with suppress(Problem):  # the status says why
+            self._sync.refresh(self._reconciler.cause(RECONCILER, "watch"))
 
     def _work_off(self) -> None:
-        self._executor.work_off()
+        if self._loop.over:
+            return
+        try:
+            self._executor.work_off()
+        except Refused as problem:
+            self._keeper.refused(problem)
+        except Problem as problem:
+            log.warning("the outbox: %s", problem)
 
     def _write_compliance(self) -> None:
         catalog = self._state.catalog
-        if catalog is not None and self._due("compliance", catalog.fleet.compliance.interval):
+        if catalog is not None and not self._loop.over and self._due("compliance", catalog.fleet.compliance.interval):
             self._compliance.write()
 
-    def _due(self, what: str, seconds: int) -> bool:
+    def _due(self, what: str, seconds: float) -> bool:
         """Whether it is time again; if so, the interval begins anew."""
-        now = self._ports.clock.now_ms()
-        if now - self._last.get(what, -(2**53)) < seconds * 1000:
+        now = self._ports.clock.elapsed()
+        last = self._last.get(what)
+        if last is not None and now - last < seconds:
             return False
         self._last[what] = now
         return True
-
-
-def load_world(store: Store, fleet_id: str) -> World:
-    """World from the store: nodes by bit in the order of the rows, columns, releases, the revision in force."""
-    rows = [row for row in store.nodes() if row.retired_at is None]
-    entries = [
-        NodeEntry(row.id, row.name, dict(row.labels), dict(row.labels), context_digest=row.context_digest)
-        for row in rows
-    ]
-    nodes = worlds.index(entries)
-    settings = store.settings()
-    return World(
-        fleet_id=fleet_id,
-        incarnation=store.incarnation,
-        revision=settings.get("revision") or None,
-        access_revision=settings.get("accessRevision") or None,
-        nodes=nodes,
-        columns=store.columns(nodes.bits),
-        releases={
-            row.uid: Release(row.generation, row.body_digest, row.commit, row.held_for) for row in store.releases()
-        },
-    )
 
 
 class Wakes:

@@ -1,157 +1,188 @@
-"""Reports back to Git: gathers what changed since the last page on the loop's thread, writes it on another one."""
+"""Reports back to Git: what is news is gathered on the loop, drawn up and written on the timer's thread.
+
+The branch itself is the memory. What is due is kept only while the process runs: after a start every page is compared
+with the branch once, some at a time, so that a crash loses nothing and what is there already makes no commit.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes import compliance
-from reconciler.capabilities.nodes.compliance import SEVERITIES, Standing, Totals
-from reconciler.core import nodeset
-from reconciler.core.problem import Problem
+from reconciler.controller.standing import severities, totals_of
+from reconciler.core.problem import Problem, Unavailable
 from reconciler.core.records import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
+    from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
-    from reconciler.controller.reports import Reports
-    from reconciler.controller.state import State
+    from reconciler.controller.state import Pair, State
     from reconciler.core.ports import Clock, ReportBranch, Store
     from reconciler.core.records import StateRow
     from reconciler.core.world import World
+    from reconciler.engine.catalog import Catalog
 
 log = logging.getLogger(__name__)
 WRITTEN = "complianceWritten"
-GONE = "complianceGone"
+"""The setting with the instant of the last commit (Unix milliseconds): states since then are news after a start."""
+PAGES_AT_ONCE = 10_000
+SUMMARY, FRONT = "summary.yaml", "README.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
-    """One commit's worth: files, its subject line, and up to when states are in it."""
+class Due:
+    """What one commit is drawn up from: `nodes` whose pages may differ, `news` the pairs that people are told of.
+
+    `called` are the names as they are now, None where they are as they were: else nodes came, went or were renamed, and
+    there may be pages of no node.
+    """
+
+    world: World
+    severities: Mapping[str, str]
+    unenrolled: int
+    nodes: tuple[str, ...]
+    news: frozenset[Pair]
+    called: Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One commit's worth: the pages that differ, and what is left for the next one."""
 
     files: Mapping[str, bytes | None]
     subject: str
-    until: int
+    nodes: AbstractSet[str]
+    later: tuple[str, ...]
 
 
 class ComplianceWriter:
     """Called at the interval by the timer; a run that is still writing is not overtaken."""
 
     def __init__(
-        self,
-        state: State,
-        loop: Loop,
-        store: Store,
-        branch: ReportBranch,
-        clock: Clock,
-        reports: Reports,
-        instance: str,
+        self, state: State, loop: Loop, keeper: Keeper, store: Store, branch: ReportBranch, clock: Clock, instance: str
     ) -> None:
-        self._state, self._loop, self._store, self._branch = state, loop, store, branch
-        self._clock, self._reports, self._instance = clock, reports, instance
+        self._state, self._loop, self._keeper, self._store = state, loop, keeper, store
+        self._branch, self._clock, self._instance = branch, clock, instance
         self._writing = threading.Lock()
+        self._since = int(store.settings().get(WRITTEN, "0"))
+        self._unseen = set(state.world.nodes.bits)
+        self._nodes: dict[str, None] = dict.fromkeys(state.world.nodes.bits)
+        self._news: set[Pair] = set()
+        self._called: Mapping[str, int] | None = None
+        self._unenrolled = 0
+        self._severities: Mapping[str, str] = {}
+        self._failures = 0
 
     def write(self) -> str | None:
-        """One commit, or none where nothing changed; its id."""
+        """One commit, or none where the branch says it all; its id. What could not be written stays due."""
         if not self._writing.acquire(blocking=False):
             return None
         try:
-            pages = self._loop.call(self._gather)
-            if pages is None:
-                return None
-            at = self._clock.now_ms()
-            commit = self._branch.write(pages.files, pages.subject, at=at, instance=self._instance)
-            self._loop.call(lambda: self._written(pages))
+            due = self._loop.call(self._gather)
+            commit = self._write(due) if due is not None else None
         except Problem as problem:
-            log.warning("compliance: %s", problem)
+            self._failed(problem)
             return None
         finally:
             self._writing.release()
+        self._failures = 0
+        self._state.note("compliance")
         return commit
 
-    def _written(self, pages: Pages) -> None:
-        self._store.commit(Changes(settings={WRITTEN: str(pages.until), GONE: "[]"}))
+    def _failed(self, problem: Problem) -> None:
+        """A remote that does not answer once is no news; the next interval tries again."""
+        self._failures += 1
+        lasting = self._failures > 1 or not isinstance(problem, Unavailable)
+        if lasting and self._state.note("compliance", f"compliance is not written: {problem}"):
+            log.warning("compliance is not written: %s", problem)
 
-    def _gather(self) -> Pages | None:
-        settings = self._store.settings()
-        since = int(settings.get(WRITTEN, "0"))
-        gone = json.loads(settings.get(GONE, "[]"))
-        self._reports.flush()
-        until = self._clock.now_ms() - 1
-        changed = [row for row in self._store.states(since=since + 1) if row.since <= until]
-        if not changed and not gone:
-            return None
-        world = self._state.world
-        severities = self._severities()
-        files: dict[str, bytes | None] = dict.fromkeys(gone)
-        ids = {row.node_id for row in changed}
-        by_node: dict[str, list[StateRow]] = {node_id: [] for node_id in ids}
-        for row in self._store.states(node_ids=sorted(ids)):
-            by_node[row.node_id].append(row)
-        names = {}
-        for node_id, rows in by_node.items():
-            entry = world.nodes.entry(node_id)
-            if entry is not None:
-                names[node_id] = entry.name
-                path = compliance.node_path(node_id, entry.name)
-                files[path] = compliance.node_page(node_id, entry.name, rows, severities)
-        told = tuple((names[row.node_id], row) for row in changed if row.node_id in names)
-        totals = totals_of(world, severities, told, self._unenrolled())
-        files["summary.yaml"] = compliance.summary_page(totals)
-        files["README.md"] = compliance.front_page(world.fleet_id, totals)
-        return Pages(files, compliance.subject_line(totals), until)
-
-    def _severities(self) -> dict[str, str]:
-        catalog = self._state.catalog
+    def _gather(self) -> Due | None:
+        """On the loop: what is due, None where nothing is."""
+        state = self._state
+        world, catalog = state.world, state.catalog
         if catalog is None:
-            return {}
-        return {uid: catalog.resources[uid].spec.compliance_severity for uid in catalog.compiled}
-
-    def _unenrolled(self) -> int:
-        catalog, known = self._state.catalog, self._state.world.nodes.by_name
-        return sum(1 for name in (catalog.names("Node") if catalog else ()) if name not in known)
-
-
-def totals_of(
-    world: World,
-    severities: Mapping[str, str],
-    changed: tuple[tuple[str, StateRow], ...] = (),
-    unenrolled: int = 0,
-) -> Totals:
-    """The fleet's standing from World's columns. Linear in associations, and in what is not compliant."""
-    bad = untold = holding = nodeset.EMPTY
-    per_node: Counter[int] = Counter()
-    highest: dict[int, int] = {}
-    standings = []
-    for uid, columns in sorted(world.columns.items()):
-        severity = severities.get(uid, "UNSPECIFIED")
-        having = columns.anywhere
-        wrong = columns.reported & ~columns.converged
-        standings.append(
-            Standing(
-                uid,
-                severity,
-                nodeset.size(columns.converged),
-                nodeset.size(wrong),
-                nodeset.size(having & ~columns.reported),
-            )
+            return None
+        news, state.news = state.news, set()
+        self._news |= news
+        first = dict.fromkeys(node_id for node_id, _ in news)
+        self._nodes = {**first, **self._nodes, **dict.fromkeys(self._judged_otherwise(catalog, world))}
+        unenrolled = sum(1 for name in catalog.nodes if name not in world.nodes.by_name)
+        renamed = world.nodes.by_name is not self._called
+        if not self._nodes and not renamed and unenrolled == self._unenrolled:
+            return None
+        return Due(
+            world,
+            self._severities,
+            unenrolled,
+            tuple(self._nodes),
+            frozenset(self._news),
+            world.nodes.by_name if renamed else None,
         )
-        holding |= having
-        bad |= wrong
-        untold |= having & ~columns.reported
-        rank = SEVERITIES.index(severity)
-        for bit in nodeset.positions(wrong):
-            per_node[bit] += 1
-            highest[bit] = min(highest.get(bit, rank), rank)
-    compliant = nodeset.size(holding & ~bad & ~untold)
-    total = nodeset.size(world.nodes.everyone) + unenrolled
-    ranked = sorted(per_node, key=lambda bit: (highest[bit], -per_node[bit], bit))[: compliance.WORST_SHOWN]
-    worst = tuple((world.nodes.names(1 << bit)[0], per_node[bit], SEVERITIES[highest[bit]]) for bit in ranked)
-    return Totals(
-        total, compliant, nodeset.size(bad), total - compliant - nodeset.size(bad), tuple(standings), worst, changed
-    )
+
+    def _judged_otherwise(self, catalog: Catalog, world: World) -> Iterator[str]:
+        """Nodes with an association whose severity is another than when pages were last drawn up."""
+        before, self._severities = self._severities, severities(catalog)
+        if before == self._severities:
+            return
+        for uid in before.keys() | self._severities.keys():
+            if before.get(uid) != self._severities.get(uid):
+                yield from world.nodes.ids(world.of(uid).anywhere)
+
+    def _write(self, due: Due) -> str | None:
+        at = self._clock.now_ms()
+        drawn = self._draw_up(due)
+        commit = None
+        if drawn.files:
+            commit = self._branch.write(drawn.files, drawn.subject, at=at, instance=self._instance)
+        self._loop.call(lambda: self._written(due, drawn, at))
+        return commit
+
+    def _draw_up(self, due: Due) -> Drawn:
+        entries = due.world.nodes
+        paths = {entry.id: compliance.node_path(entry.id, entry.name) for entry in entries.entries if entry is not None}
+        wanted = [node_id for node_id in due.nodes if node_id in paths]
+        files: dict[str, bytes | None] = {}
+        if due.called is not None:
+            there = self._branch.paths()
+            own = set(paths.values())
+            files = dict.fromkeys(path for path in there if compliance.is_node_path(path) and path not in own)
+            wanted += [node_id for node_id, path in paths.items() if path not in there]
+        wanted = list(dict.fromkeys(wanted))
+        now, later = wanted[:PAGES_AT_ONCE], tuple(wanted[PAGES_AT_ONCE:])
+        rows: dict[str, list[StateRow]] = {node_id: [] for node_id in now}
+        for row in self._store.states(node_ids=now):
+            rows[row.node_id].append(row)
+        held = self._branch.read([SUMMARY, *(paths[node_id] for node_id in now)])
+        for node_id, states in rows.items():
+            path, entry = paths[node_id], entries.entry(node_id)
+            if entry is not None and (states or path in held):
+                page = compliance.node_page(node_id, entry.name, states, due.severities)
+                files |= {path: page} if page != held.get(path) else {}
+        told = tuple((entries.names(entries.named(row.node_id))[0], row) for row in self._told(due, rows))
+        totals = totals_of(due.world, due.severities, told, due.unenrolled)
+        if files or totals.nodes != compliance.nodes_in(held.get(SUMMARY, b"")):
+            files[SUMMARY] = compliance.summary_page(totals)
+            files[FRONT] = compliance.front_page(due.world.fleet_id, totals)
+        return Drawn(files, compliance.subject_line(totals), rows.keys(), later)
+
+    def _told(self, due: Due, rows: Mapping[str, list[StateRow]]) -> Iterator[StateRow]:
+        """What is news of these nodes; just after a start, by when it came about."""
+        for node_id, states in rows.items():
+            unseen = node_id in self._unseen
+            yield from (row for row in states if (node_id, row.uid) in due.news or (unseen and row.since > self._since))
+
+    def _written(self, due: Due, drawn: Drawn, at: int) -> None:
+        """On the loop: what is on the branch is due no more."""
+        self._nodes = {node_id: None for node_id in (*self._nodes, *drawn.later) if node_id not in drawn.nodes}
+        self._news = {pair for pair in self._news if pair not in due.news or pair[0] not in drawn.nodes}
+        self._unseen -= drawn.nodes
+        self._called = due.called if due.called is not None else self._called
+        self._unenrolled = due.unenrolled
+        if drawn.files:
+            self._keeper.commit(Changes(at=at, settings={WRITTEN: str(at)}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,59 +14,78 @@ from reconciler.engine import plan as planning
 from reconciler.engine.gate import Limits
 
 if TYPE_CHECKING:
+    from reconciler.controller.keeper import Keeper
     from reconciler.controller.state import State
     from reconciler.core.ports import Clock, Source
+    from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.gate import Gated, Reach
+    from reconciler.engine.gate import Gated
     from reconciler.engine.plan import Plan
-    from reconciler.execute import Executor
 
 BREATHER = 4
-"""A round is not repeated before this many times its own duration has passed, so that reports find the thread free."""
+"""A round is not repeated before this many times its own duration has passed, so that reports find the loop free."""
+PAUSES = (1, 2, 5, 10, 30)
+"""Seconds before a round that failed is tried again, by failures in a row; the last repeats."""
+
+
+def judged(catalog: Catalog, world: World, before: State, *, allow_removals: int = 0) -> tuple[Plan, Gated]:
+    """The plan of a catalog against World, and what the gate says of it. Changes nothing; on any thread.
+
+    `before` may know the plan made last, so that only what differs is looked at.
+    """
+    last, gated = before.plan, before.gated
+    plan = planning.plan(catalog, world, last)
+    limits = Limits(catalog.fleet.max_removals, allow_removals)
+    everyone = plan.nodes.everyone
+    seen = replace(world, nodes=plan.nodes)
+    return plan, gating.gate(plan.effects, catalog, seen, lambda _verb, _kind: everyone, limits, gated)
 
 
 class Reconciler:
-    """Moves nodes to the catalog in force. Runs on the loop's thread."""
+    """Moves nodes to the catalog in force. Runs on the loop."""
 
-    def __init__(self, state: State, executor: Executor, source: Source, clock: Clock) -> None:
-        self._state, self._executor, self._source, self._clock = state, executor, source, clock
+    def __init__(self, state: State, keeper: Keeper, source: Source, clock: Clock) -> None:
+        self._state, self._keeper, self._source, self._clock = state, keeper, source, clock
         self._next_round = 0.0
+        self._failures = 0
 
     def settle(self) -> None:
         """A round, where anything changed since the last one and it was long enough ago."""
-        if self._state.dirty and self._state.catalog is not None and time.monotonic() >= self._next_round:
+        if self._state.dirty and self._state.catalog is not None and self._clock.elapsed() >= self._next_round:
+            self._keeper.make_sure()
             self.round(self.cause(RECONCILER, "reconcile"))
 
     def cause(self, subject: Subject, text: str) -> Cause:
         return Cause(secrets.token_hex(16), self._clock.now_ms(), subject.name, text)
 
-    def judged(self, catalog: Catalog, reach: Reach | None = None, allow_removals: int = 0) -> tuple[Plan, Gated]:
-        """The plan of a catalog against World as it is, and what the gate says of it. Changes nothing."""
-        plan = planning.plan(catalog, self._state.world)
-        world = replace(self._state.world, nodes=plan.nodes)
-        limits = Limits(catalog.fleet.max_removals, allow_removals)
-        everyone = plan.nodes.everyone
-        gated = gating.gate(plan.effects, catalog, world, reach or (lambda _verb, _kind: everyone), limits)
-        return plan, gated
+    def round(self, cause: Cause, *, allow_removals: int = 0) -> None:
+        """Plan, gate, enact, execute, once. What could not be kept is tried again, with growing pauses."""
+        started = self._clock.elapsed()
+        try:
+            self._round(cause, allow_removals)
+        except BaseException:
+            pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+            self._failures += 1
+            self._next_round = self._clock.elapsed() + pause
+            raise
+        self._failures = 0
+        ended = self._clock.elapsed()
+        self._next_round = ended + BREATHER * (ended - started)
 
-    def round(self, cause: Cause, *, allow_removals: int = 0) -> Plan:
-        """Plan, gate, enact, execute, once."""
+    def _round(self, cause: Cause, allow_removals: int) -> None:
         state = self._state
         assert state.catalog is not None
-        started = time.monotonic()
-        state.dirty = False
-        plan, gated = self.judged(state.catalog, allow_removals=allow_removals)
-        state.plan, state.gated = plan, gated
-        world = replace(state.world, nodes=plan.nodes, revision=plan.commit)
+        plan, gated = judged(state.catalog, state.world, state, allow_removals=allow_removals)
+        world = replace(state.world, nodes=plan.nodes)
         if gated.effects:
             enacted = enacting.enact(world, gated.effects, state.catalog, cause)
             changes = enacted.changes
             changes = replace(changes, bodies={**changes.bodies, **self._files(gated, set(changes.bodies))})
-            self._executor.commit(changes, world.nodes.ids(enacted.touched))
-            world = enacted.world
-        state.world = world
-        self._next_round = time.monotonic() + BREATHER * (time.monotonic() - started)
-        return plan
+            self._keeper.commit(changes, enacted.world, world.nodes.ids(enacted.touched))
+            state.news |= set(changes.states_gone)
+        else:
+            state.world = world
+        state.plan, state.gated, state.dirty = plan, gated, False
 
     def resume(self, cause: Cause) -> None:
         """Take the holds off what the catalog in force asks for: a person decided that it goes on."""
@@ -81,8 +99,7 @@ class Reconciler:
         ]
         if held:
             enacted = enacting.enact(state.world, held, state.catalog, cause)
-            self._executor.commit(enacted.changes)
-            state.world = enacted.world
+            self._keeper.commit(enacted.changes, enacted.world)
 
     def _files(self, gated: Gated, fresh: set[str]) -> dict[str, bytes]:
         """Bytes of the files that newly released bodies name, by digest: kept beside them for as long as they run."""

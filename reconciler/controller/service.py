@@ -1,39 +1,46 @@
-"""What people and programs may ask for: each method checks the subject's verb, then asks the loop."""
+"""What people and programs may ask for: each method checks the subject's verb, then answers or acts.
+
+What only asks is answered from snapshots on the caller's thread, so that a large plan keeps no node waiting; what
+changes anything is decided on the loop.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.contract.canonical import instant
-from reconciler.controller import applies
+from reconciler.controller import binding, explanation, views
 from reconciler.controller.contents import FileContents
-from reconciler.core import access, nodeset
-from reconciler.core import world as worlds
-from reconciler.core.problem import Refused, Waiting, nearest
+from reconciler.controller.progress import apply_of, progress, remember
+from reconciler.controller.reconcile import judged
+from reconciler.controller.scope import within
+from reconciler.core.problem import Refused, Unavailable, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
-from reconciler.engine import contexts
-from reconciler.engine.explain import explain
 from reconciler.engine.gate import Limits
-from reconciler.engine.plan import resolve_targets
 from reconciler.engine.preview import preview
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.controller.catalogs import Catalogs, Loaded
     from reconciler.controller.enrolment import Enrolments
+    from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
+    from reconciler.controller.permissions import Permissions
     from reconciler.controller.reconcile import Reconciler
     from reconciler.controller.state import State
     from reconciler.controller.sync import Sync
     from reconciler.core.access import Subject
     from reconciler.core.nodeset import NodeSet
-    from reconciler.core.ports import Clock, Source, Store
-    from reconciler.core.records import StateRow
+    from reconciler.core.ports import Source, Store
+    from reconciler.core.world import NodeEntry, World
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.explain import Reason
-    from reconciler.execute import Executor
+    from reconciler.engine.preview import PlanView
+
+AUDIT_LIMIT = 1000
+TRIES = 5
+"""How often an apply looks again where a newer commit was fetched while it was at it."""
 
 
 class ControllerService:
@@ -43,16 +50,20 @@ class ControllerService:
         self,
         state: State,
         loop: Loop,
+        keeper: Keeper,
         store: Store,
         source: Source,
-        clock: Clock,
+        catalogs: Catalogs,
         sync: Sync,
         reconciler: Reconciler,
         enrolments: Enrolments,
-        executor: Executor,
+        permissions: Permissions,
     ) -> None:
-        self._state, self._loop, self._store, self._source, self._clock = state, loop, store, source, clock
-        self._sync, self._reconciler, self._enrolments, self._executor = sync, reconciler, enrolments, executor
+        self._state, self._loop, self._keeper = state, loop, keeper
+        self._store, self._source, self._catalogs = store, source, catalogs
+        self._sync, self._reconciler, self._enrolments = sync, reconciler, enrolments
+        self._permissions = permissions
+        self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:
         """The operator whose key this is, by the access files in force."""
@@ -63,310 +74,186 @@ class ControllerService:
                 return name
         return None
 
+    # What is asked
+
     def status(self, subject: Subject) -> dict[str, Any]:
         """Where the fleet stands: the revision in force, what holds newer ones back, totals."""
-        self._check(subject, "read", "Fleet")
-        return self._loop.call(self._status)
+        self._permissions.check(subject, "read", "Fleet")
+        return views.status(self._state)
 
     def plan(self, subject: Subject, rev: str | None, base: str | None) -> dict[str, Any]:
-        """What a revision (the head, where None) would change on the live fleet. Nothing of it runs."""
-        self._check(subject, "plan", "Association")
+        """What a revision (the head, where None) would change on the live nodes within reach. Nothing of it runs."""
+        self._permissions.check(subject, "plan", "Association")
         if base is not None:
             raise Refused("--base compares Git with Git", "plan", "leave out --server, or leave out --base")
-        self._fetch()
-        return self._loop.call(lambda: self._plan(rev))
+        stale = self._try_to_refresh(subject, rev)
+        with self._planning:  # one at a time: each takes a processor and much memory
+            return dict(self._plan(subject, rev, stale))
+
+    def apply_status(self, subject: Subject, apply_id: str) -> dict[str, Any]:
+        """How far an apply has come."""
+        self._permissions.check(subject, "read", "Fleet")
+        apply = self._state.applies.get(apply_id)
+        if apply is None:
+            raise Refused(f"no apply {apply_id} is remembered", "apply", "see opsctl status")
+        return progress(self._state, apply)
+
+    def nodes(self, subject: Subject) -> list[dict[str, Any]]:
+        """The nodes within reach, those included that Git declares and nobody enrolled."""
+        world = self._state.world
+        reach = self._permissions.reach(subject, "read", "Node", world.nodes)
+        declared = self._permissions.declared(subject, "read", "Node")
+        rows = [*views.nodes(self._state, world, reach), *views.not_enrolled(*declared, world)]
+        return sorted(rows, key=lambda row: str(row["name"]))
+
+    def node(self, subject: Subject, name: str) -> dict[str, Any]:
+        """One node, by name or id, with what it was given and says."""
+        world = self._state.world
+        entry = _entry(name, world, self._permissions.reach(subject, "read", "Node", world.nodes))
+        return views.node(self._state, world, self._store, entry)
+
+    def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
+        """Why a node within reach is as it is, or one thing on it."""
+        self._permissions.check(subject, "explain", "Node")
+        catalog, world = self._catalog(), self._state.world
+        plan, gated = judged(catalog, world, self._state)
+        declared, within_reach = self._permissions.declared(subject, "explain", "Node")
+        if node in plan.not_enrolled and declared.named(node) & within_reach:
+            name, found = node, explanation.of_declared(node, claim, catalog, plan, declared)
+        else:
+            entry = _entry(node, world, self._permissions.reach(subject, "explain", "Node", world.nodes))
+            name, found = entry.name, explanation.of_node(entry, claim, catalog, world, (plan, gated), self._store)
+        reasons = explanation.told(found, self._source)
+        return {"node": name, "claim": claim, "revision": world.revision, "reasons": reasons}
+
+    def conditions(self, subject: Subject) -> list[dict[str, Any]]:
+        """What is not as its author meant it, resource by resource."""
+        self._permissions.check(subject, "read", "Fleet")
+        return [views.condition(item) for item in self._catalog().conditions]
+
+    def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
+        """Who did what, newest first."""
+        self._permissions.check(subject, "read", "Audit")
+        return [views.audited(row) for row in self._store.audit(limit=min(limit, AUDIT_LIMIT))]
+
+    # What is done
+
+    def sync(self, subject: Subject) -> dict[str, Any]:
+        """Fetch now; the status after it."""
+        self._permissions.check(subject, "apply", "Fleet")
+        with self._permissions.recorded(subject, "sync", "Fleet"):
+            self._refresh(subject)
+        return views.status(self._state)
 
     def apply(
         self, subject: Subject, rev: str | None, saved: dict[str, Any] | None, allow_removals: int
     ) -> dict[str, Any]:
-        """Bring a revision of the tracked branch into force now; the apply's first progress."""
-        self._check(subject, "apply", "Association")
-        self._fetch()
-        return self._loop.call(lambda: self._apply(subject, rev, saved, allow_removals))
+        """Bring a revision of the tracked branch into force now; the apply's first progress.
 
-    def apply_status(self, subject: Subject, apply_id: str) -> dict[str, Any]:
-        self._check(subject, "read", "Fleet")
-        return self._loop.call(lambda: self._apply_status(apply_id))
-
-    def sync(self, subject: Subject) -> dict[str, Any]:
-        """Fetch now; the status after it."""
-        self._check(subject, "apply", "Fleet")
-        self._fetch()
-        return self._loop.call(self._status)
-
-    def nodes(self, subject: Subject) -> list[dict[str, Any]]:
-        reach = self._reach(subject, "read", "Node")
-        return self._loop.call(lambda: self._nodes(reach))
-
-    def node(self, subject: Subject, name: str) -> dict[str, Any]:
-        reach = self._reach(subject, "read", "Node")
-        return self._loop.call(lambda: self._node(name, reach))
+        A revision moves every node that it concerns: who may apply to some nodes only is refused.
+        """
+        self._permissions.check(subject, "apply", "Association")
+        with self._permissions.recorded(subject, "apply", rev or "the head"):
+            view = binding.read_saved(saved) if saved is not None else None
+            wanted = rev or (view["commit"] if view is not None else None)
+            self._try_to_refresh(subject, wanted)
+            for _ in range(TRIES):
+                head = self._state.head
+                loaded = self._catalogs.at(self._sync.target(wanted))
+                started = self._loop.call(lambda: self._apply(subject, head, loaded, view, allow_removals))  # noqa: B023
+                if started is not None:
+                    return started
+            raise Unavailable("the tracked branch", "it moves faster than it can be applied", 1.0)
 
     def retire(self, subject: Subject, name: str) -> dict[str, Any]:
-        """Empty a node for good and forget it once it was told."""
-        reach = self._reach(subject, "retire", "Node")
-        return self._loop.call(lambda: self._retire(subject, name, reach))
+        """Empty a node for good."""
+        world = self._state.world
+        reach = self._permissions.reach(subject, "retire", "Node", world.nodes)
+        with self._permissions.recorded(subject, "retire", name):
+            entry = _entry(name, world, reach)
+            self._loop.call(lambda: self._retire(subject, entry))
+        return {"id": entry.id, "name": entry.name, "state": "Retired"}
 
     def create_token(
         self, subject: Subject, node: str | None, labels: Mapping[str, str], ttl_seconds: int
     ) -> dict[str, Any]:
-        """A join token, shown once."""
-        self._check(subject, "enroll", "Node")
+        """A join token, shown once. Its labels select, so they have to be within the subject's reach."""
+        self._permissions.require_new_node(subject, node or "", labels)
         create = self._enrolments.create_token
-        return {"token": self._loop.call(lambda: create(subject, node or "", labels, ttl_seconds))}
+        with self._permissions.recorded(subject, "enroll", node or "*"):
+            return {"token": self._loop.call(lambda: create(subject, node or "", labels, ttl_seconds))}
 
-    def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
-        reach = self._reach(subject, "explain", "Node")
-        return self._loop.call(lambda: self._explain(node, claim, reach))
+    # How
 
-    def conditions(self, subject: Subject) -> list[dict[str, Any]]:
-        self._check(subject, "read", "Fleet")
-        return self._loop.call(lambda: [_condition(item) for item in self._catalog().conditions])
+    def _refresh(self, subject: Subject) -> None:
+        self._sync.refresh(self._reconciler.cause(subject, "sync"))
 
-    def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
-        self._check(subject, "read", "Fleet")
-        return [asdict(row) | {"at": instant(row.at)} for row in self._store.audit(limit=min(limit, 1000))]
-
-    def _fetch(self) -> None:
-        """On the caller's thread; a remote that is down is the caller's to hear of."""
-        self._sync.refresh(self._loop.call)
-
-    def _grants(self, subject: Subject) -> list[access.Grant]:
-        catalog = self._state.catalog
-        return catalog.grants_of(subject.name) if catalog is not None else []
-
-    def _check(self, subject: Subject, verb: str, kind: str) -> None:
-        if not access.may(subject, verb, kind, self._grants(subject)):
-            now = self._clock.now_ms()
-            self._store.commit(Changes(audit=(AuditRow(now, subject.name, verb, kind, "refused"),)))
-            raise Refused(f"{subject.name} may not {verb} {kind}", "access", "ask for a Role that grants it")
-
-    def _reach(self, subject: Subject, verb: str, kind: str) -> NodeSet:
-        self._check(subject, verb, kind)
-        return self._loop.call(lambda: self._reach_now(subject, verb, kind))
-
-    def _reach_now(self, subject: Subject, verb: str, kind: str) -> NodeSet:
-        nodes = self._state.world.nodes
-        catalog = self._state.catalog
-        everyone = nodes.everyone
-        if subject.everything or catalog is None:
-            return everyone if subject.everything else 0
-        resolve = catalog.resolver(nodes)
-        return access.reach(subject, verb, kind, self._grants(subject), everyone, resolve)
+    def _try_to_refresh(self, subject: Subject, rev: str | None) -> str:
+        """Why it may not be known what is newest. A remote that is down keeps nobody from what is here by its name."""
+        try:
+            self._refresh(subject)
+        except Unavailable as problem:
+            if rev is None or self._state.head is None:
+                raise
+            return f"there may be newer commits: {problem}"
+        return ""
 
     def _catalog(self) -> Catalog:
         if self._state.catalog is None:
-            raise Waiting(self._state.fetch_problem or "a first commit on the tracked branch")
+            raise Waiting(self._state.problems.get("fetch") or "a first commit on the tracked branch")
         return self._state.catalog
 
-    def _status(self) -> dict[str, Any]:
-        state = self._state
-        world, catalog = state.world, state.catalog
-        failing = drifted = 0
-        for columns in world.columns.values():
-            failing |= columns.failed
-            drifted |= columns.drifted
-        return {
-            "fleet": world.fleet_id,
-            "revision": world.revision,
-            "head": state.head,
-            "sync": catalog.fleet.sync if catalog else None,
-            "fetchedAt": instant(state.fetched_at) if state.fetched_at else None,
-            "problems": [text for text in (state.fetch_problem, state.access_problem) if text],
-            "nodes": nodeset.size(world.nodes.everyone),
-            "online": nodeset.size(world.online),
-            "failing": nodeset.size(failing),
-            "drifted": nodeset.size(drifted),
-            "associations": len(catalog.compiled) if catalog else 0,
-            "conditions": [_condition(item) for item in catalog.conditions] if catalog else [],
-            "conflicts": [str(conflict) for conflict in state.plan.conflicts] if state.plan else [],
-            "held": {uid: release.held_for for uid, release in world.releases.items() if release.held_for},
-            "waits": applies.waits(state),
-        }
-
-    def _plan(self, rev: str | None) -> dict[str, Any]:
+    def _plan(self, subject: Subject, rev: str | None, stale: str) -> PlanView:
         commit = self._source.resolve(rev) if rev else self._state.head
         if commit is None:
-            raise Waiting(self._state.fetch_problem or "a first commit on the tracked branch")
-        catalog = self._sync.catalog(commit)
-        plan, gated = self._reconciler.judged(catalog)
+            raise Waiting(self._state.problems.get("fetch") or "a first commit on the tracked branch")
+        loaded = self._catalogs.at(commit)
+        catalog, world = loaded.catalog, self._state.world
+        plan, gated = judged(catalog, world, self._state)
+        reach = self._permissions.reach(subject, "plan", "Association", plan.nodes)
+        plan, gated, world = within(reach, plan, gated, world)
         contents = FileContents(self._source, self._store.body, catalog)
-        view = preview(plan, gated, catalog, self._state.world, self._store.body, contents, live=True)
-        return dict(view)
+        view = preview(plan, gated, catalog, world, self._store.body, contents, live=True)
+        view["warnings"] += [text for text in (loaded.access_problem, stale) if text]
+        return view
 
     def _apply(
-        self, subject: Subject, rev: str | None, saved: dict[str, Any] | None, allow_removals: int
-    ) -> dict[str, Any]:
-        if saved is not None and rev is None:
-            rev = str(saved.get("commit") or "") or None
-        commit = self._sync.target(rev)
-        catalog = self._sync.catalog(commit)
-        world = self._state.world
-        if self._reach_now(subject, "apply", "Association") != world.nodes.everyone:
+        self, subject: Subject, head: str | None, loaded: Loaded, saved: PlanView | None, allow_removals: int
+    ) -> dict[str, Any] | None:
+        """None where something else came into force or was fetched meanwhile: what was judged may be so no more."""
+        if self._state.head != head or not self._sync.is_current(loaded):
+            return None
+        self._keeper.make_sure()
+        catalog, world = loaded.catalog, self._state.world
+        reach = self._permissions.reach(subject, "apply", "Association", world.nodes)
+        if world.nodes.everyone & ~reach:
             remedy = "merging to the tracked branch is open to you"
             raise Refused(f"{subject.name} may apply to some nodes only, and a revision moves all", "access", remedy)
-        plan, _ = self._reconciler.judged(catalog, allow_removals=allow_removals)
-        dropped = applies.bound(plan, saved) if saved is not None else []
-        applies.unbraked(plan, replace(world, nodes=plan.nodes), Limits(catalog.fleet.max_removals, allow_removals))
-        cause = self._reconciler.cause(subject, f"apply {commit}")
-        apply = applies.record(plan, catalog, world, cause, subject, dropped)
-        applies.remember(self._state, apply)
-        audit = AuditRow(
-            cause.at, subject.name, "apply", commit, "started", cause.id, f"{len(apply.pairs)} associations"
-        )
-        self._store.commit(Changes(audit=(audit,)))
-        self._sync.bring_into_force(catalog)
+        plan, _ = judged(catalog, world, self._state, allow_removals=allow_removals)
+        dropped = binding.bound(plan, catalog, saved, self._store.body) if saved is not None else []
+        limits = Limits(catalog.fleet.max_removals, allow_removals)
+        binding.require_named_removals(plan, replace(world, nodes=plan.nodes), limits)
+        cause = self._reconciler.cause(subject, f"apply {catalog.commit}")
+        apply = apply_of(plan, catalog, world, cause, dropped)
+        detail = f"{len(apply.pairs)} associations, {apply.removals} removals"
+        audit = AuditRow(cause.at, subject.name, "apply", catalog.commit, "started", cause.id, detail)
+        self._keeper.commit(Changes(at=cause.at, audit=(audit,)))
+        remember(self._state.applies, apply)
+        self._sync.bring_into_force(loaded, cause)
         self._reconciler.resume(cause)
         self._reconciler.round(cause, allow_removals=allow_removals)
-        return applies.progress(self._state, apply)
+        return progress(self._state, apply)
 
-    def _apply_status(self, apply_id: str) -> dict[str, Any]:
-        apply = self._state.applies.get(apply_id)
-        if apply is None:
-            raise Refused(f"no apply {apply_id} is remembered", "apply", "see opsctl status")
-        return applies.progress(self._state, apply)
-
-    def _nodes(self, reach: NodeSet) -> list[dict[str, Any]]:
-        world = self._state.world
-        bad, failing = _trouble(world)
-        rows = []
-        for row in self._store.nodes():
-            node = world.nodes.named(row.id)
-            if row.retired_at is None and node & reach:
-                rows.append(self._node_row(row.id, node, bad, failing))
-        declared = self._state.catalog.names("Node") if self._state.catalog else ()
-        known = world.nodes.by_name
-        rows += [{"name": name, "id": "", "state": "NotEnrolled"} for name in declared if name not in known]
-        return sorted(rows, key=lambda row: str(row["name"]))
-
-    def _node_row(self, node_id: str, node: NodeSet, bad: NodeSet, failing: NodeSet) -> dict[str, Any]:
-        state, entry = self._state, self._state.world.nodes.entry(node_id)
-        assert entry is not None
-        life = state.life(node_id)
-        return {
-            "id": node_id,
-            "name": entry.name,
-            "state": "Online" if state.world.online & node else "ConnectionLost",
-            "compliance": "NON_COMPLIANT" if bad & node else "COMPLIANT" if _told(state.world, node) else "UNKNOWN",
-            "failing": bool(failing & node),
-            "labels": dict(entry.labels),
-            "lastSeen": instant(life.last_seen) if life.last_seen else None,
-            "checkedAt": life.checked_at or None,
-        }
-
-    def _node(self, name: str, reach: NodeSet) -> dict[str, Any]:
-        entry = self._entry(name, reach)
-        world = self._state.world
-        row = self._store.node(entry.id)
-        assert row is not None
-        bad, failing = _trouble(world)
-        node = world.nodes.named(entry.id)
-        states = {state.uid: state for state in self._store.states(node_ids=[entry.id])}
-        assignments = []
-        for given in self._store.assignments_of(entry.id):
-            state = states.get(given.uid)
-            assignments.append(
-                {
-                    "uid": given.uid,
-                    "generation": given.generation,
-                    "bodyDigest": given.body_digest,
-                    "held": given.held,
-                    "status": given.status or "Pending",
-                    "compliance": given.compliance,
-                    "reason": state.reason if state else "",
-                    "since": instant(state.since) if state else None,
-                    "findings": json.loads(state.findings) if state else [],
-                }
-            )
-        return self._node_row(entry.id, node, bad, failing) | {
-            "agentVersion": row.agent_version,
-            "platform": row.platform,
-            "enrolledAt": instant(row.enrolled_at),
-            "serial": row.serial,
-            "facts": json.loads(row.facts),
-            "assignments": assignments,
-        }
-
-    def _entry(self, name: str, reach: NodeSet) -> worlds.NodeEntry:
-        nodes = self._state.world.nodes
-        entry = nodes.entry(name)
-        if entry is None or not nodes.named(entry.id) & reach:
-            close = nearest(name, nodes.by_name)
-            raise Refused(f"no node named {name} is known to you", "node", f"did you mean {close}?" if close else "")
-        return entry
-
-    def _retire(self, subject: Subject, name: str, reach: NodeSet) -> dict[str, Any]:
-        entry = self._entry(name, reach)
-        now = self._clock.now_ms()
-        audit = AuditRow(now, subject.name, "retire", entry.name, entry.id)
-        self._executor.commit(Changes(retired=(entry.id,), audit=(audit,)), [entry.id])
-        world = self._state.world
-        gone = world.nodes.named(entry.id)
-        columns = {uid: held for uid, was in world.columns.items() if (held := was.withdrawn(gone)).given}
-        nodes = worlds.without(world.nodes, [entry.id])
-        self._state.world = replace(
-            world, sequence=world.sequence + 1, nodes=nodes, columns=columns, online=world.online & ~gone
-        )
-        self._state.dirty = True
-        return {"id": entry.id, "name": entry.name, "state": "Retired"}
-
-    def _explain(self, name: str, claim: str | None, reach: NodeSet) -> dict[str, Any]:
-        catalog, state = self._catalog(), self._state
-        plan, gated = self._reconciler.judged(catalog)
-        rows: list[StateRow] = []
-        if name in plan.not_enrolled:
-            nodes = contexts.declared(catalog)
-            plan = replace(plan, nodes=nodes, targets=resolve_targets(catalog, nodes))
-            gated, world = replace(gated, verdicts=()), replace(state.world, columns={}, nodes=worlds.Nodes())
-        else:
-            entry, world = self._entry(name, reach), state.world
-            name, rows = entry.name, self._store.states(node_ids=[entry.id])
-        found = explain(name, claim, catalog, plan, gated.verdicts, world, rows)
-        return {
-            "node": name,
-            "claim": claim,
-            "revision": state.world.revision,
-            "reasons": [self._reason(reason) for reason in found],
-        }
-
-    def _reason(self, reason: Reason) -> dict[str, Any]:
-        """With the commit that last wrote the step, or the file that it takes its content from."""
-        written = self._source.lines_written(reason.revision, reason.place.path)
-        oids = set(written[max(0, reason.place.line - 1) : reason.until or None])
-        oids |= {self._source.last_change(reason.revision, path, 0).oid for path in reason.sources}
-        commit = max((self._source.commit(oid) for oid in oids), key=lambda found: found.at)
-        return asdict(reason) | {
-            "place": str(reason.place),
-            "declared": str(reason.declared),
-            "since": instant(reason.since) if reason.since else None,
-            "commit": commit.oid,
-            "author": commit.author,
-            "committedAt": instant(commit.at),
-            "subject": commit.subject,
-        }
+    def _retire(self, subject: Subject, entry: NodeEntry) -> None:
+        if entry.id not in self._state.world.nodes.bits:
+            raise Refused(f"{entry.name} was retired meanwhile", "node")
+        self._enrolments.retire(subject, entry)
 
 
-def _condition(condition: Any) -> dict[str, Any]:
-    return {
-        "uid": condition.uid,
-        "type": condition.kind,
-        "status": condition.status,
-        "reason": condition.reason,
-        "message": condition.message,
-        "findings": [str(finding) for finding in condition.findings],
-    }
-
-
-def _trouble(world: worlds.World) -> tuple[NodeSet, NodeSet]:
-    """(nodes with anything not compliant, nodes with anything failed)."""
-    bad = failing = nodeset.EMPTY
-    for columns in world.columns.values():
-        bad |= columns.reported & ~columns.converged
-        failing |= columns.failed
-    return bad, failing
-
-
-def _told(world: worlds.World, node: NodeSet) -> bool:
-    """Whether the node has something and has reported on all of it."""
-    having = [columns for columns in world.columns.values() if columns.anywhere & node]
-    return bool(having) and all(columns.reported & node for columns in having)
+def _entry(name: str, world: World, reach: NodeSet) -> NodeEntry:
+    """A node by name or id. One beyond reach is not known, and neither is its name told."""
+    entry = world.nodes.entry(name)
+    if entry is None or not world.nodes.named(entry.id) & reach:
+        close = nearest(name, world.nodes.names(reach & world.nodes.everyone))
+        raise Refused(f"no node named {name} is known to you", "node", f"did you mean {close}?" if close else "")
+    return entry

@@ -1,60 +1,90 @@
-"""What the controller knows, all of it owned by the loop's thread."""
+"""What the controller knows, all of it changed on the loop only and read from anywhere.
+
+The parts are frozen values: whoever takes `world` or `catalog` has a snapshot that no later change touches.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.core.nodeset import NodeSet
+    from reconciler.controller.progress import Apply
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.gate import Gated
     from reconciler.engine.plan import Plan
 
+TOPICS = ("fetch", "access", "store", "compliance")
+"""What can be wrong with the server's surroundings, in the order in which people are told."""
 
-@dataclass(slots=True)
-class Apply:
-    """One request to apply, followed until every node that is online has answered.
 
-    `pairs` are the nodes per association and body that it set out to change.
-    """
-
-    id: str
-    subject: str
-    commit: str
-    at: int
-    pairs: dict[tuple[str, str], NodeSet]
-    removals: int
-    dropped: list[str] = field(default_factory=list)
+Pair = tuple[str, str]
+"""A node's id and an association's uid."""
 
 
 @dataclass(slots=True)
 class NodeLife:
-    """What is known of a node only while the process runs."""
+    """What is known of a node only while the process runs. Instants are Unix milliseconds.
 
-    connected_at: int | None = None
+    `ahead` is the (incarnation, serial) that the node holds and this store never gave it: it stays untouched.
+    `removed_seq` numbers the last report of a removal, which no row remembers.
+    """
+
+    connected: bool = False
     last_seen: int | None = None
     checked_at: str = ""
-    last_seq: int = -1
+    ahead: tuple[int, int] | None = None
+    removed_seq: int = -1
 
 
 @dataclass(slots=True)
 class State:
-    """`catalog` is the one in force; None until a first commit was accepted. `head` is the newest fetched commit."""
+    """`catalog` is the one in force, None until a first commit was accepted; `head` is the newest fetched commit.
+
+    `interval` is how often agents look, in seconds, as the store has it; `head_sync` is the head's word on who moves
+    revisions. `dirty`: something may have to be done that the last round did not know of. `news` are the pairs whose
+    state changed or went (without a uid: a node that has to be looked at) since compliance was last gathered.
+    """
 
     world: World
+    interval: int
     catalog: Catalog | None = None
     head: str | None = None
+    head_sync: str | None = None
     fetched_at: int | None = None
-    fetch_problem: str = ""
-    access_problem: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
     plan: Plan | None = None
     gated: Gated | None = None
     dirty: bool = True
     lives: dict[str, NodeLife] = field(default_factory=dict)
-    applies: dict[str, Apply] = field(default_factory=dict)
-    state_changes: int = 0
+    news: set[Pair] = field(default_factory=set)
+    applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
 
     def life(self, node_id: str) -> NodeLife:
         return self.lives.setdefault(node_id, NodeLife())
+
+    def note(self, topic: str, problem: str = "") -> bool:
+        """Have people told of a problem, or that there is none; whether that is news."""
+        before = self.problems.get(topic, "")
+        self.problems = {**self.problems, topic: problem}
+        return before != problem
+
+    @property
+    def sync(self) -> str | None:
+        """`auto` where commits come into force by themselves: both what is in force and the head have to say so."""
+        said = {self.head_sync, self.catalog.fleet.sync if self.catalog is not None else None} - {None}
+        return "manual" if "manual" in said else next(iter(said), None)
+
+    @property
+    def told(self) -> list[str]:
+        """The problems there are. Compliance is written to where is fetched from: if that is down, it is said once."""
+        problems = self.problems
+        hidden = "compliance" if problems.get("fetch") else ""
+        return [problems[topic] for topic in TOPICS if problems.get(topic) and topic != hidden]
+
+    @property
+    def waits(self) -> bool:
+        """Whether something waits that a node's coming, going or word may set free."""
+        return self.gated is not None and any(verdict.wait for verdict in self.gated.verdicts)

@@ -1,6 +1,7 @@
 """From the remote to the catalog in force: fetch, judge changes under `access/`, load, and move the revision.
 
 Only this moves a revision. Under `sync: auto` every fetched commit comes into force; under `manual` only `apply` does.
+Both the settings in force and the new commit's have a say: what is manual, or is to become so, waits for a person.
 """
 
 from __future__ import annotations
@@ -11,71 +12,65 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reconciler.core.problem import Problem, Refused, Waiting
+from reconciler.controller.restart import ACCESS_REVISION, INTERVAL, REVISION
+from reconciler.core.problem import Problem, Refused, Unavailable, Waiting
 from reconciler.core.records import AuditRow, Changes
-from reconciler.engine.load import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from reconciler.controller.catalogs import Catalogs, Loaded
+    from reconciler.controller.keeper import Keeper
+    from reconciler.controller.loop import Loop
     from reconciler.controller.state import State
-    from reconciler.core.ports import Clock, Source, Store
-    from reconciler.engine.catalog import Catalog
+    from reconciler.core.effect import Cause
+    from reconciler.core.ports import Source
 
 log = logging.getLogger(__name__)
-ACCESS = "access/"
-LOOK_BACK = 200
-"""First-parent commits searched for the one that wrote `access/` as it is."""
 
 
 class Sync:
-    """Runs on the loop's thread, but for `refresh`, which talks to the remote first."""
+    """`refresh` and `resume` run on the caller's thread and hand in what they found; the rest runs on the loop.
 
-    def __init__(self, state: State, store: Store, source: Source, clock: Clock, access_signers: bytes) -> None:
-        self._state, self._store, self._source, self._clock = state, store, source, clock
-        self._signers = access_signers
-        self._loaded: dict[tuple[str, str | None], Catalog] = {}
+    `allow_rewrite` is the operator's word, given once at start, that a rewritten history is meant.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        loop: Loop,
+        keeper: Keeper,
+        source: Source,
+        catalogs: Catalogs,
+        *,
+        allow_rewrite: bool = False,
+    ) -> None:
+        self._state, self._loop, self._keeper = state, loop, keeper
+        self._source, self._catalogs = source, catalogs
+        self._allow_once = allow_rewrite
         self._refreshing = threading.Lock()
 
-    def refresh(self, on_loop: Callable[[Callable[[], None]], None]) -> None:
-        """Fetch on the caller's thread and have it taken into account through `on_loop`, which waits until it is.
+    def resume(self, cause: Cause) -> None:
+        """Take up what was in force. Raises `Unavailable` where the repository does not hold it (any more)."""
+        revision = self._state.world.revision
+        if revision is not None and self._state.catalog is None:
+            loaded = self._catalogs.at(revision)
+            self._loop.call(partial(self.bring_into_force, loaded, cause))
+
+    def refresh(self, cause: Cause) -> None:
+        """Fetch, load, and have it taken into account before returning.
 
         One at a time, so that what was fetched earlier never overtakes what was fetched later. Raises `Unavailable`
-        and `Refused` as the port does.
+        and `Refused` as the port does; people are told in any case.
         """
         with self._refreshing:
-            catalog = self._state.catalog
             try:
-                head = self._source.fetch(allow_rewrite=catalog.fleet.allow_rewrite if catalog else False)
+                head, anew = self._fetch()
+                if not anew:
+                    self.resume(cause)
+                while not self._took_in(head, cause):
+                    pass
             except Problem as problem:
-                on_loop(partial(self.failed, problem))
+                self._loop.call(partial(self._failed, problem))
                 raise
-            on_loop(partial(self.fetched, head))
-
-    def fetched(self, head: str | None) -> None:
-        """A fetch ended well: take the head into account, and into force under `sync: auto`."""
-        state = self._state
-        state.fetched_at, state.fetch_problem = self._clock.now_ms(), ""
-        if head is None:
-            state.fetch_problem = "the repository has no commits on the tracked branch yet"
-            return
-        if head == state.head:
-            return
-        catalog = self.catalog(head)
-        state.head = head
-        if catalog.fleet.sync == "auto":
-            self.bring_into_force(catalog)
-
-    def resume(self) -> None:
-        """At start: what was in force stays so until something moves it, whatever the remote says meanwhile."""
-        if self._state.world.revision is not None:
-            self.bring_into_force(self.catalog(self._state.world.revision))
-
-    def failed(self, problem: Problem) -> None:
-        """A fetch ended badly: what is in force stays in force, and people see why nothing newer is."""
-        if str(problem) != self._state.fetch_problem:
-            log.warning("fetch: %s", problem)
-        self._state.fetch_problem = str(problem)
 
     def target(self, rev: str | None) -> str:
         """The commit that `apply` means: on the tracked branch, and the head itself under `sync: auto`."""
@@ -87,54 +82,86 @@ class Sync:
         commit = self._source.resolve(rev)
         if not self._source.is_ancestor(commit, head):
             raise Refused(f"{rev} is not on the tracked branch", "apply", "merge it first, or plan it with --rev")
-        if commit != head and self.catalog(head).fleet.sync == "auto":
+        if commit != head and self._state.sync == "auto":
             remedy = "revert it in Git, or set `sync: manual` in fleet.yaml"
             raise Refused(f"{rev} is behind the head, and `sync: auto` would leave it again", "sync", remedy)
         return commit
 
-    def catalog(self, commit: str) -> Catalog:
-        """The catalog of a commit with the access files that are trusted at it. Pure reading: nothing of it runs."""
-        access = self._trusted_access(commit)
-        key = (commit, access)
-        if key not in self._loaded:
-            previous = self._state.catalog
-            self._loaded = {key: load(self._source, commit, previous=previous, access_commit=access)}
-        return self._loaded[key]
+    def is_current(self, loaded: Loaded) -> bool:
+        """Whether a catalog's access files were judged by those that count now."""
+        return loaded.trusted == self._state.world.access_revision
 
-    def bring_into_force(self, catalog: Catalog) -> None:
-        """From now on this is what should be. Durable before anything acts on it."""
-        state = self._state
-        access = self._trusted_access(catalog.commit)
-        if state.world.revision != catalog.commit or state.world.access_revision != access:
-            settings = {"revision": catalog.commit, "accessRevision": access or ""}
+    def bring_into_force(self, loaded: Loaded, cause: Cause) -> None:
+        """From now on this, which is current, is what should be. Durable before anything acts on it."""
+        state, catalog = self._state, loaded.catalog
+        world = replace(
+            state.world,
+            sequence=state.world.sequence + 1,
+            revision=catalog.commit,
+            access_revision=catalog.access_commit,
+        )
+        settings: dict[str, str] = {}
+        audit: tuple[AuditRow, ...] = ()
+        restated: tuple[str, ...] = ()
+        if (state.world.revision, state.world.access_revision) != (world.revision, world.access_revision):
+            settings = {REVISION: catalog.commit, ACCESS_REVISION: catalog.access_commit}
             detail = f"from {(state.world.revision or 'nothing')[:12]}"
-            audit = AuditRow(self._clock.now_ms(), "reconciler", "sync", catalog.commit, "in force", "", detail)
-            self._store.commit(Changes(settings=settings, audit=(audit,)))
-        state.world = replace(state.world, revision=catalog.commit, access_revision=access)
-        state.catalog = catalog
+            audit = (AuditRow(cause.at, cause.subject, "sync", catalog.commit, "in force", cause.id, detail),)
+        interval = catalog.fleet.agent.interval
+        if interval != state.interval:
+            settings[INTERVAL] = str(interval)
+            restated = tuple(world.nodes.bits)
+        if settings:
+            changes = Changes(at=cause.at, settings=settings, audit=audit, restated=restated)
+            self._keeper.commit(changes, world, restated)
+        state.catalog, state.interval = catalog, interval
+        state.note("access", loaded.access_problem)
         state.dirty = True
 
-    def _trusted_access(self, commit: str) -> str | None:
-        """The commit whose `access/` counts: the first ever accepted is the trust root, later ones need a signature."""
-        trusted = self._state.world.access_revision
-        self._state.access_problem = ""
-        if trusted is None:
-            return commit
-        wanted = self._access_files(commit)
-        if wanted == self._access_files(trusted):
-            return trusted
-        for ancestor in self._source.first_parents(commit, LOOK_BACK):
-            if self._access_files(ancestor.oid) != wanted:
-                break
-            if self._signers and self._source.signature(ancestor.oid, self._signers) == "good":
-                return commit
-        self._state.access_problem = (
-            f"changes under {ACCESS} up to {commit[:12]} are not in force: they need a commit signed by a key in "
-            f"server.yaml: accessSigners" + ("" if self._signers else " (none is listed)")
-        )
-        log.warning("%s", self._state.access_problem)
-        return trusted
+    def _fetch(self) -> tuple[str | None, bool]:
+        """The newest commit, and whether its history may begin anew."""
+        catalog = self._state.catalog
+        allowed = self._allow_once or (catalog is not None and catalog.fleet.allow_rewrite)
+        head = self._source.fetch(allow_rewrite=allowed)
+        revision = self._state.world.revision
+        if head is None or revision is None or head == self._state.head or self._contains(head, revision):
+            return head, False
+        if not allowed:
+            what = f"the tracked branch is at {head[:12]}, which does not contain {revision[:12]}, the commit in force"
+            raise Refused(what, "history only grows", "if it was meant, allow it once with --allow-rewrite")
+        self._allow_once = False
+        return head, True
 
-    def _access_files(self, commit: str) -> dict[str, str]:
-        tree = self._source.tree(commit)
-        return {path: entry.oid for path, entry in tree.items() if path.startswith(ACCESS)}
+    def _took_in(self, head: str | None, cause: Cause) -> bool:
+        """Whether the head was taken into account; not where other access files came into force while it was loaded."""
+        loaded = self._catalogs.at(head) if head is not None and head != self._state.head else None
+        return self._loop.call(partial(self._fetched, head, loaded, cause))
+
+    def _contains(self, head: str, revision: str) -> bool:
+        """The port compares with what it accepted last, which a lost copy no longer knows; the store always does."""
+        try:
+            return self._source.is_ancestor(revision, head)
+        except Unavailable:
+            return False
+
+    def _failed(self, problem: Problem) -> None:
+        """What is in force stays in force, and people see why nothing newer is."""
+        if self._state.note("fetch", str(problem)):
+            log.warning("fetch: %s", problem)
+
+    def _fetched(self, head: str | None, loaded: Loaded | None, cause: Cause) -> bool:
+        state = self._state
+        if loaded is not None and not self.is_current(loaded):
+            return False
+        state.fetched_at = cause.at
+        state.note("fetch", "" if head is not None else "the repository has no commits on the tracked branch yet")
+        if loaded is None:
+            return True
+        if loaded.access_problem and state.problems.get("access") != loaded.access_problem:
+            log.warning("%s", loaded.access_problem)
+        in_force, sync = state.catalog, loaded.catalog.fleet.sync
+        if sync == "auto" and (in_force is None or in_force.fleet.sync == "auto"):
+            self.bring_into_force(loaded, cause)
+        state.head, state.head_sync = head, sync
+        state.note("access", loaded.access_problem)
+        return True

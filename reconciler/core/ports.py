@@ -114,6 +114,9 @@ class ReportBranch(Protocol):
     def tip(self) -> str | None:
         """The branch's commit at the remote, None where it does not exist yet."""
 
+    def paths(self) -> frozenset[str]:
+        """Every file at the tip."""
+
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Contents at the tip of those of `paths` that exist."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from agent.contract.wire import Held, Report
     from reconciler.core.world import World
 
+REMOVED = "Removed"
+"""The cause of the last report on an association that left its node."""
 FINDINGS_KEPT = 20
 """Claims kept in a state row; more are counted by the report itself."""
 
@@ -37,7 +39,7 @@ def absorb(world: World, report: Report, known: StateRow | None, at: int) -> Abs
     is on the one and newer than the other.
     """
     bit = world.nodes.bits.get(report.node_id)
-    if bit is None or report.incarnation != world.incarnation or report.cause == "Removed":
+    if bit is None or report.incarnation != world.incarnation or report.cause == REMOVED:
         return Absorbed(world)
     node = 1 << bit
     columns = world.of(report.uid)

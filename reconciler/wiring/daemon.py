@@ -22,8 +22,9 @@ from reconciler.adapters.private_files import write_whole
 from reconciler.adapters.signer import open_key, verify
 from reconciler.adapters.store import open_store
 from reconciler.adapters.timer import SystemClock, SystemTimer
-from reconciler.controller.assembly import Controller, Ports, Wakes
+from reconciler.controller.assembly import LEASE_SECONDS, Controller, Ports, Wakes
 from reconciler.controller.assembly import Identity as ControllerIdentity
+from reconciler.controller.restart import declare_restored
 from reconciler.core.problem import Refused
 from reconciler.wiring import settings as server_settings
 
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
 
     from reconciler.controller.service import ControllerService
     from reconciler.core.ports import Verify
+    from reconciler.core.problem import Problem
 
     App = Callable[[Any, Any, Any], Awaitable[None]]
     Face = Callable[["Served"], App]
 
 log = logging.getLogger(__name__)
 SOCKET = "opsctl.sock"
-LEASE_SECONDS = 30
 CERTIFICATE_CHECK_SECONDS = 3600.0
 
 
@@ -72,26 +73,32 @@ class Served:
 
 
 def serve(options: ServeOptions, face: Face) -> None:
-    """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds."""
+    """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds, or comes to hold."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("alembic", "apscheduler", "git"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with Daemon(options, face) as daemon:
+    with Daemon(options, face, ended.set) as daemon:
         daemon.start()
         log.info("serving %s on %s:%d", options.repo, *daemon.address)
         ended.wait()
         log.info("ending")
+        if daemon.lost is not None:
+            raise daemon.lost
 
 
 class Daemon:
-    """Everything of one server, from its state directory. A context: leaving it ends everything in order."""
+    """Everything of one server, from its state directory. A context: leaving it ends everything in order.
 
-    def __init__(self, options: ServeOptions, face: Face) -> None:
-        self._options, self._face = options, face
+    `on_lost` is called when another daemon has taken the store; `lost` says so then, and all that is left is to leave.
+    """
+
+    def __init__(self, options: ServeOptions, face: Face, on_lost: Callable[[], None] = lambda: None) -> None:
+        self._options, self._face, self._on_lost = options, face, on_lost
         self._stack = ExitStack()
+        self.lost: Problem | None = None
 
     def __enter__(self) -> Daemon:
         try:
@@ -121,8 +128,7 @@ class Daemon:
         keys = state / "keys"
         keys.mkdir(mode=0o700, exist_ok=True)
         settings = server_settings.load(state)
-        clock, timer = SystemClock(), SystemTimer()
-        self._stack.callback(timer.close)
+        clock = SystemClock()
         fleet_id = _identity(state / "fleet", "fl-")
         host, port = _address(options.listen)
         authority = Authority(keys, fleet_id, clock.now_ms())
@@ -137,14 +143,14 @@ class Daemon:
         store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS, seize=True)
         self._stack.callback(store.release_lease)
         if options.restored:
-            store.declare_restored(clock.now_ms())
+            declare_restored(store, clock.now_ms())
 
         remote = Remote.parse(options.repo)
         source = self._stack.enter_context(Mirror(state / "git" / "config", remote, options.branch))
-        if options.allow_rewrite:
-            source.fetch(allow_rewrite=True)
         reports = GitReportBranch(state / "git" / "compliance", remote)
         self._stack.callback(reports.close)
+        timer = SystemTimer()
+        self._stack.callback(timer.close)
         wakes = Wakes()
         ports = Ports(
             store=store,
@@ -165,7 +171,9 @@ class Daemon:
                 servers=tuple(f"https://{_bracketed(name)}:{port}" for name in names),
                 instance=instance,
                 access_signers=server_settings.allowed_signers(settings),
+                allow_rewrite=options.allow_rewrite,
             ),
+            self._lost,
         )
         stopping = threading.Event()
         app = self._face(
@@ -188,13 +196,16 @@ class Daemon:
         self._listeners = Listeners(
             TlsListener(gateway, host, port, certificate), UnixListener(app, state / SOCKET, 0o666), stopping
         )
-        timer.every(LEASE_SECONDS / 3, lambda: store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS))
 
         def renew() -> None:
             if authority.ensure_server(names, clock.now_ms()):
                 certificate.renew()
 
         timer.every(CERTIFICATE_CHECK_SECONDS, renew)
+
+    def _lost(self, problem: Problem) -> None:
+        self.lost = problem
+        self._on_lost()
 
 
 def _identity(path: Path, prefix: str) -> str:

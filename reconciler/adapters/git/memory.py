@@ -234,6 +234,10 @@ class MemoryReportBranch:
     def tip(self) -> str | None:
         return self._repository.answering().branches.get(self._branch)
 
+    def paths(self) -> frozenset[str]:
+        tip = self.tip()
+        return frozenset(self._repository.commits[tip].tree) if tip else frozenset()
+
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         tip = self.tip()
         tree = self._repository.commits[tip].tree if tip else {}

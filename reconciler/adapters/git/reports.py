@@ -36,6 +36,10 @@ class GitReportBranch:
     def tip(self) -> str | None:
         return self._remote.tip(self._git, self._branch)
 
+    def paths(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._listed(self._fetched(self.tip())))
+
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         with self._lock:
             tip = self._fetched(self.tip())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,22 @@ class Totals:
     """(node name, its new state) since the page before."""
 
 
+_NODES = "nodes/"
+_TOTAL = re.compile(rb"^  total: ([0-9]+)$", re.MULTILINE)
+
+
 def node_path(node_id: str, name: str) -> str:
-    return f"nodes/{node_id[-2:]}/{name}.yaml"
+    return f"{_NODES}{node_id[-2:]}/{name}.yaml"
+
+
+def is_node_path(path: str) -> bool:
+    return path.startswith(_NODES)
+
+
+def nodes_in(summary: bytes) -> int:
+    """How many nodes a `summary.yaml` counts; none where there is no such page."""
+    found = _TOTAL.search(summary)
+    return int(found[1]) if found else 0
 
 
 def node_page(node_id: str, name: str, states: Iterable[StateRow], severities: Mapping[str, str]) -> bytes:

@@ -23,6 +23,7 @@ class TestWriting:
         reports = remote.reports()
         assert reports.tip() is None
         assert reports.read([WEB]) == {}
+        assert reports.paths() == frozenset()
         message = "2 nodes compliant\n\nweb-1 and db-1 reported for the first time."
         oid = reports.write({WEB: b"ok\n", DB: b"ok\n"}, message, at=AT, instance="one")
         assert oid == reports.tip() == remote.tip("compliance")
@@ -40,6 +41,7 @@ class TestWriting:
         assert remote.parents(str(second)) == (first,)
         assert remote.files(str(second)) == {WEB: b"bad\n", DB: b"ok\n", "new": b"1"}
         assert remote.files(str(third)) == {WEB: b"bad\n", "new": b"1"}
+        assert reports.paths() == remote.reports().paths() == {WEB, "new"}
 
     def test_nothing_new_makes_no_commit(self, remote: AnyRemote) -> None:
         reports = remote.reports()

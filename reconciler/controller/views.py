@@ -1,0 +1,133 @@
+"""What people and programs are shown of the fleet: from snapshots, on the thread that asks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from agent.contract.canonical import instant
+from reconciler.controller.progress import waits
+from reconciler.controller.standing import Standings
+from reconciler.core import nodeset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.controller.state import NodeLife, State
+    from reconciler.core.condition import Condition
+    from reconciler.core.nodeset import NodeSet
+    from reconciler.core.ports import Store
+    from reconciler.core.records import AssignmentRow, AuditRow, StateRow
+    from reconciler.core.world import NodeEntry, Nodes, World
+
+
+def status(state: State) -> dict[str, Any]:
+    """Where the fleet stands: the revision in force, what holds newer ones back, totals."""
+    world, catalog, plan = state.world, state.catalog, state.plan
+    standings = Standings(world)
+    return {
+        "fleet": world.fleet_id,
+        "revision": world.revision,
+        "head": state.head,
+        "sync": state.sync,
+        "fetchedAt": instant(state.fetched_at) if state.fetched_at else None,
+        "problems": state.told,
+        "nodes": nodeset.size(world.nodes.everyone),
+        "online": nodeset.size(world.online),
+        "failing": nodeset.size(standings.failing),
+        "drifted": nodeset.size(standings.drifted),
+        "associations": len(catalog.compiled) if catalog else 0,
+        "conditions": [condition(item) for item in catalog.conditions] if catalog else [],
+        "conflicts": [str(conflict) for conflict in plan.conflicts] if plan else [],
+        "held": {uid: release.held_for for uid, release in world.releases.items() if release.held_for},
+        "waits": waits(state.gated),
+    }
+
+
+def nodes(state: State, world: World, reach: NodeSet) -> Iterator[dict[str, Any]]:
+    """The enrolled nodes within reach."""
+    standings = Standings(world)
+    online = frozenset(nodeset.positions(world.online & reach))
+    bad, failing, compliant = (
+        frozenset(nodeset.positions(chosen & reach))
+        for chosen in (standings.bad, standings.failing, standings.compliant)
+    )
+    for bit in nodeset.positions(reach & world.nodes.everyone):
+        entry = world.nodes.entries[bit]
+        if entry is not None:
+            word = "NON_COMPLIANT" if bit in bad else "COMPLIANT" if bit in compliant else "UNKNOWN"
+            yield _node(entry, state.life(entry.id), word, online=bit in online, failing=bit in failing)
+
+
+def not_enrolled(declared: Nodes, reach: NodeSet, world: World) -> Iterator[dict[str, Any]]:
+    """The nodes within reach that Git declares and nobody enrolled."""
+    for name in declared.names(reach):
+        if name not in world.nodes.by_name:
+            yield {"name": name, "id": "", "state": "NotEnrolled"}
+
+
+def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str, Any]:
+    """One node, with what it was given and says."""
+    row = store.node(entry.id)
+    assert row is not None
+    bit, standings = world.nodes.named(entry.id), Standings(world)
+    states = {known.uid: known for known in store.states(node_ids=[entry.id])}
+    online, failing = bool(world.online & bit), bool(standings.failing & bit)
+    return {
+        **_node(entry, state.life(entry.id), standings.word(bit), online=online, failing=failing),
+        "agentVersion": row.agent_version,
+        "platform": row.platform,
+        "enrolledAt": instant(row.enrolled_at),
+        "serial": row.serial,
+        "facts": json.loads(row.facts),
+        "assignments": [_assignment(given, states.get(given.uid)) for given in store.assignments_of(entry.id)],
+    }
+
+
+def condition(found: Condition) -> dict[str, Any]:
+    """Why a resource is not as its author meant it."""
+    return {
+        "uid": found.uid,
+        "type": found.kind,
+        "status": found.status,
+        "reason": found.reason,
+        "message": found.message,
+        "findings": [str(finding) for finding in found.findings],
+    }
+
+
+def audited(row: AuditRow) -> dict[str, Any]:
+    """Who did what to what, when, and how it ended."""
+    return asdict(row) | {"at": instant(row.at)}
+
+
+def _node(entry: NodeEntry, life: NodeLife, compliance: str, *, online: bool, failing: bool) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "state": "Held" if life.ahead else "Online" if online else "ConnectionLost",
+        "reason": _AHEAD.format(*life.ahead) if life.ahead else "",
+        "compliance": compliance,
+        "failing": failing,
+        "labels": dict(entry.labels),
+        "lastSeen": instant(life.last_seen) if life.last_seen else None,
+        "checkedAt": life.checked_at or None,
+    }
+
+
+_AHEAD = "it holds set {}.{}, which this store never gave it; after a restore, say so: opsctl serve --restored"
+
+
+def _assignment(given: AssignmentRow, known: StateRow | None) -> dict[str, Any]:
+    return {
+        "uid": given.uid,
+        "generation": given.generation,
+        "bodyDigest": given.body_digest,
+        "held": given.held,
+        "status": given.status or "Pending",
+        "compliance": given.compliance,
+        "reason": known.reason if known else "",
+        "since": instant(known.since) if known else None,
+        "findings": json.loads(known.findings) if known else [],
+    }
