@@ -1,0 +1,114 @@
+"""Every figure: its name, its target, its scenario, and what measures it. Each is measured in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench.scenario import Size
+
+Samples = dict[str, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What is published of one name. `target` None: published without one."""
+
+    unit: str
+    target: float | None
+    scenario: str
+
+
+_FLEET = (
+    "seeded fleet of 100,000 nodes, 1,000 associations, 1,000 distinct label sets, about 20 associations per node; "
+    "targets of tag, nested group, list and *; 1 % of pairs stale, 0.5 % failed, 5 % of nodes offline, 200 labels "
+    "changed, 3 removals, 5 conflicts; from typed specs, parsed documents and World in memory to the complete JSON "
+    "plan with nodes named, compiling, conflict check and gate included"
+)
+FIGURES: dict[str, Figure] = {
+    "plan.full.100k": Figure("s", 0.5, _FLEET + "; no cache from an earlier plan"),
+    "plan.full.100k.rss": Figure("MB", 1000, "peak of the whole process that measured plan.full.100k"),
+    "plan.again.document": Figure("s", 0.05, "the same fleet, planned before; a document of 50 associations changed"),
+    "plan.again.label": Figure("s", 0.05, "the same fleet, planned before; one label changed on 1,000 nodes"),
+    "plan.again.group": Figure("s", 0.05, "the same fleet, planned before; one nested group changed"),
+    "plan.growth": Figure("ratio", 3, "plan.full at 100,000 nodes over 10,000, the same number of changes"),
+    "plan.full.1m": Figure("s", None, "as plan.full.100k with 1,000,000 nodes"),
+    "world.load.100k": Figure("s", 5, "World of 100,000 nodes x 20 associations from SQLite"),
+    "absorb.report": Figure("s", 0.0002, "one report of 5 claims into World of the fleet of plan.full.100k"),
+    "git.sync.1of2000": Figure("s", 0.1, "1 of 2,000 files changed: paths, tree and content, after the fetch"),
+    "compliance.commit.10k": Figure("s", 2, "first pages of 10,000 nodes, committed and pushed to a local remote"),
+    "compliance.commit.200of10k": Figure("s", 0.15, "200 of 10,000 pages changed, committed and pushed"),
+    "compliance.bytes": Figure("KiB", 1, "packed growth per changed node, 40 commits of 200 nodes"),
+}
+
+
+def _full() -> Samples:
+    from tests.bench.plan_bench import bench_full
+
+    samples = bench_full(Size())
+    return {
+        "plan.full.100k": samples,
+        "plan.full.100k.rss": [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024],
+    }
+
+
+def _growth() -> Samples:
+    from tests.bench.plan_bench import bench_full
+
+    changes = {"stale": 2_000, "failed": 1_000, "relabelled": 200}
+    small = sorted(bench_full(Size(nodes=10_000, offline=500, **changes), runs=5))[2]
+    large = sorted(bench_full(Size(nodes=100_000, offline=5_000, **changes), runs=5))[2]
+    return {"plan.growth": [large / small]}
+
+
+def _million() -> Samples:
+    from tests.bench.plan_bench import bench_full
+
+    size = Size(nodes=1_000_000, stale=200_000, failed=100_000, offline=50_000, relabelled=2_000)
+    return {"plan.full.1m": bench_full(size, runs=2)}
+
+
+def _again() -> Samples:
+    from tests.bench.plan_bench import bench_again_document, bench_again_group, bench_again_label
+
+    return {
+        "plan.again.document": bench_again_document(Size()),
+        "plan.again.label": bench_again_label(Size()),
+        "plan.again.group": bench_again_group(Size()),
+    }
+
+
+def _absorb() -> Samples:
+    from tests.bench.plan_bench import bench_absorb
+
+    return {"absorb.report": bench_absorb(Size())}
+
+
+def _store() -> Samples:
+    from tests.bench.store_bench import bench_world_load
+
+    return {"world.load.100k": bench_world_load()}
+
+
+def _git() -> Samples:
+    from tests.bench import git_bench
+
+    return {
+        "git.sync.1of2000": git_bench.bench_sync_1_of_2000(),
+        "compliance.commit.10k": git_bench.bench_commit_10k(),
+        "compliance.commit.200of10k": git_bench.bench_commit_200_of_10k(),
+        "compliance.bytes": [value / 1024 for value in git_bench.bench_bytes_per_changed_node()],
+    }
+
+
+MEASURES: dict[str, Callable[[], Samples]] = {
+    "full": _full,
+    "again": _again,
+    "growth": _growth,
+    "absorb": _absorb,
+    "store": _store,
+    "git": _git,
+    "million": _million,
+}
+"""By group: groups share what is costly to build, and nothing else."""
