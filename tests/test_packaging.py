@@ -26,12 +26,12 @@ def _run(command: Sequence[str | Path], where: Path, expect: int = 0) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory whose `venv` has the wheel and its dependencies, nothing of the clone."""
     directory = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", directory, TOP]
+    build: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", directory, TOP]
     _run(build, directory)
     (wheel,) = directory.glob("opsctl-*.whl")
     _run([sys.executable, "-m", "venv", "venv"], directory)
-    pip = [directory / "venv/bin/pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-    _run([*pip, "--constraint", TOP / "constraints.txt", wheel], directory)
+    pip = ["install", "--quiet", "--no-compile", "--disable-pip-version-check", "--constraint"]
+    _run([directory / "venv/bin/pip", *pip, TOP / "constraints.txt", wheel], directory)
     return directory
 
 

@@ -215,9 +215,9 @@ def _associations(associations: Sequence[Standing]) -> list[str]:
         "| association | severity | compliant | not | unknown |",
         "|---|---|---:|---:|---:|",
     ]
-    for row in associations:
-        lines.append(f"| {_short(row.uid)} | {row.severity} | {row.compliant} | {row.non_compliant} | {row.unknown} |")
-    return lines
+    counted = (f"{row.severity} | {row.compliant} | {row.non_compliant} | {row.unknown}" for row in associations)
+    names = (_short(row.uid) for row in associations)
+    return lines + [f"| {name} | {counts} |" for name, counts in zip(names, counted, strict=True)]
 
 
 def _cell(text: str) -> str:
