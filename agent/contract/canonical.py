@@ -14,6 +14,7 @@ from typing import Any
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z\Z")
 _LARGEST = 2**53
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
@@ -24,9 +25,8 @@ class NotCanonical(ValueError):
 def canonical(value: Any) -> bytes:
     """The one serialisation of `value`; `NotCanonical` for floats, large integers, lone surrogates, odd types."""
     _check(value, "$")
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     try:
-        return text.encode()
+        return _encode(value).encode()
     except UnicodeEncodeError as error:
         raise NotCanonical("a text holds a lone surrogate") from error
 

@@ -6,17 +6,17 @@ they said of it. All values are frozen; a change makes a new snapshot that share
 
 from __future__ import annotations
 
-import operator
+import json
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from itertools import chain, compress, count
-from typing import TYPE_CHECKING, Generic, TypeVar
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.core import nodeset
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
 
@@ -25,16 +25,16 @@ class NodeEntry:
     """A node as World knows it.
 
     `name` is Git's where a Node resource describes it; `enrolled_as` is the one it was enrolled under, kept where the
-    two differ. `labels` are the token's (kept apart in `token_labels`) and Git's, Git's winning. `described_by` is the
-    fingerprint of the Node resource they were joined from. `context_digest` is the NodeContext that the node was given,
-    `desired_context` the one that Git asks for now.
+    two differ. `labels` are the token's (kept apart in `token_labels`) and Git's, Git's winning; `vars` are Git's.
+    `context_digest` is the NodeContext that the node was given, `desired_context` the one that Git asks for now, empty
+    before Git was asked.
     """
 
     id: str
     name: str
     labels: Mapping[str, str]
     token_labels: Mapping[str, str] = field(default_factory=dict)
-    described_by: str = ""
+    vars: Mapping[str, Any] = field(default_factory=dict)
     context_digest: str = ""
     desired_context: str = ""
     enrolled_as: str = ""
@@ -50,6 +50,26 @@ class NodeEntry:
         return self.desired_context != self.context_digest
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What Git says of nodes, in columns that are compared at once: `names`, and by each its labels and vars."""
+
+    names: tuple[str, ...] = ()
+    labels: tuple[Mapping[str, str], ...] = ()
+    vars: tuple[Mapping[str, Any], ...] = ()
+
+    def unlike(self, other: Declared) -> list[int]:
+        """Positions at which other labels or vars are declared. The names of both are the same."""
+        return sorted({*_unlike(self.labels, other.labels), *_unlike(self.vars, other.vars)})
+
+    def without(self, names: AbstractSet[str]) -> Declared:
+        """All but the nodes of these names."""
+        kept = [name not in names for name in self.names]
+        return Declared(
+            tuple(compress(self.names, kept)), tuple(compress(self.labels, kept)), tuple(compress(self.vars, kept))
+        )
+
+
 Holders = NodeSet | tuple[int, ...]
 """Nodes in an index: a few as their positions, so that a label of its own for every node does not cost a set each."""
 
@@ -60,7 +80,9 @@ _FEW = 16
 class Nodes:
     """Nodes by bit, and the indexes that targets are resolved with. `entries[bit]` is None where a node is gone.
 
-    `moving` are those that Git asks another context for than they were given.
+    `moving` are those that Git asks another context for than they were given. `declared` is what was joined to the
+    entries, all but the `unjoined`, which changed since; `absent` are names in it that no node has. `name_texts` and
+    `member_texts` are each node's name, and its `"id":"name"`, as JSON.
     """
 
     entries: tuple[NodeEntry | None, ...] = ()
@@ -68,8 +90,13 @@ class Nodes:
     by_name: Mapping[str, int] = field(default_factory=dict)
     by_label: Mapping[tuple[str, str], Holders] = field(default_factory=dict)
     by_key: Mapping[str, Holders] = field(default_factory=dict)
+    name_texts: tuple[str, ...] = ()
+    member_texts: tuple[str, ...] = ()
     everyone: NodeSet = EMPTY
     moving: NodeSet = EMPTY
+    unjoined: NodeSet = EMPTY
+    declared: Declared = Declared()
+    absent: tuple[str, ...] = ()
 
     def labelled(self, key: str, value: str) -> NodeSet:
         return _set_of(self.by_label.get((key, value), EMPTY))
@@ -104,18 +131,31 @@ class Nodes:
         return None if bit is None else self.entries[bit]
 
     def unlike(self, other: Nodes) -> NodeSet:
-        """Nodes whose entry is not the very one that `other` has at their bit."""
-        if self is other:
-            return EMPTY
-        differ = map(operator.is_not, self.entries, other.entries)
-        shorter, longer = sorted((len(self.entries), len(other.entries)))
-        return nodeset.of(chain(compress(count(), differ), range(shorter, longer)))
+        """Nodes whose entry is other than the one that `other` has at their bit."""
+        return EMPTY if self is other else nodeset.of(_unlike(self.entries, other.entries))
+
+
+_CHUNK = 64
+
+
+def _unlike(one: tuple[object, ...], other: tuple[object, ...]) -> list[int]:
+    """Positions at which two columns differ, or that only one has. What is the same object costs next to nothing."""
+    shorter, longer = sorted((len(one), len(other)))
+    found: list[int] = []
+    for start in range(0, shorter, _CHUNK):
+        end = min(start + _CHUNK, shorter)
+        here, there = one[start:end], other[start:end]
+        if here != there:
+            pairs = enumerate(zip(here, there, strict=True), start)
+            found += [at for at, (this, that) in pairs if this is not that and this != that]
+    return [*found, *range(shorter, longer)]
 
 
 def index(entries: Iterable[NodeEntry | None]) -> Nodes:
     """Nodes with all their indexes."""
     rows = tuple(entries)
-    return _changed(Nodes((None,) * len(rows)), {bit: entry for bit, entry in enumerate(rows) if entry is not None})
+    nothing = Nodes((None,) * len(rows), name_texts=("",) * len(rows), member_texts=("",) * len(rows))
+    return _changed(nothing, {bit: entry for bit, entry in enumerate(rows) if entry is not None})
 
 
 def relabelled(nodes: Nodes, changed: Iterable[NodeEntry]) -> Nodes:
@@ -141,27 +181,63 @@ def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
     entries += [None] * (max(at, default=-1) + 1 - len(entries))
     identities, names = _Renaming(nodes.bits), _Renaming(nodes.by_name)
     pairs, keys = _Moving(nodes.by_label), _Moving(nodes.by_key)
+    renamed, stirred = [], []
     for bit, entry in at.items():
         old, entries[bit] = entries[bit], entry
         before: Mapping[str, str] = old.labels if old is not None else {}
         after: Mapping[str, str] = entry.labels if entry is not None else {}
-        identities.move(bit, old.id if old is not None else None, entry.id if entry is not None else None)
-        names.move(bit, old.name if old is not None else None, entry.name if entry is not None else None)
-        if before != after:
+        if before is not after and before != after:
             pairs.move(bit, before.items(), after.items())
             keys.move(bit, before.keys(), after.keys())
-    here = nodeset.of(bit for bit, entry in at.items() if entry is not None)
-    moving = nodeset.of(bit for bit, entry in at.items() if entry is not None and entry.moving)
+        if old is None or entry is None or old.id != entry.id or old.name != entry.name:
+            renamed.append(bit)
+            identities.move(bit, old.id if old is not None else None, entry.id if entry is not None else None)
+            names.move(bit, old.name if old is not None else None, entry.name if entry is not None else None)
+        if entry is not None and not (old is not None and _says_the_same(old, entry)):
+            stirred.append(bit)
     others = ~nodeset.of(at)
-    return Nodes(
-        tuple(entries),
-        identities.after(),
-        names.after(),
-        pairs.after(),
-        keys.after(),
-        nodes.everyone & others | here,
-        nodes.moving & others | moving,
+    everyone = nodes.everyone & others | nodeset.of(bit for bit, entry in at.items() if entry is not None)
+    moving = nodeset.of(bit for bit, entry in at.items() if entry is not None and entry.moving)
+    name_texts, member_texts = _texts(nodes, entries, renamed)
+    return replace(
+        nodes,
+        entries=tuple(entries),
+        bits=identities.after(),
+        by_name=names.after(),
+        by_label=pairs.after(),
+        by_key=keys.after(),
+        name_texts=name_texts,
+        member_texts=member_texts,
+        everyone=everyone,
+        moving=nodes.moving & others | moving,
+        unjoined=nodes.unjoined & everyone | nodeset.of(stirred),
     )
+
+
+def _says_the_same(old: NodeEntry, new: NodeEntry) -> bool:
+    """Whether at most the contexts differ."""
+    return old.name == new.name and old.labels is new.labels and old.vars is new.vars
+
+
+def _texts(
+    nodes: Nodes, entries: Sequence[NodeEntry | None], renamed: Sequence[int]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and members as JSON, worked out anew for the bits whose node is called otherwise now."""
+    if not renamed:
+        return nodes.name_texts, nodes.member_texts
+    more = [""] * (len(entries) - len(nodes.entries))
+    names, members = [*nodes.name_texts, *more], [*nodes.member_texts, *more]
+    called = [entries[bit] for bit in renamed]
+    name_texts = _json([entry.name if entry is not None else "" for entry in called])
+    id_texts = _json([entry.id if entry is not None else "" for entry in called])
+    for bit, name, id_ in zip(renamed, name_texts, id_texts, strict=True):
+        names[bit], members[bit] = name, f"{id_}:{name}"
+    return tuple(names), tuple(members)
+
+
+def _json(texts: list[str]) -> list[str]:
+    """Each text as JSON, all in one call: JSON never holds a line feed of a text's own."""
+    return json.dumps(texts, ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")[: len(texts)]
 
 
 class _Renaming:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.contract.canonical import digest
-from reconciler.core.world import Columns, Release, World, index
+from reconciler.core.world import Columns, Release, World, index, relabelled
 from reconciler.engine import contexts
 from reconciler.engine.plan import resolve_targets
 
 if TYPE_CHECKING:
-    from reconciler.core.world import NodeEntry
+    from reconciler.core.world import Nodes
     from reconciler.engine.catalog import Catalog
 
 
@@ -20,24 +19,23 @@ def assumed(catalog: Catalog, base: Catalog | None) -> tuple[World, dict[str, by
 
     Without a base nothing was given to anybody: every pair is an addition.
     """
-    nodes = contexts.declared(base) if base is not None else index([])
-    new = contexts.declared(catalog)
-    missing = [entry for entry in new.entries if entry is not None and entry.name not in nodes.by_name]
-    kept: dict[str, bytes] = {}
-    entries: list[NodeEntry | None] = []
-    for entry in nodes.entries:
-        if entry is not None and base is not None:
-            data = contexts.context_of(entry, base)
-            kept[digest(data)] = data
-            entries.append(replace(entry, context_digest=digest(data), described_by=""))
-    entries += [replace(entry, context_digest=entry.desired_context, described_by="") for entry in missing]
-    world = World("git", 0, revision=base.commit if base else None, nodes=index(entries))
+    declared = contexts.declared(catalog)
     if base is None:
-        return world, kept
+        return World("git", 0, nodes=_given(index([]), declared)), {}
+    before = contexts.declared(base)
+    nodes = _given(index([]), before)
+    kept = {entry.desired_context: contexts.context_of(entry, base) for entry in before.entries if entry is not None}
     columns, releases = {}, {}
-    for uid, chosen in resolve_targets(base, world.nodes).items():
+    for uid, chosen in resolve_targets(base, nodes).items():
         compiled = base.compiled[uid]
         kept[compiled.body_digest] = compiled.body
         columns[uid] = Columns({compiled.body_digest: chosen})
         releases[uid] = Release(1, compiled.body_digest, base.commit)
-    return replace(world, columns=columns, releases=releases), kept
+    world = World("git", 0, revision=base.commit, nodes=_given(nodes, declared), columns=columns, releases=releases)
+    return world, kept
+
+
+def _given(nodes: Nodes, declared: Nodes) -> Nodes:
+    """`nodes`, and those declared that are not among them, as if they had the context that they are to have."""
+    entries = (entry for entry in declared.entries if entry is not None and entry.id not in nodes.bits)
+    return relabelled(nodes, [replace(entry, context_digest=entry.desired_context) for entry in entries])

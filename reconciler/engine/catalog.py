@@ -11,6 +11,7 @@ from reconciler.capabilities.trust import role
 from reconciler.core import select
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.resource import uid
+from reconciler.core.world import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -70,7 +71,14 @@ class Catalog:
     @functools.cached_property
     def nodes(self) -> Mapping[str, Resource]:
         """By name."""
-        return {resource.name: resource for resource in self.of("Node")}
+        return {resource.name: resource for resource in self.resources.values() if resource.kind == "Node"}
+
+    @functools.cached_property
+    def declared(self) -> Declared:
+        """What the Nodes say, in columns."""
+        nodes = self.nodes.values()
+        labels = tuple(node.metadata.labels for node in nodes)
+        return Declared(tuple(self.nodes), labels, tuple(node.spec.vars for node in nodes))
 
     @functools.cached_property
     def documents(self) -> Mapping[str, Document]:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from itertools import compress, filterfalse
-from operator import attrgetter, is_not
+from dataclasses import replace
+from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.wire import NodeContext
+from reconciler.core import nodeset
 from reconciler.core import world as worlds
+from reconciler.core.nodeset import EMPTY
 from reconciler.core.resource import uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.core.resource import Metadata, Resource
+    from reconciler.core.resource import Resource
     from reconciler.core.world import NodeEntry, Nodes
     from reconciler.engine.catalog import Catalog
-
-_BY_NOBODY = "-"
 
 
 def context_of(entry: NodeEntry, catalog: Catalog) -> bytes:
     """Canonical JSON of the NodeContext that Git asks for."""
-    return _context(entry, resource_of(entry, catalog))
+    return _context(describe(entry, catalog))
 
 
 def resource_of(entry: NodeEntry, catalog: Catalog) -> Resource | None:
@@ -35,42 +34,31 @@ def resource_of(entry: NodeEntry, catalog: Catalog) -> Resource | None:
 
 
 def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
-    """`nodes` as the catalog describes them. Only those whose Node resource changed are computed anew."""
-    return described(catalog, nodes).nodes
+    """`nodes` as the catalog describes them. Only those that Git says something else of than before are joined anew."""
+    declared = catalog.declared
+    suspects = [nodes.entries[bit] for bit in _suspects(catalog, nodes)]
+    told = [(entry, describe(entry, catalog)) for entry in suspects if entry is not None]
+    changed = [described for entry, described in told if described is not entry]
+    after = worlds.relabelled(nodes, changed) if changed else nodes
+    if declared is nodes.declared and not nodes.unjoined:
+        return after
+    same = declared.names == nodes.declared.names and after.by_name is nodes.by_name and not nodes.unjoined
+    absent = nodes.absent if same else tuple(sorted(filterfalse(after.by_name.__contains__, declared.names)))
+    return replace(after, unjoined=EMPTY, declared=declared, absent=absent)
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """`nodes` are those of `of` as a catalog describes them; `missing` are names that it has and they have not.
-
-    The rest is what the Node resources of the next catalog are compared with: `names`, and by each the very object that
-    was read from its file.
-    """
-
-    nodes: Nodes
-    of: Nodes
-    missing: tuple[str, ...]
-    names: tuple[str, ...]
-    read: tuple[Metadata, ...]
-
-
-def described(catalog: Catalog, nodes: Nodes, before: Described | None = None) -> Described:
-    """Join a catalog to nodes. With what was joined `before`, only Nodes whose files differ are looked at."""
-    names = tuple(catalog.nodes)
-    read = tuple(map(attrgetter("metadata"), catalog.nodes.values()))
-    suspects: Iterable[NodeEntry | None]
-    if before is not None and names == before.names and (nodes is before.of or nodes is before.nodes):
-        known = before.nodes
-        suspects = map(known.entry, compress(names, map(is_not, read, before.read)))
-    else:
-        known, suspects = nodes, _unlike_their_namesakes(nodes, catalog)
-    changed = [_described(entry, catalog) for entry in suspects if entry is not None and _outdated(entry, catalog)]
-    after = worlds.relabelled(known, changed) if changed else known
-    if before is not None and names == before.names and after.by_name is before.nodes.by_name:
-        missing = before.missing
-    else:
-        missing = tuple(sorted(filterfalse(after.by_name.__contains__, names)))
-    return Described(after, nodes, missing, names, read)
+def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
+    """One node as the catalog describes it; the very same entry where it is so described already."""
+    node = resource_of(entry, catalog)
+    name = node.name if node is not None else entry.lasting_name
+    of_git = node.metadata.labels if node is not None else {}
+    labels = {**entry.token_labels, **of_git} if entry.token_labels else of_git
+    values = node.spec.vars if node is not None else {}
+    if entry.desired_context and (name, labels, values) == (entry.name, entry.labels, entry.vars):
+        return entry
+    enrolled_as = entry.lasting_name if name != entry.lasting_name else ""
+    described = replace(entry, name=name, labels=labels, vars=values, enrolled_as=enrolled_as)
+    return replace(described, desired_context=digest(_context(described)))
 
 
 def declared(catalog: Catalog) -> Nodes:
@@ -83,42 +71,21 @@ def awaited(catalog: Catalog, names: Iterable[str]) -> Nodes:
     return joined(catalog, worlds.index(worlds.NodeEntry(id=name, name=name, labels={}) for name in names))
 
 
-def _unlike_their_namesakes(nodes: Nodes, catalog: Catalog) -> list[NodeEntry]:
-    """Entries that the Node resource of their name does not describe. Written for speed: it looks at every node."""
-    called = catalog.nodes.get
-    return [
-        entry
-        for entry in nodes.entries
-        if entry is not None and ((node := called(entry.name)) is None or node.fingerprint != entry.described_by)
-    ]
+def _suspects(catalog: Catalog, nodes: Nodes) -> Iterable[int]:
+    """Bits of nodes that Git may say something else of than what was joined to them."""
+    now, before = catalog.declared, nodes.declared
+    names: set[str] = set()
+    if now.names != before.names:
+        names |= set(now.names) ^ set(before.names)
+        names |= {catalog.nodes[name].uid.removeprefix(uid("Node", "")) for name in names if name in catalog.nodes}
+        now, before = now.without(names), before.without(names)
+        if now.names != before.names:
+            return range(len(nodes.entries))
+    names.update(now.names[position] for position in now.unlike(before))
+    bits = {bit for name in names if (bit := nodes.by_name.get(name)) is not None}
+    return bits.union(nodeset.positions(nodes.unjoined))
 
 
-def _outdated(entry: NodeEntry, catalog: Catalog) -> bool:
-    node = resource_of(entry, catalog)
-    return (node.fingerprint if node is not None else _BY_NOBODY) != entry.described_by
-
-
-def _described(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
-    node = resource_of(entry, catalog)
-    name = node.name if node else entry.lasting_name
-    return replace(
-        entry,
-        name=name,
-        enrolled_as=entry.lasting_name if name != entry.lasting_name else "",
-        labels=_labels(entry, node),
-        described_by=node.fingerprint if node else _BY_NOBODY,
-        desired_context=digest(_context(entry, node)),
-    )
-
-
-def _labels(entry: NodeEntry, node: Resource | None) -> dict[str, str]:
-    return {**entry.token_labels, **(node.metadata.labels if node else {})}
-
-
-def _context(entry: NodeEntry, node: Resource | None) -> bytes:
-    context = NodeContext(
-        name=node.name if node else entry.lasting_name,
-        labels=_labels(entry, node),
-        vars_=dict(node.spec.vars) if node else {},
-    )
+def _context(entry: NodeEntry) -> bytes:
+    context = NodeContext(name=entry.name, labels=dict(entry.labels), vars_=dict(entry.vars))
     return canonical(to_wire(context))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,19 @@ from agent.contract.canonical import digest_of
 from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
-from reconciler.engine.difference import ClaimChange, read_body
+from reconciler.engine.difference import ClaimChange, may_template, read_body
 from reconciler.engine.reading import Reading
 from reconciler.engine.views import moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.capabilities.nodes.association import Compiled
     from reconciler.core.effect import Effect
-    from reconciler.core.problem import Place
+    from reconciler.core.manifest import Loc, Places
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.difference import Claims, Differ, ReadBody, Reads
+    from reconciler.engine.difference import Differ, PlaceOf, ReadBody, Reads
     from reconciler.engine.memory import Recall
     from reconciler.engine.plan import Plan
     from reconciler.engine.reading import Bodies
@@ -32,27 +32,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedChange:
-    """A change of one claim of an association, and the file:line in the repository that asks for it."""
-
-    uid: str
-    change: ClaimChange
-    place: Place | None = None
-
-
-Shown = tuple[PlacedChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
-    """Nodes on which one action changes the same things. `old` and `new` are digests of bodies, empty for none."""
+    """Nodes on which one action changes the same things: `claims` is the JSON of a list of `ClaimView`.
+
+    `old` and `new` are digests of bodies, empty for none; `new` of a Describe is its `context_digest`.
+    """
 
     action: Action
     uid: str
     old: str
     new: str
     nodes: NodeSet
-    changes: Shown
+    claims: str
 
 
 class Groups:
@@ -65,13 +56,15 @@ class Groups:
         world: World,
         bodies: Bodies,
         differ: Differ,
-        recall: Recall[Shown],
+        recall: Recall[str],
     ) -> None:
         self._plan, self._catalog, self._world = plan, catalog, world
         self._bodies, self._differ, self._recall = bodies, differ, recall
-        self._reading = Reading(plan.nodes, catalog, bodies)
+        self._reading = Reading(plan.nodes, bodies)
         self._desired = {compiled.body_digest: compiled for compiled in catalog.compiled.values()}
         self._read: dict[str, ReadBody | None] = {}
+        self._places: dict[str, PlaceOf] = {}
+        self._texts: dict[tuple[Places, Loc], str] = {}
 
     def of(self, effect: Effect) -> Iterator[Group]:
         """The groups of one effect; none for those that change nothing on nodes."""
@@ -87,29 +80,28 @@ class Groups:
         for old, held in self._world.of(uid).given.items():
             if there := held & nodes:
                 nodes &= ~there
-                yield from self._alike(Group(action, uid, old, new, there, ()))
+                for part, claims in self._alike(uid, old, new, there):
+                    yield Group(action, uid, old, new, part, claims)
         if nodes:
-            yield from self._alike(Group(action, uid, "", new, nodes, ()))
+            for part, claims in self._alike(uid, "", new, nodes):
+                yield Group(action, uid, "", new, part, claims)
 
-    def _alike(self, group: Group) -> Iterator[Group]:
-        """The group, parted where templates make different things of different contexts."""
-        old, new = self._body(group.old), self._body(group.new)
-        rendered = self._rendered(old, new, group.nodes)
+    def _alike(self, uid: str, old_digest: str, new_digest: str, nodes: NodeSet) -> Iterator[tuple[NodeSet, str]]:
+        """The nodes with what changes on them, parted where templates make different things of different contexts."""
+        old, new = self._body(old_digest), self._body(new_digest)
+        rendered = self._rendered(old, new, nodes)
         parts = self._reading.parts(rendered, self._reads(old, new)) if rendered else []
         if parts is None:
             rendered, parts = EMPTY, []
-        merged: dict[Shown, NodeSet] = {}
-        for nodes, entry in parts:
-            found = self._shown(group.uid, old, new, self._reading.before(entry), self._reading.after(entry))
-            merged[found] = merged.get(found, EMPTY) | nodes
-        if others := group.nodes & ~rendered:
-            made_of = (self._catalog.compiled.get(group.uid),)
-            shown = partial(self._shown, group.uid, old, new)
-            found = self._recall((group.uid, group.old, group.new), made_of, shown)
-            others |= merged.pop(found, EMPTY) if merged else EMPTY
-            yield replace(group, nodes=others, changes=found)
-        for found, nodes in merged.items():
-            yield replace(group, nodes=nodes, changes=found)
+        merged: dict[str, NodeSet] = {}
+        if others := nodes & ~rendered:
+            made_of = (self._catalog.compiled.get(uid),)
+            merged[self._recall((uid, old_digest, new_digest), made_of, partial(self._claims, uid, old, new))] = others
+        for part, entry in parts:
+            claims = self._claims(uid, old, new, (self._reading.before(entry), self._reading.after(entry)))
+            merged[claims] = merged.get(claims, EMPTY) | part
+        for claims, part in merged.items():
+            yield part, claims
 
     def _rendered(self, old: ReadBody | None, new: ReadBody | None, nodes: NodeSet) -> NodeSet:
         """The nodes on which what templates come to matters: all where they change, else those with a new context."""
@@ -135,17 +127,19 @@ class Groups:
             before = self._reading.given(entry) if entry is not None else None
             if entry is not None and before is not None:
                 differences[bit] = moved(before, self._reading.now(entry))
-        rendered: dict[int, list[PlacedChange]] = {}
-        for bit, change in self._rerendered(nodeset.of(differences)):
-            rendered.setdefault(bit, []).append(change)
-        alike: dict[tuple[tuple[Moved, ...], Shown], list[int]] = {}
+        follows: dict[int, tuple[ClaimChange, ...]] = {}
+        for part, changes in self._rerendered(nodeset.of(differences)):
+            for bit in nodeset.positions(part):
+                follows[bit] = follows.get(bit, ()) + changes
+        alike: dict[tuple[object, ...], list[int]] = {}
         for bit, difference in differences.items():
-            alike.setdefault((difference, tuple(rendered.get(bit, ()))), []).append(bit)
-        for (difference, follows), bits in alike.items():
-            changes = (*(PlacedChange("", _of_context(change)) for change in difference), *follows)
-            yield Group("Describe", "", "", digest_of([*difference]), nodeset.of(bits), changes)
+            alike.setdefault((difference, follows.get(bit, ())), []).append(bit)
+        for bits in alike.values():
+            difference = differences[bits[0]]
+            claims = _text([*map(_of_context, difference), *follows.get(bits[0], ())])
+            yield Group("Describe", "", "", digest_of([*difference]), nodeset.of(bits), claims)
 
-    def _rerendered(self, nodes: NodeSet) -> Iterator[tuple[int, PlacedChange]]:
+    def _rerendered(self, nodes: NodeSet) -> Iterator[tuple[NodeSet, tuple[ClaimChange, ...]]]:
         """What a new context makes of the templates that nodes have and keep."""
         leaving: dict[str, NodeSet] = {}
         for effect in self._plan.effects:
@@ -153,50 +147,79 @@ class Groups:
                 leaving[effect.uid] = leaving.get(effect.uid, EMPTY) | effect.nodes
         for uid, columns in self._world.columns.items():
             for known, held in columns.given.items():
-                there = held & nodes & ~leaving.get(uid, EMPTY)
-                body = self._body(known) if there else None
-                if body is not None and body.templates:
-                    yield from self._rerendered_body(uid, body, there)
+                if self._may_template(known) and (there := held & nodes & ~leaving.get(uid, EMPTY)):
+                    body = self._body(known)
+                    if body is not None and body.templates:
+                        yield from self._rerendered_body(uid, body, there)
 
-    def _rerendered_body(self, uid: str, body: ReadBody, nodes: NodeSet) -> Iterator[tuple[int, PlacedChange]]:
+    def _may_template(self, known: str) -> bool:
+        """Whether a body may have templates, told from its bytes where they are at hand."""
+        desired = self._desired.get(known)
+        return desired is None or may_template(desired.body)
+
+    def _rerendered_body(
+        self, uid: str, body: ReadBody, nodes: NodeSet
+    ) -> Iterator[tuple[NodeSet, tuple[ClaimChange, ...]]]:
         for part, entry in self._reading.parts(nodes, self._reads(body)) or ():
-            changes = self._shown(uid, body, body, self._reading.before(entry), self._reading.after(entry))
-            for bit in nodeset.positions(part) if changes else ():
-                yield from ((bit, change) for change in changes)
+            contexts = (self._reading.before(entry), self._reading.after(entry))
+            if changes := self._differ.changes(body, body, self._place_of(uid), contexts):
+                yield part, changes
 
-    def _shown(self, uid: str, old: ReadBody | None, new: ReadBody | None, *contexts: Context) -> Shown:
-        changes = self._differ.changes(old, new, *contexts)
-        return tuple(PlacedChange(uid, change, self._place(uid, change)) for change in changes)
+    def _claims(
+        self, uid: str, old: ReadBody | None, new: ReadBody | None, contexts: tuple[Context, Context] | None = None
+    ) -> str:
+        return _text(self._differ.changes(old, new, self._place_of(uid), contexts))
 
     def _body(self, known: str) -> ReadBody | None:
         """A body that a node was given or is to be given; None for none, and where it is not at hand."""
         if known not in self._read:
             desired = self._desired.get(known)
             data = desired.body if desired is not None else self._bodies(known) if known else None
-            claims = _claims(desired) if desired is not None else None
+            claims = _claims_of(desired) if desired is not None else None
             self._read[known] = read_body(data, claims) if data is not None else None
         return self._read[known]
 
-    def _place(self, uid: str, change: ClaimChange) -> Place | None:
-        """Where the repository asks for it: the step's place, or for what concerns no single step the association's."""
-        compiled = self._catalog.compiled.get(uid)
-        if compiled is None:
-            return None
-        for placed in compiled.claims:
-            if placed.step == change.step or str(placed.claim) == change.claim:
-                return placed.place
-        document = self._catalog.resources[compiled.document_uid].spec
-        places = (document.places.of(ready.loc) for ready in document.steps if ready.step.name == change.step)
-        return next(places, compiled.place)
+    def _place_of(self, uid: str) -> PlaceOf:
+        """Where the repository asks for a step; for what concerns no step it has, where the association is."""
+        if uid not in self._places:
+            compiled = self._catalog.compiled.get(uid)
+            self._places[uid] = partial(self._place, compiled, {}) if compiled is not None else _nowhere
+        return self._places[uid]
+
+    def _place(self, compiled: Compiled, known: dict[str, str], step: str) -> str:
+        if not known:
+            known.update((placed.step, self._text_of(placed.places, placed.loc)) for placed in compiled.claims)
+            known[""] = str(compiled.place)
+        if step not in known:
+            document = self._catalog.resources[compiled.document_uid].spec
+            texts = (self._text_of(document.places, row.loc) for row in document.steps if row.step.name == step)
+            known[step] = next(texts, known[""])
+        return known[step]
+
+    def _text_of(self, places: Places, loc: Loc) -> str:
+        if (places, loc) not in self._texts:
+            self._texts[places, loc] = str(places.of(loc))
+        return self._texts[places, loc]
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _text(changes: Iterable[ClaimChange]) -> str:
+    return _encode([change._asdict() for change in changes])
+
+
+def _nowhere(_step: str) -> str:
+    return ""
 
 
 def _of_context(change: Moved) -> ClaimChange:
     sign = "+" if change.old is None else "-" if change.new is None else "~"
     old, new = ("(unset)" if text is None else str(json.loads(text)) for text in (change.old, change.new))
-    return ClaimChange(f"{change.part}:{change.key}", sign, "", (f"{old} -> {new}",))
+    return ClaimChange(f"{change.part}:{change.key}", sign, "", "", (f"{old} -> {new}",))
 
 
-def _claims(compiled: Compiled) -> Claims:
+def _claims_of(compiled: Compiled) -> Mapping[str, Sequence[str]]:
     claims = defaultdict[str, list[str]](list)
     for placed in compiled.claims:
         claims[placed.step].append(str(placed.claim))

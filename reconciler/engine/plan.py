@@ -24,15 +24,14 @@ if TYPE_CHECKING:
     from reconciler.core.world import Nodes, World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Claims, Conflict
-    from reconciler.engine.contexts import Described
     from reconciler.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
 class PlanMemory:
-    """What a plan keeps for the one after it."""
+    """What a plan keeps for the one after it. `nodes` are World's, before the catalog was joined to them."""
 
-    described: Described | None = None
+    nodes: Nodes | None = None
     claims: Claims = NOBODY
     targets: Memory[NodeSet] = field(default_factory=dict)
     effects: Memory[list[Effect]] = field(default_factory=dict)
@@ -68,10 +67,10 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
     `previous` is any earlier plan: with it only what differs is looked at again, and the result is the same.
     """
     memory = previous.memory if previous is not None else NOTHING
-    described = contexts.described(catalog, world.nodes, memory.described)
-    nodes = described.nodes
+    known = previous.nodes if previous is not None and world.nodes is memory.nodes else world.nodes
+    nodes = contexts.joined(catalog, known)
     resolving = Recall(memory.targets)
-    targets = _targets(catalog, nodes, resolving, moved=memory.described is None or memory.described.nodes is not nodes)
+    targets = _targets(catalog, nodes, resolving, moved=previous is None or nodes is not previous.nodes)
     claimed = claims(catalog.compiled, memory.claims)
     found = meeting(claimed, targets)
     contested = _contested(found)
@@ -96,9 +95,9 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
         effects=tuple(effects),
         conflicts=tuple(found),
         contested=contested,
-        warnings=tuple(_matches_nothing(catalog, uid) for uid in _nowhere(catalog, targets, described.missing)),
-        not_enrolled=described.missing,
-        memory=PlanMemory(described, claimed, resolving.memory, comparing.memory),
+        warnings=tuple(_matches_nothing(catalog, uid) for uid in _nowhere(catalog, targets, nodes.absent)),
+        not_enrolled=nodes.absent,
+        memory=PlanMemory(world.nodes, claimed, resolving.memory, comparing.memory),
     )
 
 

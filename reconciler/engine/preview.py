@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.world import Nodes
 from reconciler.engine.difference import Differ
-from reconciler.engine.groups import Groups, Shown
+from reconciler.engine.groups import Groups
 from reconciler.engine.memory import Recall
-from reconciler.engine.naming import UNNAMED, naming
 from reconciler.engine.views import (
     FORMAT,
     Action,
@@ -35,7 +35,7 @@ from reconciler.engine.views import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from reconciler.core.effect import Effect
     from reconciler.core.world import Columns, World
@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from reconciler.engine.conflicts import Conflict
     from reconciler.engine.difference import Contents
     from reconciler.engine.gate import Gated, Verdict
-    from reconciler.engine.groups import Group, PlacedChange
+    from reconciler.engine.groups import Group
     from reconciler.engine.memory import Memory, Parts
-    from reconciler.engine.naming import Naming
     from reconciler.engine.plan import Plan
     from reconciler.engine.reading import Bodies
 
@@ -80,8 +79,7 @@ class Piece(NamedTuple):
 class DrawingMemory:
     """What a drawing keeps for the one after it."""
 
-    naming: Naming
-    shown: Memory[Shown] = field(default_factory=dict)
+    nodes: Nodes = field(default_factory=Nodes)
     claims: Memory[str] = field(default_factory=dict)
     pieces: Memory[Piece] = field(default_factory=dict)
 
@@ -121,7 +119,7 @@ def draw(
     previous: Drawing | None = None,
 ) -> Drawing:
     """As `preview`, as JSON. With any earlier drawing, only what differs is drawn again, and the result is the same."""
-    memory = previous.memory if previous is not None else DrawingMemory(UNNAMED)
+    memory = previous.memory if previous is not None else DrawingMemory()
     artist = _Artist(plan, catalog, world, bodies, contents, memory, live=live)
     changes = [artist.changes(effect) for effect in plan.effects]
     waiting = [artist.waiting(verdict) for verdict in gated.verdicts]
@@ -172,16 +170,15 @@ class _Artist:
         live: bool,
     ) -> None:
         self._plan, self._catalog, self._world = plan, catalog, world
-        self._naming = naming(plan.nodes, before.naming)
-        self._moved = plan.nodes.unlike(before.naming.nodes)
+        self._nodes = plan.nodes
+        self._moved = plan.nodes.unlike(before.nodes)
         self._offline = ~world.online if live else ~EMPTY
-        self._shown, self._claims = Recall(before.shown), Recall(before.claims)
-        self._pieces = Recall(before.pieces)
-        self._groups = Groups(plan, catalog, world, bodies, Differ(contents), self._shown)
+        self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
+        self._groups = Groups(plan, catalog, world, bodies, Differ(contents), self._claims)
 
     @property
     def memory(self) -> DrawingMemory:
-        return DrawingMemory(self._naming, self._shown.memory, self._claims.memory, self._pieces.memory)
+        return DrawingMemory(self._nodes, self._claims.memory, self._pieces.memory)
 
     def changes(self, effect: Effect) -> Piece:
         """The groups of one effect. The commit is left out of what is recalled: it differs with every one."""
@@ -227,7 +224,7 @@ class _Artist:
     def _row(self, fields: Mapping[str, object], named: Mapping[str, NodeSet]) -> Piece:
         bits = {name: nodeset.positions(nodes) for name, nodes in named.items()}
         texts = {name: _text(value) for name, value in fields.items()}
-        texts |= {name: self._naming.listed(some) for name, some in bits.items()}
+        texts |= {name: "[" + _joined(self._nodes.name_texts, some) + "]" for name, some in bits.items()}
         return Piece((_object(texts),), sum(map(len, bits.values())))
 
     def _piece(self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[[], Piece]) -> Piece:
@@ -243,7 +240,6 @@ class _Artist:
 
     def _group(self, group: Group) -> tuple[str, int]:
         """Members of a group's object but the first, and how many nodes it has."""
-        claims = self._claims((group.uid, group.old, group.new), (group.changes,), partial(_claims, group.changes))
         bits = nodeset.positions(group.nodes)
         unknown = nodeset.positions(group.nodes & self._offline)
         members = {
@@ -252,9 +248,9 @@ class _Artist:
             "actionDigest": _text(action_digest(group.action, group.uid, group.new)),
             "fromDigest": _text(group.old),
             "toDigest": _text(group.new),
-            "nodes": self._naming.mapped(bits),
-            "unknown": self._naming.listed(unknown),
-            "claims": claims,
+            "nodes": "{" + _joined(self._nodes.member_texts, bits) + "}",
+            "unknown": "[" + _joined(self._nodes.name_texts, unknown) + "]",
+            "claims": group.claims,
         }
         return _object(members)[1:], len(bits)
 
@@ -267,26 +263,13 @@ _NOTHING = Piece((), 0)
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _claims(changes: Iterable[PlacedChange]) -> str:
-    return _text([_claim(placed) for placed in changes])
-
-
-def _claim(placed: PlacedChange) -> ClaimView:
-    change = placed.change
-    return ClaimView(
-        claim=change.claim,
-        sign=change.sign,
-        step=change.step,
-        place=str(placed.place) if placed.place is not None else "",
-        detail=list(change.detail),
-        diff=change.diff,
-        note=change.note,
-    )
-
-
 def _object(members: Mapping[str, str]) -> str:
     """A JSON object of members that are JSON texts already."""
     return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}"
+
+
+def _joined(texts: Sequence[str], bits: Iterable[int]) -> str:
+    return ",".join([texts[bit] for bit in bits])
 
 
 def _rows(pieces: Iterable[Piece]) -> str:

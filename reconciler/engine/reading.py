@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from agent.contract.canonical import canonical
 from reconciler.core import nodeset
 from reconciler.core.nodeset import EMPTY, NodeSet
-from reconciler.engine.contexts import context_of, resource_of
 from reconciler.engine.views import read_context
 
 if TYPE_CHECKING:
     from reconciler.core.world import NodeEntry, Nodes
-    from reconciler.engine.catalog import Catalog
     from reconciler.engine.difference import Reads
     from reconciler.engine.views import Context
 
@@ -27,8 +25,8 @@ CONTEXTS_RENDERED = 64
 class Reading:
     """What templates read on each node: of the context that it was given, and of the one that Git asks for now."""
 
-    def __init__(self, nodes: Nodes, catalog: Catalog, bodies: Bodies) -> None:
-        self._nodes, self._catalog, self._bodies = nodes, catalog, bodies
+    def __init__(self, nodes: Nodes, bodies: Bodies) -> None:
+        self._nodes, self._bodies = nodes, bodies
 
     def before(self, entry: NodeEntry) -> Context:
         """As the node was given it; as Git asks for where it was given none, or none that is at hand."""
@@ -36,17 +34,18 @@ class Reading:
 
     def given(self, entry: NodeEntry) -> Context | None:
         """As the node was given it, None where it was given none, or none that is at hand."""
+        if entry.context_digest and not entry.moving:
+            return self.after(entry)
         data = self._bodies(entry.context_digest) if entry.context_digest else None
         return read_context(data) if data is not None else None
 
     def after(self, entry: NodeEntry) -> Context:
-        """As the node will read it, in the order of its bytes."""
-        return read_context(context_of(entry, self._catalog))
+        """As the node will read it: in the order of its canonical bytes, which templates that list it show."""
+        return {"name": entry.name, "labels": _in_order(entry.labels), "vars": _in_order(entry.vars)}
 
     def now(self, entry: NodeEntry) -> Context:
         """As `after`, in no order: for looking things up in it."""
-        node = resource_of(entry, self._catalog)
-        return {"name": entry.name, "labels": entry.labels, "vars": node.spec.vars if node is not None else {}}
+        return {"name": entry.name, "labels": entry.labels, "vars": entry.vars}
 
     def parts(self, nodes: NodeSet, reads: Reads | None) -> list[tuple[NodeSet, NodeEntry]] | None:
         """Nodes parted by what templates that read this find, before and after, with one node of each part.
@@ -105,3 +104,9 @@ def _value(context: Context, path: tuple[str, ...]) -> object:
             return None
         value = value[key]
     return value if isinstance(value, str) else canonical(value)
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list | tuple) else value
