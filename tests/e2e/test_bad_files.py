@@ -167,6 +167,19 @@ def test_people_read_it_in_the_status_and_before_they_push(scene: Scene) -> None
     assert said in scene.opsctl("validate", str(scene.repository.clone), code=2)
 
 
+def test_invalid_settings_of_the_fleet_hold_everything_and_stop_nothing(scene: Scene) -> None:
+    push_with_something_good(scene, {})
+    before = scene["web-1"].read("/etc/good")
+    broken = config.fleet(sync="sometimes")
+    scene.push("Something good under broken settings", {**broken, **good("under broken settings")})
+    assert "HoldsEverything" in [condition["reason"] for condition in scene.status()["conditions"]]
+    assert "fleet.yaml:" in scene.opsctl("status")
+    scene["web-1"].write("/etc/good", "by hand")
+    scene.wait_for_file("web-1", "/etc/good", before)
+    scene.push("Settings as they were", config.fleet(maxRemovals=100))
+    scene.wait_for_file("web-1", "/etc/good", "under broken settings")
+
+
 def test_a_target_that_matches_nothing_is_a_warning(scene: Scene) -> None:
     push_with_something_good(scene, {"associations/kept.yaml": ASSOCIATION.replace('"*"', "tag:Role=wbe")})
     warning = "associations/kept.yaml:8:7: warning: `tag:Role=wbe` matches none of the declared nodes"

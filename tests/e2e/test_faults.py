@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import time
 from collections import Counter
 from functools import partial
@@ -224,6 +225,38 @@ def test_nodes_heal_while_the_server_is_away_and_tell_of_it_later(story: Story) 
     scene.wait("the reports to be kept", lambda: _last_report(story, "web-1") > before)
     scene.daemon.start()
     scene.wait("the reports to arrive", lambda: _acknowledged(story, "web-1") == _last_report(story, "web-1"))
+
+
+def test_a_store_from_a_backup_holds_nodes_that_are_ahead_until_it_is_declared(story: Story) -> None:
+    scene, web = story.scene, story.scene["web-1"]
+    scene.push("Before the backup", {**config.association("late", ["*"]), **_late("before the backup")})
+    for name in NODES:
+        scene.wait_for_file(name, "/etc/late", "before the backup")
+    scene.daemon.stop()
+    shutil.copytree(scene.daemon.state, scene.directory / "backup", symlinks=True)
+    scene.daemon.start()
+    scene.push("After the backup", _late("after the backup"))
+    for name in NODES:
+        scene.wait_for_file(name, "/etc/late", "after the backup")
+    scene.daemon.kill()
+    shutil.rmtree(scene.daemon.state)
+    (scene.directory / "backup").rename(scene.daemon.state)
+    unreachable = scene.repository.remote.rename(scene.directory / "unreachable.git")  # nothing is decided meanwhile
+
+    scene.daemon.start()
+    said = "which this store never gave it"
+    scene.wait("the nodes to be held", lambda: said in web.agent("status").stdout)
+    assert "opsctl serve --restored" in scene.daemon.last_words()
+    web.write("/etc/late", "by hand")
+    scene.wait_for_file("web-1", "/etc/late", "after the backup")  # they hold what they have
+    assert not scene.online("web-1")
+    scene.daemon.stop()
+    unreachable.rename(scene.repository.remote)
+    scene.daemon.start("--restored")
+    scene.wait("all to be back", lambda: all(scene.online(name) for name in NODES))
+    scene.push("After the restore", _late("after the restore"))
+    for name in NODES:
+        scene.wait_for_file(name, "/etc/late", "after the restore")
 
 
 def _late(content: str) -> dict[str, str]:
