@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from agent.contract.claims import meet
+from agent.contract.claims import Claim, meet
 from agent.contract.interpolation import PREFIXES, interpolate
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place, nearest
@@ -16,7 +16,6 @@ from reconciler.documents.steps import Finished, finish
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agent.contract.claims import Claim
     from reconciler.core.manifest import Loc, Places
     from reconciler.documents.document import Document
     from reconciler.documents.parameters import Where
@@ -65,12 +64,16 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What a document becomes for one set of parameters. `warnings` do not keep it from being given out."""
+    """What a document becomes for one set of parameters. `warnings` do not keep it from being given out.
+
+    `runs` stand for the steps that own nothing, under the names that reports have for them.
+    """
 
     document_uid: str
     document_path: str
     steps: tuple[BodyStep, ...]
     claims: tuple[Placed, ...]
+    runs: tuple[Placed, ...]
     files: dict[str, SourceFile]
     warnings: tuple[Finding, ...] = ()
 
@@ -108,6 +111,7 @@ class _Compiler:
         self._document, self._files = document, files
         self._steps: list[BodyStep] = []
         self._claims: dict[tuple[str, str], list[Placed]] = {}
+        self._runs: list[Placed] = []
         self._sources: dict[str, SourceFile] = {}
 
     def add(self, ready: ReadyStep) -> None:
@@ -122,15 +126,26 @@ class _Compiler:
         self._steps.append(finished.step)
         if finished.source is not None:
             self._source(ready, finished.source, template=finished.template)
+        name, places = finished.step.name, self._document.places
         for claim in finished.claims:
-            self._claim(Placed(claim, finished.step.name, self._document.places, ready.loc))
+            self._claim(Placed(claim, name, places, ready.loc))
+        if not finished.claims:
+            self._runs.append(Placed(Claim("script", name), name, places, ready.loc))
 
     def steps(self) -> Steps:
         if any(finding.severity == "error" for finding in self.findings):
             raise Invalid(tuple(self.findings))
         claims = tuple(placed for held in self._claims.values() for placed in held)
         document = self._document
-        return Steps(document.uid, document.path, tuple(self._steps), claims, self._sources, tuple(self.findings))
+        return Steps(
+            document.uid,
+            document.path,
+            tuple(self._steps),
+            claims,
+            tuple(self._runs),
+            self._sources,
+            tuple(self.findings),
+        )
 
     def _finished(self, ready: ReadyStep) -> Finished | None:
         """The step with parameters put in; what is wrong then is shown where the step says it."""

@@ -66,7 +66,7 @@ def explain(
         resource = catalog.resources[uid]
         waits = tuple(_waits(uid, bit, compiled.body_digest, plan, verdicts, world))
         because = tuple(_because(uid, bit, catalog, plan))
-        for placed in compiled.claims:
+        for placed in (*compiled.claims, *compiled.runs):
             text = str(placed.claim)
             if claim is not None and text != claim and placed.claim.name != claim:
                 continue

@@ -78,6 +78,9 @@ def test_compile(case: dict[str, Any]) -> None:
     steps = compile_document(read, case.get("parameters", {}), repository, where)
     assert to_wire(steps.steps) == case["steps"]
     assert sorted(str(placed.claim) for placed in steps.claims) == case["claims"]
+    owning = {placed.step for placed in steps.claims}
+    runs = [f"script:{step.name}" for step in steps.steps if step.name not in owning]
+    assert [str(placed.claim) for placed in steps.runs] == runs
     assert [str(finding) for finding in steps.warnings] == case.get("warnings", [])
     assert steps.files.keys() == {step["inputs"]["source"] for step in case["steps"] if "source" in step["inputs"]}
 

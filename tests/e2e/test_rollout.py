@@ -128,9 +128,7 @@ def test_without_a_word_a_tenth_moves_at_a_time(scene: Scene) -> None:
     gate = scene.directory / "gate"
     files = {
         **config.association("careful", ["*"], maxConcurrency=None, maxErrors=None),
-        **config.document(
-            "careful", config.file("/etc/careful", ""), config.script(f"while [ ! -e {gate} ]; do sleep 0.05; done")
-        ),
+        **config.document("careful", config.script(f"while [ ! -e {gate} ]; do sleep 0.05; done")),
     }
     scene.push("Carefully", files)
 
@@ -142,9 +140,8 @@ def test_without_a_word_a_tenth_moves_at_a_time(scene: Scene) -> None:
         (wait,) = [wait for wait in scene.status()["waits"] if wait["uid"] == "Association/careful"]
         assert (wait["rule"], wait["nodes"]) == ("maxConcurrency", 5)
         other = next(name for name in NODES if name not in given())
-        assert "waits: maxConcurrency: maxConcurrency 10%: 1 of 6 at once" in scene.opsctl(
-            "explain", f"{other}:/etc/careful"
-        )
+        explained = scene.opsctl("explain", f"{other}:script:step1")
+        assert "waits: maxConcurrency: maxConcurrency 10%: 1 of 6 at once" in explained
         assert len(given()) == 1
     finally:
         gate.touch()

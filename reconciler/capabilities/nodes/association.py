@@ -75,7 +75,8 @@ class AssociationSpec(Model):
 class Compiled:
     """An association ready to be given out: the body's canonical JSON, what it claims, what it was made of.
 
-    `files` are the sources it names, by repository path; `closure` every path that a change of it can come from.
+    `files` are the sources it names, by repository path; `closure` every path that a change of it can come from; `runs`
+    the steps that own nothing.
     """
 
     uid: str
@@ -86,6 +87,7 @@ class Compiled:
     files: dict[str, SourceFile]
     closure: frozenset[str]
     place: Place
+    runs: tuple[Placed, ...] = ()
 
 
 def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Compiled:
@@ -102,7 +104,7 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
     )
     data = canonical(to_wire(body))
     closure = frozenset({place.path, steps.document_path, *steps.files})
-    return Compiled(uid, data, digest(data), steps.claims, steps.document_uid, steps.files, closure, place)
+    return Compiled(uid, data, digest(data), steps.claims, steps.document_uid, steps.files, closure, place, steps.runs)
 
 
 # --- Plan ----------------------------------------------------------------------------------------------------------
