@@ -41,7 +41,7 @@ def test_init_validate_plan(installed: Path) -> None:
     assert "files" in _run([opsctl, "init", "config"], installed)
     assert "0 errors" in _run([opsctl, "validate", "config"], installed)
     plan = _run([opsctl, "plan", "--repo", "config"], installed)
-    assert "path:/etc/motd" in plan
+    assert "/etc/motd" in plan
     _run([opsctl, "plan", "--repo", "config", "--detailed-exitcode"], installed, expect=2)
 
 

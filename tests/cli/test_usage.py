@@ -137,7 +137,8 @@ def test_a_defect_is_told_with_what_is_needed_to_report_it(run: Run, monkeypatch
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_can_be_installed(shell: str) -> None:
-    ran = run_program("--show-completion", shell)
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # no shell is above a test to be found
+    ran = run_program("--show-completion", shell, env=named)
     assert ran.code == 0
     assert "_OPSCTL_COMPLETE" in ran.out
 
