@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -47,8 +48,9 @@ class Scene:
 
     def join(self, *names: str) -> None:
         """Machines of these names, enrolled as the Node files say, with their agents running."""
-        for name in names:
-            self.enrol(name).start()
+        with ThreadPoolExecutor(len(names)) as threads:
+            for machine in list(threads.map(self.enrol, names)):
+                machine.start()
         until("the machines to connect", lambda: all(self.online(name) for name in names), 30, self.daemon.last_words)
 
     def enrol(self, name: str, at: str = "") -> Sandbox:
@@ -75,6 +77,14 @@ class Scene:
         commit = self.repository.push(message, files)
         self.daemon.ask("/sync", {})
         return commit
+
+    def apply(self, allow_removals: int = 0) -> dict[str, Any]:
+        """Apply the head, and wait for what comes of it."""
+        begun = self.daemon.ask("/apply", {"allowRemovals": allow_removals})
+        path = f"/apply/{begun['apply']}"
+        self.wait("the apply to finish", lambda: self.daemon.ask(path)["finished"])
+        found: dict[str, Any] = self.daemon.ask(path)
+        return found
 
     # What is seen
 

@@ -20,6 +20,8 @@ spec:
   document: kept
   targets:
     - "*"
+  maxConcurrency: 100%
+  maxErrors: 100%
 """
 DOCUMENT = """\
 schemaVersion: "2.2"
@@ -97,8 +99,8 @@ WRONG = {
         "'Association'?",
     ),
     "an unknown field": (
-        {"associations/kept.yaml": ASSOCIATION + '  maxConcurency: "1"\n'},
-        "associations/kept.yaml:9:3: error: unknown field `spec.maxConcurency`",
+        {"associations/kept.yaml": ASSOCIATION + '  pruen: "true"\n'},
+        "associations/kept.yaml:11:3: error: unknown field `spec.pruen`",
     ),
     "an unknown action": (
         {"documents/kept.yaml": DOCUMENT.replace("ops:file", "ops:fil")},
@@ -110,7 +112,7 @@ WRONG = {
     ),
     "a duplicate key": (
         {"associations/kept.yaml": ASSOCIATION + "  document: good\n"},
-        "associations/kept.yaml:9:3: error: `document` is given twice; expected each key once; see also "
+        "associations/kept.yaml:11:3: error: `document` is given twice; expected each key once; see also "
         "associations/kept.yaml:6:3",
     ),
     "cyclic groups": (
@@ -216,7 +218,7 @@ def test_two_that_claim_one_file_are_both_named_and_neither_is_given(scene: Scen
     assert conflict["one"]["uid"] == "Association/good"
     assert conflict["one"]["place"].startswith("documents/good.yaml:")
     assert conflict["other"] == {"uid": "Association/kept", "place": "documents/kept.yaml:3:5"}
-    assert conflict["nodes"] == ["web-1", "db-1"]
+    assert sorted(conflict["nodes"]) == ["db-1", "web-1"]
     said = "conflict: path:/etc/good is claimed by Association/good, and by Association/kept at documents/kept.yaml:3:5"
     assert any(said in problem for problem in scene.status()["conflicts"])
     assert "documents/kept.yaml:3:5" in scene.opsctl("status")

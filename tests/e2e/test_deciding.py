@@ -38,7 +38,7 @@ def module_scene(set_scene: Set) -> Scene:
 @pytest.fixture
 def scene(module_scene: Scene) -> Scene:
     """With everything applied that was pushed."""
-    module_scene.opsctl("apply", "--auto-approve", "--allow-removals", "100")
+    module_scene.apply(allow_removals=100)
     return module_scene
 
 

@@ -105,7 +105,7 @@ class TestLeaving:
         scene.push("Come", thing(name, (path, "here"), onRemove=on_remove))
         scene.wait_for_file("web-1", path, "here")
         scene.push("Go", {f"associations/{name}.yaml": None, f"documents/{name}.yaml": None})
-        scene.daemon.ask("/apply", {"allowRemovals": 1})
+        scene.apply(allow_removals=1)
         scene.wait(
             "the last report",
             lambda: [row for row in scene.audit("removed") if row["object"] == f"Association/{name}"],
@@ -133,7 +133,7 @@ class TestLeaving:
         scene.push("Twice", config.document("again", config.file("/etc/again", "2")))
         scene.wait_for_report("web-1", "again", generation=2, status="Success")
         scene.push("Gone", {"associations/again.yaml": None})
-        scene.daemon.ask("/apply", {"allowRemovals": 1})
+        scene.apply(allow_removals=1)
         scene.wait("it to go", lambda: not scene.assignment("web-1", "again"))
         scene.push("Back as it was first", thing("again", ("/etc/again", "1")))
         scene.wait_for_report("web-1", "again", generation=3, status="Success")

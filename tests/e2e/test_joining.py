@@ -151,9 +151,12 @@ class TestStorms:
 
     def test_requests_from_one_address_are_bounded_and_stop_nobody_else(self, scene: Scene) -> None:
         assert post(scene, "/api/v1/apply", b"{}") == 401
+
+        def storm() -> bool:
+            return any(post(scene, "/api/v1/apply", b"{}") == 429 for _ in range(2000))
+
         with ThreadPoolExecutor(4) as threads:
-            storm = [threads.submit(post, scene, "/api/v1/apply", b"{}") for _ in range(1500)]
-        assert {answer.result() for answer in storm} == {401, 429}
+            assert all(reached.result() for reached in [threads.submit(storm) for _ in range(4)])
         others_are_well(scene, "calm-2")
 
 

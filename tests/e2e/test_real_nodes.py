@@ -141,7 +141,7 @@ def test_a_package_that_does_not_exist_fails_there_and_nowhere_else(town: Town) 
         "the commit", lambda: next((line for line in town.repository.compliance_log() if "wishful" in line), "")
     )
     town.push("Nobody needs it", {"associations/wishful.yaml": None, "documents/wishful.yaml": None})
-    town.daemon.ask("/apply", {"allowRemovals": 1})
+    town.apply(allow_removals=1)
     town.compliant()
 
 
@@ -205,7 +205,7 @@ class TestPowerAndCables:
         town.wait("cron to run", lambda: town.is_active("db-1", "cron"))
         assert town.run("db-1", "cat", "/root/cut") == "begin\n"
         town.push("It has served", {"associations/cut.yaml": None, "documents/cut.yaml": None})
-        town.daemon.ask("/apply", {"allowRemovals": 1})
+        town.apply(allow_removals=1)
         town.compliant()
 
     def test_a_cable_that_is_pulled_while_it_applies(self, town: Town) -> None:
