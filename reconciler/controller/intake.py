@@ -53,8 +53,8 @@ class NodeIntake:
         return self._loop.call(lambda: self._enrolments.enrol(request, peer))
 
     def connected(self, hello: Hello) -> None:
-        row = self._row(hello.node_id)
-        self._loop.call(lambda: self._connected(row, hello))
+        row, desired = self._row(hello.node_id), self.desired(hello.node_id)
+        self._loop.call(lambda: self._connected(row, hello, desired))
 
     def disconnected(self, node_id: str) -> None:
         self._loop.post(lambda: self._disconnected(node_id))
@@ -133,11 +133,10 @@ class NodeIntake:
                 self._files_of.popitem(last=False)
         return known
 
-    def _connected(self, row: NodeRow, hello: Hello) -> None:
+    def _connected(self, row: NodeRow, hello: Hello, desired: AssignmentSet) -> None:
         life, now = self._state.life(row.id), self._clock.now_ms()
         life.last_seen = now
-        held = (hello.incarnation, hello.serial)
-        life.ahead = held if held > (self._store.incarnation, row.serial) else None
+        life.ahead = (hello.incarnation, hello.serial) if _unknown_here(hello, desired) else None
         if life.ahead is not None:
             raise Refused(
                 f"{row.name} holds set {hello.incarnation}.{hello.serial}, which this store never gave it",
@@ -163,3 +162,12 @@ class NodeIntake:
         node = state.world.nodes.named(node_id)
         state.world = replace(state.world, online=state.world.online | node if online else state.world.online & ~node)
         state.dirty = state.dirty or (bool(node) and state.waits)
+
+
+def _unknown_here(hello: Hello, desired: AssignmentSet) -> bool:
+    """Whether a node holds a set that this store never gave it: a newer one, or another one of the same serial."""
+    held, version = (hello.incarnation, hello.serial), (desired.incarnation, desired.serial)
+    if held != version or not hello.serial:
+        return held > version
+    given = {uid: one.body_digest for uid, one in desired.assignments.items()}
+    return given != hello.digests or desired.context_digest != hello.context_digest

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.access import RECONCILER, Subject
-from reconciler.core.effect import Assign, Cause, Resume
+from reconciler.core.effect import Assign, Cause, Hold, Resume
 from reconciler.engine import enact as enacting
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
@@ -85,7 +85,8 @@ class Reconciler:
             state.news |= set(changes.states_gone)
         else:
             state.world = world
-        state.plan, state.gated, state.dirty = plan, gated, False
+        state.plan, state.gated = plan, gated
+        state.dirty = any(isinstance(effect, Hold) for effect in gated.effects)  # what it held waits for another reason
 
     def resume(self, cause: Cause) -> None:
         """Take the holds off what the catalog in force asks for: a person decided that it goes on."""

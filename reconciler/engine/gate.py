@@ -1,7 +1,7 @@
 """The one gate: every effect passes here once, with its subject, and is let through, trimmed, or told to wait.
 
 Rules, in order: access; suspension (a body held after failures, or by people); the removal brake; rate control in
-waves, with a budget of its own for nodes that are offline, so that they never stall one. `explain` reads `Verdict`s.
+waves, in which nodes that are offline come last and stall nobody. `explain` reads `Verdict`s.
 """
 
 from __future__ import annotations
@@ -157,15 +157,18 @@ def too_many_errors(spec: AssociationSpec, world: World, uid: str, body_digest: 
     return Hold(uid, body_digest, f"failed on {failed} of {targets} nodes, maxErrors allows {allowed}{beyond}")
 
 
-def wave(nodes: NodeSet, under_way: NodeSet, online: NodeSet, limit: int) -> NodeSet:
-    """The nodes that may start now. Offline ones count against a budget of the same size of their own."""
-    if not under_way and nodeset.size(nodes) <= limit:
+def wave(nodes: NodeSet, in_flight: NodeSet, away: NodeSet, online: NodeSet, limit: int) -> NodeSet:
+    """The nodes that may start now: online ones up to the limit, offline ones from what these leave over.
+
+    `in_flight` were given it and have not answered; who received it and went silent is among them, since it may be what
+    silenced them. `away` were given it while they were offline: they stall nobody, and return to a budget of their own.
+    Whoever is offline comes last, lest a restart, when everybody is for a moment, lets a change through to all.
+    """
+    if not in_flight and not away and nodeset.size(nodes) <= limit:
         return nodes
-    chosen = EMPTY
-    for side in (online, ~online):
-        free = limit - nodeset.size(under_way & side)
-        chosen |= nodeset.first(nodes & side, free)
-    return chosen
+    free = limit - nodeset.size(in_flight)
+    now = nodeset.first(nodes & online, free)
+    return now | nodeset.first(nodes & ~online, free - nodeset.size(now) - nodeset.size(away))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,9 @@ class _Court:
         if hold is not None:
             return Judged(EMPTY, (*verdicts, Verdict(effect.uid, nodes, "maxErrors", hold.reason, False)), hold)
         limit = rate.concurrency(spec.max_concurrency, targets)
-        now = wave(nodes, given & ~columns.reported, self.world.online, limit)
+        silent = given & ~columns.reported
+        away = silent & ~columns.held & ~self.world.online
+        now = wave(nodes, silent & ~away, away, self.world.online, limit)
         if now != nodes:
             reason = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
             verdicts += (Verdict(effect.uid, nodes & ~now, "maxConcurrency", reason, True),)
@@ -223,7 +228,8 @@ class _Court:
         """Nodes that hold nothing yet get their context at once; the others in waves, as any change."""
         holding = self.world.holding
         limit = rate.concurrency(None, nodeset.size(holding))
-        now = wave(effect.nodes & holding, self.world.unsettled & holding, self.world.online, limit)
+        online, unsettled = self.world.online, self.world.unsettled & holding
+        now = wave(effect.nodes & holding, unsettled & online, unsettled & ~online, online, limit)
         later = effect.nodes & holding & ~now
         if not later:
             return Judged(effect.nodes)
