@@ -72,7 +72,8 @@ def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str
     row = store.node(entry.id)
     assert row is not None
     bit, standings = world.nodes.named(entry.id), Standings(world)
-    states = {known.uid: known for known in store.states(node_ids=[entry.id])}
+    given = store.assignments_of(entry.id)
+    states = {known.uid: known for known in store.states(node_ids=[entry.id])}  # after: a report may come in between
     online, failing = bool(world.online & bit), bool(standings.failing & bit)
     return {
         **_node(entry, state.life(entry.id), standings.word(bit), online=online, failing=failing),
@@ -81,7 +82,7 @@ def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str
         "enrolledAt": instant(row.enrolled_at),
         "serial": row.serial,
         "facts": json.loads(row.facts),
-        "assignments": [_assignment(given, states.get(given.uid)) for given in store.assignments_of(entry.id)],
+        "assignments": [_assignment(one, states.get(one.uid)) for one in given],
     }
 
 
@@ -120,13 +121,15 @@ _AHEAD = "it holds set {}.{}, which this store never gave it; after a restore, s
 
 
 def _assignment(given: AssignmentRow, known: StateRow | None) -> dict[str, Any]:
+    """What the node said last of this generation, in one breath; what it said of an earlier one stands until then."""
+    said = known if known is not None and known.generation == given.generation else given
     return {
         "uid": given.uid,
         "generation": given.generation,
         "bodyDigest": given.body_digest,
         "held": given.held,
-        "status": given.status or "Pending",
-        "compliance": given.compliance,
+        "status": said.status or "Pending",
+        "compliance": said.compliance,
         "reason": known.reason if known else "",
         "since": instant(known.since) if known else None,
         "findings": json.loads(known.findings) if known else [],
