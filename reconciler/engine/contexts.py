@@ -15,7 +15,7 @@ from reconciler.core.nodeset import EMPTY
 from reconciler.core.resource import uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from reconciler.core.resource import Resource
     from reconciler.core.world import NodeEntry, Nodes
@@ -34,17 +34,20 @@ def resource_of(entry: NodeEntry, catalog: Catalog) -> Resource | None:
 
 
 def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
-    """`nodes` as the catalog describes them. Only those that Git says something else of than before are joined anew."""
-    declared = catalog.declared
-    suspects = [nodes.entries[bit] for bit in _suspects(catalog, nodes)]
-    told = [(entry, describe(entry, catalog)) for entry in suspects if entry is not None]
+    """`nodes` as the catalog describes them; the very same where Git says nothing new of any.
+
+    Only those that it says something else of than before are joined anew.
+    """
+    names, bits = catalog.declared.names, _suspects(catalog, nodes)
+    same_names = names == nodes.declared.names
+    if not bits and same_names:
+        return nodes
+    told = [(entry, describe(entry, catalog)) for bit in bits if (entry := nodes.entries[bit]) is not None]
     changed = [described for entry, described in told if described is not entry]
     after = worlds.relabelled(nodes, changed) if changed else nodes
-    if declared is nodes.declared and not nodes.unjoined:
-        return after
-    same = declared.names == nodes.declared.names and after.by_name is nodes.by_name and not nodes.unjoined
-    absent = nodes.absent if same else tuple(sorted(filterfalse(after.by_name.__contains__, declared.names)))
-    return replace(after, unjoined=EMPTY, declared=declared, absent=absent)
+    known = same_names and after.by_name is nodes.by_name and not nodes.unjoined
+    absent = nodes.absent if known else tuple(sorted(filterfalse(after.by_name.__contains__, names)))
+    return replace(after, unjoined=EMPTY, declared=catalog.declared, absent=absent)
 
 
 def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
@@ -71,7 +74,7 @@ def awaited(catalog: Catalog, names: Iterable[str]) -> Nodes:
     return joined(catalog, worlds.index(worlds.NodeEntry(id=name, name=name, labels={}) for name in names))
 
 
-def _suspects(catalog: Catalog, nodes: Nodes) -> Iterable[int]:
+def _suspects(catalog: Catalog, nodes: Nodes) -> Collection[int]:
     """Bits of nodes that Git may say something else of than what was joined to them."""
     now, before = catalog.declared, nodes.declared
     names: set[str] = set()

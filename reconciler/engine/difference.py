@@ -149,15 +149,16 @@ class Differ:
             found[:0] = _settings(old, new, found, place) if new is not None else ()
         return tuple(found)
 
-    def reads(self, body: ReadBody) -> Reads | None:
-        """What of a context the body's templates read; None when one reads facts or is not at hand."""
+    def reads(self, *bodies: ReadBody | None) -> Reads | None:
+        """What of a context the templates of these bodies read; None when one reads facts or is not at hand."""
         used: Reads = frozenset()
-        for step, _ in body.templates:
-            text = self._text(body, step)
-            reads = self._reads_of(text) if isinstance(text, str) else None
-            if reads is None:
-                return None
-            used |= reads
+        for body in bodies:
+            for step, _ in body.templates if body is not None else ():
+                text = self._text(body, step) if body is not None else None
+                reads = self._reads_of(text) if isinstance(text, str) else None
+                if reads is None:
+                    return None
+                used |= reads
         return used
 
     def _reads_of(self, source: str) -> Reads | None:
@@ -196,7 +197,7 @@ class Differ:
         if side.context is None:
             return text, "template source (what it renders to depends on the node)"
         try:
-            return self._template(text).render(dict(side.context)), ""
+            return self._template(text).render(_in_order(side.context)), ""
         except TemplateError as error:
             return text, f"template error: {error}"
 
@@ -243,6 +244,13 @@ def _paths_read(source: str) -> Reads | None:
         return None
     known = frozenset(path for path in paths if path[0] in template.CONTEXT_NAMES)
     return None if any(path[0] == "facts" for path in known) else known
+
+
+def _in_order(value: Any) -> Any:
+    """A value as canonical JSON has it: templates that list what they read show the order of its keys."""
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _same(old: ReadBody | None, new: ReadBody | None, *, templates: bool) -> set[str]:

@@ -12,12 +12,16 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from reconciler.core import nodeset
-from reconciler.core.effect import Assign, Withdraw
+from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.world import Nodes
+from reconciler.engine.bodies import KnownBodies
+from reconciler.engine.descriptions import Descriptions
 from reconciler.engine.difference import Differ
-from reconciler.engine.groups import Groups
+from reconciler.engine.groups import Groups, Sight
 from reconciler.engine.memory import Recall
+from reconciler.engine.places import StepPlaces
+from reconciler.engine.reading import Reading
 from reconciler.engine.views import (
     FORMAT,
     Action,
@@ -127,12 +131,8 @@ def draw(
         nodes=nodeset.size(plan.nodes.everyone),
         online=nodeset.size(world.online),
         associations=len(plan.targets),
-        assign=sum(
-            piece.nodes for piece, effect in zip(changes, plan.effects, strict=True) if isinstance(effect, Assign)
-        ),
-        remove=sum(
-            piece.nodes for piece, effect in zip(changes, plan.effects, strict=True) if isinstance(effect, Withdraw)
-        ),
+        assign=_counted(Assign, changes, plan.effects),
+        remove=_counted(Withdraw, changes, plan.effects),
         describe=nodeset.size(plan.nodes.moving),
         conflicts=len(plan.conflicts),
         waiting=sum(piece.nodes for piece in waiting),
@@ -144,7 +144,7 @@ def draw(
         "sequence": _text(plan.sequence),
         "live": _text(live),
         "summary": _text(summary),
-        "changes": _rows(changes),
+        "changes": _changes(changes, plan),
         "waiting": _rows(waiting),
         "conflicts": _rows(artist.conflict(conflict) for conflict in plan.conflicts),
         "warnings": _text([str(finding) for finding in (*plan.warnings, *catalog.warnings)]),
@@ -172,74 +172,88 @@ class _Artist:
         self._plan, self._catalog, self._world = plan, catalog, world
         self._nodes = plan.nodes
         self._moved = plan.nodes.unlike(before.nodes)
+        self._renamed = self._moved if plan.nodes.member_texts is not before.nodes.member_texts else EMPTY
         self._offline = ~world.online if live else ~EMPTY
         self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
-        self._groups = Groups(plan, catalog, world, bodies, Differ(contents), self._claims)
+        reading = Reading(plan.nodes, world.nodes, bodies)
+        sight = Sight(KnownBodies(catalog, bodies), Differ(contents), reading, StepPlaces(catalog))
+        self._groups = Groups(plan, catalog, world, sight, self._claims)
+        self._descriptions = Descriptions(plan, world, sight)
 
     @property
     def memory(self) -> DrawingMemory:
         return DrawingMemory(self._nodes, self._claims.memory, self._pieces.memory)
 
     def changes(self, effect: Effect) -> Piece:
-        """The groups of one effect. The commit is left out of what is recalled: it differs with every one."""
+        """The groups of one effect, their rows begun but for the commit: it differs with every one."""
         if isinstance(effect, Assign | Withdraw):
-            body_digest, commit = (effect.body_digest, effect.commit) if isinstance(effect, Assign) else ("", "")
+            body_digest = effect.body_digest if isinstance(effect, Assign) else ""
             compiled = self._catalog.compiled.get(effect.uid)
             made_of = (effect.nodes, body_digest, effect.nodes & self._offline, self._world.of(effect.uid), compiled)
-            piece = self._piece((type(effect), effect.uid), effect.nodes, made_of, partial(self._of, effect))
-        else:
-            commit, piece = self._plan.commit, self._of(effect)
-        head = f'{{"commit":{_text(commit)},'
-        return Piece(tuple(head + text for text in piece.texts), piece.nodes)
+            of = partial(self._groups.of, effect)
+            return self._piece((type(effect), effect.uid), effect.nodes, made_of, partial(self._of, of))
+        if isinstance(effect, Describe):
+            followers = self._descriptions.followers(effect.nodes)
+            compiled_of = self._catalog.compiled.get
+            parts = (effect.nodes, effect.nodes & self._offline, *((*row, compiled_of(row.uid)) for row in followers))
+            of = partial(self._descriptions.groups, effect.nodes, followers)
+            return self._piece(Describe, effect.nodes, parts, partial(self._of, of))
+        return _NOTHING
 
     def waiting(self, verdict: Verdict) -> Piece:
         """Who does not get it now, and why."""
-        return self._listing(
-            ("waiting", verdict.uid, verdict.rule),
-            {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason},
-            {"nodes": verdict.nodes},
-        )
+        key, made_of = ("waiting", verdict.uid, verdict.rule), (verdict.nodes, verdict.reason)
+        return self._named(key, verdict.nodes, made_of, partial(self._waiting, verdict))
 
     def standing(self, uid: str, columns: Columns) -> Piece:
         """Who is not as it should be, by its own last word."""
         if not columns.failed and not columns.drifted:
             return _NOTHING
-        return self._listing(("standing", uid), {"uid": uid}, {"failed": columns.failed, "drifted": columns.drifted})
+        made_of = (columns.failed, columns.drifted)
+        return self._named(
+            ("standing", uid), columns.failed | columns.drifted, made_of, partial(self._standing, uid, columns)
+        )
 
     def conflict(self, conflict: Conflict) -> Piece:
-        sides = {
-            name: {"uid": side.uid, "place": str(side.place)}
-            for name, side in (("one", conflict.one), ("other", conflict.other))
-        }
+        """What two associations claim on the same nodes."""
         key = ("conflict", conflict.owned, conflict.one.uid, conflict.other.uid)
-        return self._listing(key, {"owned": conflict.owned, **sides}, {"nodes": conflict.nodes})
+        return self._named(key, conflict.nodes, (conflict,), partial(self._conflict, conflict))
 
-    def _listing(self, key: Hashable, fields: Mapping[str, object], named: Mapping[str, NodeSet]) -> Piece:
-        """One row of these fields and of the names of these nodes."""
-        nodes = EMPTY
-        for some in named.values():
-            nodes |= some
-        return self._piece(key, nodes, (fields, named), partial(self._row, fields, named))
+    def _waiting(self, verdict: Verdict) -> Piece:
+        fields = {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason}
+        return self._row(fields, {"nodes": verdict.nodes})
+
+    def _standing(self, uid: str, columns: Columns) -> Piece:
+        return self._row({"uid": uid}, {"failed": columns.failed, "drifted": columns.drifted})
+
+    def _conflict(self, conflict: Conflict) -> Piece:
+        one, other = ({"uid": side.uid, "place": str(side.place)} for side in (conflict.one, conflict.other))
+        return self._row({"owned": conflict.owned, "one": one, "other": other}, {"nodes": conflict.nodes})
 
     def _row(self, fields: Mapping[str, object], named: Mapping[str, NodeSet]) -> Piece:
+        """One row of these fields and of the names of these nodes."""
         bits = {name: nodeset.positions(nodes) for name, nodes in named.items()}
         texts = {name: _text(value) for name, value in fields.items()}
         texts |= {name: "[" + _joined(self._nodes.name_texts, some) + "]" for name, some in bits.items()}
         return Piece((_object(texts),), sum(map(len, bits.values())))
 
     def _piece(self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[[], Piece]) -> Piece:
-        return self._pieces(key, made_of, make, outdated=bool(nodes & self._moved))
+        return self._pieces(key, made_of, make, outdated=bool(self._moved and nodes & self._moved))
 
-    def _of(self, effect: Effect) -> Piece:
+    def _named(self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[[], Piece]) -> Piece:
+        """As `_piece`, of what shows no more of nodes than their names."""
+        return self._pieces(key, made_of, make, outdated=bool(self._renamed and nodes & self._renamed))
+
+    def _of(self, groups: Callable[[], Iterable[Group]]) -> Piece:
         texts, count = [], 0
-        for group in self._groups.of(effect):
+        for group in groups():
             text, nodes = self._group(group)
             texts.append(text)
             count += nodes
         return Piece(tuple(texts), count)
 
     def _group(self, group: Group) -> tuple[str, int]:
-        """Members of a group's object but the first, and how many nodes it has."""
+        """A row without its beginning, and how many nodes it has."""
         bits = nodeset.positions(group.nodes)
         unknown = nodeset.positions(group.nodes & self._offline)
         members = {
@@ -274,3 +288,14 @@ def _joined(texts: Sequence[str], bits: Iterable[int]) -> str:
 
 def _rows(pieces: Iterable[Piece]) -> str:
     return "[" + ",".join([text for piece in pieces for text in piece.texts]) + "]"
+
+
+def _changes(pieces: Iterable[Piece], plan: Plan) -> str:
+    """The rows of all effects, each begun with the commit that asks for it."""
+    rows: list[str] = []
+    for piece, effect in zip(pieces, plan.effects, strict=True):
+        commit = effect.commit if isinstance(effect, Assign) else plan.commit if isinstance(effect, Describe) else ""
+        head = f'{{"commit":{_text(commit)},'
+        for text in piece.texts:
+            rows += (head, text, ",")
+    return "".join(["[", *rows[:-1], "]"])

@@ -23,32 +23,36 @@ CONTEXTS_RENDERED = 64
 
 
 class Reading:
-    """What templates read on each node: of the context that it was given, and of the one that Git asks for now."""
+    """What templates read on each node: of the context that it was given, and of the one that Git asks for now.
 
-    def __init__(self, nodes: Nodes, bodies: Bodies) -> None:
-        self._nodes, self._bodies = nodes, bodies
+    `before` are the nodes as they were before Git's latest word was joined to them.
+    """
 
-    def before(self, entry: NodeEntry) -> Context:
+    def __init__(self, nodes: Nodes, before: Nodes, bodies: Bodies) -> None:
+        self._nodes, self._before, self._bodies = nodes, before, bodies
+
+    def before(self, bit: int) -> Context:
         """As the node was given it; as Git asks for where it was given none, or none that is at hand."""
-        return self.given(entry) or self.after(entry)
+        return self.given(bit) or self.after(bit)
 
-    def given(self, entry: NodeEntry) -> Context | None:
+    def given(self, bit: int) -> Context | None:
         """As the node was given it, None where it was given none, or none that is at hand."""
-        if entry.context_digest and not entry.moving:
-            return self.after(entry)
-        data = self._bodies(entry.context_digest) if entry.context_digest else None
+        digest = self._entry(bit).context_digest
+        if not digest:
+            return None
+        for nodes in (self._nodes, self._before):
+            entry = nodes.entries[bit] if bit < len(nodes.entries) else None
+            if entry is not None and entry.desired_context == digest:
+                return _context(entry)
+        data = self._bodies(digest)
         return read_context(data) if data is not None else None
 
-    def after(self, entry: NodeEntry) -> Context:
-        """As the node will read it: in the order of its canonical bytes, which templates that list it show."""
-        return {"name": entry.name, "labels": _in_order(entry.labels), "vars": _in_order(entry.vars)}
+    def after(self, bit: int) -> Context:
+        """As the node will read it."""
+        return _context(self._entry(bit))
 
-    def now(self, entry: NodeEntry) -> Context:
-        """As `after`, in no order: for looking things up in it."""
-        return {"name": entry.name, "labels": entry.labels, "vars": entry.vars}
-
-    def parts(self, nodes: NodeSet, reads: Reads | None) -> list[tuple[NodeSet, NodeEntry]] | None:
-        """Nodes parted by what templates that read this find, before and after, with one node of each part.
+    def parts(self, nodes: NodeSet, reads: Reads | None) -> list[tuple[NodeSet, int]] | None:
+        """Nodes parted by what templates that read this find, before and after, with one of each part's bits.
 
         None where there are more parts than are rendered, and where nobody can tell what is read.
         """
@@ -59,16 +63,15 @@ class Reading:
         parts = self._by_labels(alike, [path[1] for path in reads]) if alike else []
         seen: dict[object, list[int]] = {}
         for bit in nodeset.positions(nodes & ~alike):
-            entry = self._entry(bit)
-            after = _found(self.now(entry), reads)
-            before = _found(self.before(entry), reads) if entry.moving else after
+            after = _found(self.after(bit), reads)
+            before = _found(self.before(bit), reads) if self._entry(bit).moving else after
             seen.setdefault((before, after), []).append(bit)
             if len(seen) > CONTEXTS_RENDERED:
                 return None
         parts += [nodeset.of(bits) for bits in seen.values()]
         if len(parts) > CONTEXTS_RENDERED:
             return None
-        return [(part, self._entry((part & -part).bit_length() - 1)) for part in parts]
+        return [(part, (part & -part).bit_length() - 1) for part in parts]
 
     def _by_labels(self, nodes: NodeSet, keys: Iterable[str]) -> list[NodeSet]:
         """Nodes parted by their values of these labels, with sets alone."""
@@ -106,7 +109,5 @@ def _value(context: Context, path: tuple[str, ...]) -> object:
     return value if isinstance(value, str) else canonical(value)
 
 
-def _in_order(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(item) for item in value] if isinstance(value, list | tuple) else value
+def _context(entry: NodeEntry) -> Context:
+    return {"name": entry.name, "labels": entry.labels, "vars": entry.vars}

@@ -148,15 +148,22 @@ def moved(before: Context, after: Context) -> tuple[Moved, ...]:
     return tuple(
         Moved(part, key, _text(before[part], key), _text(after[part], key))
         for part in ("labels", "vars")
-        if before[part] != after[part]
+        if before[part] is not after[part]
         for key in sorted(before[part].keys() | after[part].keys())
-        if _text(before[part], key) != _text(after[part], key)
+        if _differs(before[part], after[part], key)
     )
 
 
 def context_digest(before: Context, after: Context) -> str:
     """What a saved plan binds of new labels and vars: by how much they differ, equal for all nodes of a group."""
     return digest_of([*moved(before, after)])
+
+
+def _differs(one: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
+    old, new = one.get(key), other.get(key)
+    if isinstance(old, str) and isinstance(new, str):
+        return old != new
+    return _text(one, key) != _text(other, key)
 
 
 def _text(values: Mapping[str, Any], key: str) -> str | None:

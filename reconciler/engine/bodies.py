@@ -1,0 +1,51 @@
+"""Bodies: those that the catalog asks for and those that nodes were given, by digest, each read once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from reconciler.engine.difference import may_template, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.capabilities.nodes.association import Compiled
+    from reconciler.engine.catalog import Catalog
+    from reconciler.engine.difference import ReadBody
+    from reconciler.engine.reading import Bodies
+
+
+class KnownBodies:
+    """Looks bodies up as differences read them."""
+
+    def __init__(self, catalog: Catalog, given: Bodies) -> None:
+        self._desired = {compiled.body_digest: compiled for compiled in catalog.compiled.values()}
+        self._given = given
+        self._read: dict[str, ReadBody | None] = {}
+
+    def of(self, digest: str) -> ReadBody | None:
+        """None for no digest, and for a body that is not at hand."""
+        if digest not in self._read:
+            self._read[digest] = self._found(digest)
+        return self._read[digest]
+
+    def may_template(self, digest: str) -> bool:
+        """Whether a body may have templates; told at once of those that the catalog asks for."""
+        desired = self._desired.get(digest)
+        return desired is None or may_template(desired.body)
+
+    def _found(self, digest: str) -> ReadBody | None:
+        desired = self._desired.get(digest)
+        if desired is not None:
+            return read_body(desired.body, _claims(desired))
+        data = self._given(digest) if digest else None
+        return read_body(data) if data is not None else None
+
+
+def _claims(compiled: Compiled) -> Mapping[str, Sequence[str]]:
+    """By step."""
+    claims = defaultdict[str, list[str]](list)
+    for placed in compiled.claims:
+        claims[placed.step].append(str(placed.claim))
+    return claims
