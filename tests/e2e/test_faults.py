@@ -180,11 +180,16 @@ def test_a_daemon_killed_in_the_middle_of_a_wave_goes_on_where_it_was(story: Sto
     files = {**config.association("wave", ["*"], maxConcurrency="1"), **config.document("wave", step)}
     scene.push("One after the other", files)
 
+    def given() -> list[str]:
+        return [name for name in NODES if scene.assignment(name, "wave")]
+
     try:
         scene.wait("the first to begin", lambda: runs.exists() and len(runs.read_text().splitlines()) == 1)
+        (first,) = given()
         scene.daemon.kill()
         scene.daemon.start()
         scene.wait("all to be back", lambda: all(scene.online(name) for name in NODES))
+        assert given() == [first]
     finally:
         gate.touch()
     for name in NODES:
