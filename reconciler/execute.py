@@ -46,17 +46,17 @@ class Executor:
     def commit(self, changes: Changes, touched: Iterable[str] = ()) -> None:
         """One transaction, then the wake-up: a node woken before the commit would be given what it has."""
         self._store.commit(changes)
-        self._wake(touched)
+        self.wake(touched)
 
     def work_off(self) -> int:
         """Perform what the outbox holds and is due; how many are left. Raises what the store does."""
-        self._wake(())
+        self.wake(())
         rows = self._store.pending_effects()
         left = [row for row in rows if not (self._due(row) and self._attempt(row))]
         self._again_at = {row.id: self._again_at[row.id] for row in left if row.id in self._again_at}
         return len(left)
 
-    def _wake(self, touched: Iterable[str]) -> None:
+    def wake(self, touched: Iterable[str]) -> None:
         """Wake these nodes, and those that could not be woken before: what is committed stays so, whoever hears of it.
 
         A crash in between needs no memory: a node that connects is told what it should hold.

@@ -109,7 +109,6 @@ class Controller:
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
-        self._hurry = False
         self._jobs: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -137,10 +136,11 @@ class Controller:
 
     def pushed(self) -> None:
         """A Git host says that there is something new: fetch at the next watch."""
-        self._hurry = True
+        self._state.hurry = True
 
     def _settle(self) -> None:
         self._inbox.flush()
+        self._keeper.make_sure()
         self._reconciler.settle()
 
     def _lost(self, problem: Problem) -> None:
@@ -164,9 +164,9 @@ class Controller:
     def _watch(self) -> None:
         catalog = self._state.catalog
         interval = catalog.fleet.polling.interval if catalog is not None else FIRST_POLLING
-        if self._loop.over or not (self._hurry or self._due("fetch", interval)):
+        if self._loop.over or not (self._state.hurry or self._due("fetch", interval)):
             return
-        self._hurry = False
+        self._state.hurry = False
         with suppress(Problem):  # the status says why
             self._sync.refresh(self._reconciler.cause(RECONCILER, "watch"))
 

@@ -10,13 +10,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from reconciler.core.ports import ONE_LEADER
-from reconciler.core.problem import Problem, Refused, Unavailable
+from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from reconciler.controller.state import State
     from reconciler.core.ports import Clock
+    from reconciler.core.problem import Problem
     from reconciler.core.records import Changes
     from reconciler.core.world import World
     from reconciler.execute import Executor
@@ -45,6 +46,7 @@ class Keeper:
         self._doubtful = self._lost = False
         self._failures = 0
         self._again_at = 0.0
+        self._why = ""
 
     def commit(self, changes: Changes, world: World | None = None, touched: Iterable[str] = ()) -> None:
         """One transaction; then World is `world` (where given), and the nodes touched are woken.
@@ -73,7 +75,7 @@ class Keeper:
             return
         now = self._clock.elapsed()
         if now < self._again_at:
-            raise Unavailable("the store", self._state.problems["store"], self._again_at - now)
+            raise Unavailable("the store", self._why, self._again_at - now)
         try:
             world = self._read(self._state.world)
         except BaseException as error:
@@ -83,9 +85,10 @@ class Keeper:
         self._state.world = world
         self._state.plan = self._state.gated = None
         self._state.news |= {(node_id, "") for node_id in world.nodes.bits}
-        self._state.dirty = True
+        self._state.dirty = self._state.hurry = True
         self._state.note("store")
         self._doubtful = False
+        self._executor.wake(world.nodes.ids(world.online))  # what was kept after all, nobody was told of
 
     def refused(self, problem: Refused) -> None:
         """Stop for good where the store says that another daemon leads."""
@@ -98,6 +101,6 @@ class Keeper:
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._doubtful, self._failures = True, self._failures + 1
         self._again_at = self._clock.elapsed() + pause
-        why = str(error) if isinstance(error, Problem) else repr(error)
-        if self._state.note("store", why):
-            log.error("a change was not kept: %s", why)
+        self._why = error.why if isinstance(error, Unavailable) else str(error) or repr(error)
+        if self._state.note("store", str(error) or repr(error)):
+            log.error("a change was not kept: %s", self._why)

@@ -52,7 +52,6 @@ class Reconciler:
     def settle(self) -> None:
         """A round, where anything changed since the last one and it was long enough ago."""
         if self._state.dirty and self._state.catalog is not None and self._clock.elapsed() >= self._next_round:
-            self._keeper.make_sure()
             self.round(self.cause(RECONCILER, "reconcile"))
 
     def cause(self, subject: Subject, text: str) -> Cause:

@@ -44,8 +44,9 @@ class State:
     """`catalog` is the one in force, None until a first commit was accepted; `head` is the newest fetched commit.
 
     `interval` is how often agents look, in seconds, as the store has it; `head_sync` is the head's word on who moves
-    revisions. `dirty`: something may have to be done that the last round did not know of. `news` are the pairs whose
-    state changed or went (without a uid: a node that has to be looked at) since compliance was last gathered.
+    revisions. `dirty`: something may have to be done that the last round did not know of; `hurry`: there may be
+    something new to fetch. `news` are the pairs whose state changed or went (without a uid: a node that has to be
+    looked at) since compliance was last gathered.
     """
 
     world: World
@@ -58,6 +59,7 @@ class State:
     plan: Plan | None = None
     gated: Gated | None = None
     dirty: bool = True
+    hurry: bool = False
     lives: dict[str, NodeLife] = field(default_factory=dict)
     news: set[Pair] = field(default_factory=set)
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)

@@ -7,6 +7,7 @@ on one thread, so that a story is the same every time it is told.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from reconciler.controller.assembly import LEASE_SECONDS, Controller, Identity, 
 from reconciler.controller.loop import InlineLoop
 from reconciler.controller.restart import declare_restored
 from reconciler.core.access import Subject
+from reconciler.core.problem import Unavailable
 from tests.engine.repository import DOCUMENT, FLEET
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Machine:
     seq: int = 0
     told: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     unsent: list[Report] = field(default_factory=list)
+    written: list[Report] = field(default_factory=list)
 
     def connect(self, **hello: Any) -> Machine:
         said = Hello(
@@ -176,6 +179,7 @@ class Machine:
             **facts,
         )
         self.unsent.append(report)
+        self.written.append(report)
         return report
 
     def send(self) -> None:
@@ -268,7 +272,8 @@ class House:
             self.tick()
             for machine in list(self.machines.values()):
                 if machine.online and machine.answers:
-                    machine.work()
+                    with suppress(Unavailable):  # an agent tries again
+                        machine.work()
 
     # -- the repository ------------------------------------------------------------------------------------------
 
