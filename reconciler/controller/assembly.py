@@ -16,8 +16,9 @@ from reconciler.controller.inbox import Inbox
 from reconciler.controller.intake import NodeIntake
 from reconciler.controller.keeper import Keeper
 from reconciler.controller.loop import Loop, ThreadLoop
+from reconciler.controller.ownership import Ownership
 from reconciler.controller.permissions import Permissions
-from reconciler.controller.reconcile import Reconciler
+from reconciler.controller.reconcile import Planner, Reconciler
 from reconciler.controller.restart import load_state
 from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
@@ -98,14 +99,15 @@ class Controller:
         trust = AccessTrust(source, identity.access_signers, anew=identity.allow_rewrite)
         catalogs = Catalogs(state, source, trust)
         self._sync = Sync(state, loop, keeper, source, catalogs, allow_rewrite=identity.allow_rewrite)
-        self._reconciler = reconciler = Reconciler(state, keeper, source, clock)
+        planner = Planner(state, Ownership(store))
+        self._reconciler = reconciler = Reconciler(state, keeper, source, clock, planner)
         enrolments = Enrolments(
             state, keeper, store, clock, identity.controller_key, identity.servers, identity.ca_digest
         )
         permissions = Permissions(state, store, clock)
         self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox)
         self.service = ControllerService(
-            state, loop, keeper, store, source, catalogs, self._sync, reconciler, enrolments, permissions
+            state, loop, keeper, store, source, catalogs, self._sync, planner, reconciler, enrolments, permissions
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}

@@ -12,14 +12,18 @@ from reconciler.engine import enact as enacting
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
 from reconciler.engine.gate import Limits
+from reconciler.engine.handover import obstacles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.state import State
     from reconciler.core.ports import Clock, Source
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.gate import Gated
+    from reconciler.engine.handover import Owned
     from reconciler.engine.plan import Plan
 
 BREATHER = 4
@@ -28,24 +32,29 @@ PAUSES = (1, 2, 5, 10, 30)
 """Seconds before a round that failed is tried again, by failures in a row; the last repeats."""
 
 
-def judged(catalog: Catalog, world: World, before: State, *, allow_removals: int = 0) -> tuple[Plan, Gated]:
-    """The plan of a catalog against World, and what the gate says of it. Changes nothing; on any thread.
+class Planner:
+    """Plans, and what the gate says of them. Changes nothing; may be asked from any thread."""
 
-    `before` may know the plan made last, so that only what differs is looked at.
-    """
-    last, gated = before.plan, before.gated
-    plan = planning.plan(catalog, world, last)
-    limits = Limits(catalog.fleet.max_removals, allow_removals)
-    everyone = plan.nodes.everyone
-    seen = replace(world, nodes=plan.nodes)
-    return plan, gating.gate(plan.effects, catalog, seen, lambda _verb, _kind: everyone, limits, gated)
+    def __init__(self, state: State, owned: Callable[[str], Owned]) -> None:
+        self._state, self._owned = state, owned
+
+    def judged(self, catalog: Catalog, world: World, *, allow_removals: int = 0) -> tuple[Plan, Gated]:
+        """A catalog against World. Of what the last round planned, only what differs is looked at again."""
+        last, gated = self._state.plan, self._state.gated
+        plan = planning.plan(catalog, world, last)
+        limits = Limits(catalog.fleet.max_removals, allow_removals)
+        everyone = plan.nodes.everyone
+        seen = replace(world, nodes=plan.nodes)
+        in_the_way = obstacles(plan, catalog, seen, self._owned)
+        return plan, gating.gate(plan.effects, catalog, seen, lambda _verb, _kind: everyone, limits, gated, in_the_way)
 
 
 class Reconciler:
     """Moves nodes to the catalog in force. Runs on the loop."""
 
-    def __init__(self, state: State, keeper: Keeper, source: Source, clock: Clock) -> None:
+    def __init__(self, state: State, keeper: Keeper, source: Source, clock: Clock, planner: Planner) -> None:
         self._state, self._keeper, self._source, self._clock = state, keeper, source, clock
+        self._planner = planner
         self._next_round = 0.0
         self._failures = 0
 
@@ -74,7 +83,7 @@ class Reconciler:
     def _round(self, cause: Cause, allow_removals: int) -> None:
         state = self._state
         assert state.catalog is not None
-        plan, gated = judged(state.catalog, state.world, state, allow_removals=allow_removals)
+        plan, gated = self._planner.judged(state.catalog, state.world, allow_removals=allow_removals)
         world = replace(state.world, nodes=plan.nodes)
         if gated.effects:
             enacted = enacting.enact(world, gated.effects, state.catalog, cause)

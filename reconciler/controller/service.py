@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from reconciler.controller import binding, explanation, views
 from reconciler.controller.contents import FileContents
 from reconciler.controller.progress import apply_of, progress, remember
-from reconciler.controller.reconcile import judged
 from reconciler.controller.scope import within
 from reconciler.core.problem import Refused, Unavailable, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
     from reconciler.controller.permissions import Permissions
-    from reconciler.controller.reconcile import Reconciler
+    from reconciler.controller.reconcile import Planner, Reconciler
     from reconciler.controller.state import State
     from reconciler.controller.sync import Sync
     from reconciler.core.access import Subject
@@ -55,14 +54,15 @@ class ControllerService:
         source: Source,
         catalogs: Catalogs,
         sync: Sync,
+        planner: Planner,
         reconciler: Reconciler,
         enrolments: Enrolments,
         permissions: Permissions,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._catalogs = store, source, catalogs
-        self._sync, self._reconciler, self._enrolments = sync, reconciler, enrolments
-        self._permissions = permissions
+        self._sync, self._planner, self._reconciler = sync, planner, reconciler
+        self._enrolments, self._permissions = enrolments, permissions
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:
@@ -116,7 +116,7 @@ class ControllerService:
         """Why a node within reach is as it is, or one thing on it."""
         self._permissions.check(subject, "explain", "Node")
         catalog, world = self._catalog(), self._state.world
-        plan, gated = judged(catalog, world, self._state)
+        plan, gated = self._planner.judged(catalog, world)
         declared, within_reach = self._permissions.declared(subject, "explain", "Node")
         if node in plan.not_enrolled and declared.named(node) & within_reach:
             name, found = node, explanation.of_declared(node, claim, catalog, plan, declared)
@@ -209,7 +209,7 @@ class ControllerService:
             raise Waiting(self._state.problems.get("fetch") or "a first commit on the tracked branch")
         loaded = self._catalogs.at(commit)
         catalog, world = loaded.catalog, self._state.world
-        plan, gated = judged(catalog, world, self._state)
+        plan, gated = self._planner.judged(catalog, world)
         reach = self._permissions.reach(subject, "plan", "Association", plan.nodes)
         plan, gated, world = within(reach, plan, gated, world)
         contents = FileContents(self._source, self._store.body, catalog)
@@ -229,7 +229,7 @@ class ControllerService:
         if world.nodes.everyone & ~reach:
             remedy = "merging to the tracked branch is open to you"
             raise Refused(f"{subject.name} may apply to some nodes only, and a revision moves all", "access", remedy)
-        plan, _ = judged(catalog, world, self._state, allow_removals=allow_removals)
+        plan, _ = self._planner.judged(catalog, world, allow_removals=allow_removals)
         dropped = binding.bound(plan, catalog, saved, self._store.body) if saved is not None else []
         limits = Limits(catalog.fleet.max_removals, allow_removals)
         binding.require_named_removals(plan, replace(world, nodes=plan.nodes), limits)

@@ -1,12 +1,13 @@
 """The one gate: every effect passes here once, with its subject, and is let through, trimmed, or told to wait.
 
 Rules, in order: access; suspension (a body held after failures, or by people); the removal brake; rate control in
-waves, in which nodes that are offline come last and stall nobody. `explain` reads `Verdict`s.
+waves, in which nodes that are offline come last and stall nobody; handover of what another association still owns on a
+node. `explain` reads `Verdict`s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from reconciler.core import nodeset, rate
 from reconciler.core.effect import Assign, Describe, Hold, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.engine import handover
 from reconciler.engine.memory import Recall
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.core.effect import Effect
     from reconciler.core.world import Columns, World
     from reconciler.engine.catalog import Catalog
+    from reconciler.engine.handover import Obstacle
     from reconciler.engine.memory import Memory, Parts
 
 Reach = Callable[[str, str], NodeSet]
@@ -91,16 +94,19 @@ def gate(
     reach: Reach,
     limits: Limits,
     previous: Gated | None = None,
+    obstacles: Sequence[Obstacle] = (),
 ) -> Gated:
-    """Judge effects of one plan together: the removal brake looks at the sum.
+    """Judge effects of one plan together: the removal brake looks at the sum, and handovers at who else moves.
 
     `previous` is any earlier judgement: with it only what differs is weighed again, and the result is the same.
+    `obstacles` are what stands in the way of these effects.
     """
     memory = previous.memory if previous is not None else GateMemory()
     listed = tuple(effects)
     counting = Recall(memory.removals)
     braked = _brake(listed, world, limits, counting)
-    court = _Court(catalog, world, reach("apply", "Association"), limits, braked, Recall(memory.judged))
+    in_the_way = handover.obstructed(obstacles)
+    court = _Court(catalog, world, reach("apply", "Association"), limits, braked, in_the_way, Recall(memory.judged))
     passed: list[Effect] = []
     verdicts: list[Verdict] = []
     for effect in listed:
@@ -113,7 +119,25 @@ def gate(
             passed.append(judged.hold)
         if judged.nodes:
             passed.append(effect if judged.nodes == effect.nodes else replace(effect, nodes=judged.nodes))
+    if obstacles:
+        passed = _handed_over(passed, obstacles, verdicts)
     return Gated(tuple(passed), tuple(verdicts), braked, GateMemory(court.judging.memory, counting.memory))
+
+
+def _handed_over(passed: list[Effect], obstacles: Sequence[Obstacle], verdicts: list[Verdict]) -> list[Effect]:
+    """Effects without the nodes on which something has to be let go of first."""
+    blocked: dict[str, NodeSet] = {}
+    for obstacle in handover.waiting(passed, obstacles):
+        blocked[obstacle.uid] = blocked.get(obstacle.uid, EMPTY) | obstacle.nodes
+        reason = f"{obstacle.by} still owns {obstacle.owned} there"
+        verdicts.append(Verdict(obstacle.uid, obstacle.nodes, "handover", reason, True))
+    left = (
+        replace(effect, nodes=effect.nodes & ~blocked[effect.uid])
+        if isinstance(effect, Assign) and effect.uid in blocked
+        else effect
+        for effect in passed
+    )
+    return [effect for effect in left if not isinstance(effect, Assign) or effect.nodes]
 
 
 def brake(effects: Iterable[Effect], world: World, limits: Limits) -> dict[str, int]:
@@ -180,6 +204,7 @@ class _Court:
     allowed: NodeSet
     limits: Limits
     braked: Mapping[str, int]
+    obstructed: Mapping[str, NodeSet]
     judging: Recall[Judged]
 
     def judged(self, effect: Assign | Withdraw | Describe) -> Judged:
@@ -189,7 +214,8 @@ class _Court:
             spec: AssociationSpec = self.catalog.resources[effect.uid].spec
             rates = (spec.max_concurrency, spec.max_errors)
             known = (world.of(effect.uid), world.releases.get(effect.uid), world.online)
-            parts = (effect.nodes, effect.body_digest, self.allowed, *rates, *known)
+            obstructed = self.obstructed.get(effect.uid, EMPTY)
+            parts = (effect.nodes, effect.body_digest, self.allowed, obstructed, *rates, *known)
             return self.judging(("Assign", effect.uid), parts, partial(self._assign, effect, spec))
         if isinstance(effect, Withdraw):
             parts = (effect.nodes, self.allowed, effect.uid in self.braked, self.limits, world.of(effect.uid))
@@ -212,7 +238,10 @@ class _Court:
         limit = rate.concurrency(spec.max_concurrency, targets)
         silent = given & ~columns.reported
         away = silent & ~columns.held & ~self.world.online
-        now = wave(nodes, silent & ~away, away, self.world.online, limit)
+        obstructed = self.obstructed.get(effect.uid, EMPTY)
+        now = wave(nodes & ~obstructed, silent & ~away, away, self.world.online, limit)
+        if later := nodes & obstructed:  # whose way is clear goes first: the others may have to wait
+            now |= wave(later, silent & ~away | now, away, self.world.online, limit)
         if now != nodes:
             reason = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
             verdicts += (Verdict(effect.uid, nodes & ~now, "maxConcurrency", reason, True),)

@@ -101,6 +101,22 @@ class Anything(RuleBasedStateMachine):
             self.house.controller.pushed()
         self.house.tick(1)
 
+    @rule(first=st.sampled_from([PATHS[:1], PATHS[1:]]))
+    def trade(self, first: tuple[str, ...]) -> None:
+        """Two associations on everybody, and what each of them owns: maybe the other way round from now on."""
+        second = PATHS[1:] if first == PATHS[:1] else PATHS[:1]
+        everyone = {"maxConcurrency": '"2"', "maxErrors": '"100%"'}
+        self.house.push(
+            {
+                "documents/one.yaml": document(first, "x"),
+                "documents/two.yaml": document(second, "x"),
+                "associations/one.yaml": association("one", "one", **everyone),
+                "associations/two.yaml": association("two", "two", **everyone),
+            }
+        )
+        self.house.controller.pushed()
+        self.house.tick(1)
+
     @rule(name=st.sampled_from(NAMES), labels=st.sampled_from([{}, {"Env": "a"}]))
     def enrol(self, name: str, labels: dict[str, str]) -> None:
         if name not in self.house.machines:
