@@ -132,7 +132,7 @@ class Nodes:
 
     def unlike(self, other: Nodes) -> NodeSet:
         """Nodes whose entry is other than the one that `other` has at their bit."""
-        return EMPTY if self is other else nodeset.of(_unlike(self.entries, other.entries))
+        return nodeset.of(_unlike(self.entries, other.entries))
 
 
 _CHUNK = 64
@@ -140,6 +140,8 @@ _CHUNK = 64
 
 def _unlike(one: tuple[object, ...], other: tuple[object, ...]) -> list[int]:
     """Positions at which two columns differ, or that only one has. What is the same object costs next to nothing."""
+    if one == other:
+        return []
     shorter, longer = sorted((len(one), len(other)))
     found: list[int] = []
     for start in range(0, shorter, _CHUNK):

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from reconciler.capabilities.nodes.association import Compiled
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.difference import ReadBody
+    from reconciler.engine.memory import Recall
     from reconciler.engine.reading import Bodies
 
 
 class KnownBodies:
     """Looks bodies up as differences read them."""
 
-    def __init__(self, catalog: Catalog, given: Bodies) -> None:
+    def __init__(self, catalog: Catalog, given: Bodies, recall: Recall[bool]) -> None:
         self._desired = {compiled.body_digest: compiled for compiled in catalog.compiled.values()}
-        self._given = given
+        self._given, self._recall = given, recall
         self._read: dict[str, ReadBody | None] = {}
 
     def of(self, digest: str) -> ReadBody | None:
@@ -31,9 +32,13 @@ class KnownBodies:
         return self._read[digest]
 
     def may_template(self, digest: str) -> bool:
-        """Whether a body may have templates; told at once of those that the catalog asks for."""
+        """Whether a body may have templates."""
         desired = self._desired.get(digest)
-        return desired is None or may_template(desired.body)
+        return may_template(desired.body) if desired is not None else self._recall(digest, (), self._templates, digest)
+
+    def _templates(self, digest: str) -> bool:
+        data = self._given(digest)
+        return data is None or may_template(data)
 
     def _found(self, digest: str) -> ReadBody | None:
         desired = self._desired.get(digest)

@@ -67,7 +67,9 @@ NOBODY = Claims()
 def claims(compiled: Mapping[str, Compiled], before: Claims = NOBODY) -> Claims:
     """The claims of these associations. With those of any earlier ones, only what differs is looked at."""
     changed = [uid for uid, now in compiled.items() if before.compiled.get(uid) is not now]
-    gone = [uid for uid in before.compiled if uid not in compiled]
+    gone = before.compiled.keys() - compiled.keys()
+    if not changed and not gone:
+        return Claims(compiled, before.by_thing)
     by_thing = dict(before.by_thing)
     for uid in (*changed, *gone):
         earlier = before.compiled.get(uid)

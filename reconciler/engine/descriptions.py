@@ -41,16 +41,19 @@ class Descriptions:
 
     def followers(self, nodes: NodeSet) -> tuple[Follower, ...]:
         """Which bodies of nodes that are described anew may follow."""
-        leaving: dict[str, NodeSet] = {}
-        for effect in self._plan.effects:
-            if isinstance(effect, Assign | Withdraw):
-                leaving[effect.uid] = leaving.get(effect.uid, EMPTY) | effect.nodes
-        return tuple(
-            Follower(uid, digest, there)
+        may_template = self._sight.bodies.may_template
+        having = [
+            Follower(uid, digest, held & nodes)
             for uid, columns in self._world.columns.items()
             for digest, held in columns.given.items()
-            if self._sight.bodies.may_template(digest) and (there := held & nodes & ~leaving.get(uid, EMPTY))
-        )
+            if may_template(digest)
+        ]
+        leaving = dict.fromkeys((follower.uid for follower in having), EMPTY)
+        for effect in self._plan.effects:
+            if isinstance(effect, Assign | Withdraw) and effect.uid in leaving:
+                leaving[effect.uid] |= effect.nodes
+        keeping = (Follower(uid, digest, there & ~leaving[uid]) for uid, digest, there in having if there)
+        return tuple(follower for follower in keeping if follower.nodes)
 
     def groups(self, nodes: NodeSet, followers: tuple[Follower, ...]) -> Iterator[Group]:
         """Groups of nodes that change alike. Nodes that never had a context, or one that nobody has, are in none."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.core import nodeset, rate
@@ -151,7 +150,7 @@ def _brake(effects: Iterable[Effect], world: World, limits: Limits, counting: Re
         if isinstance(effect, Withdraw) and effect.nodes:
             columns = world.of(effect.uid)
             parts = (effect.nodes, columns, limits.removal_percent)
-            removals[effect.uid] = counting(effect.uid, parts, partial(_removal, *parts))
+            removals[effect.uid] = counting(effect.uid, parts, _removal, *parts)
     if sum(removal.nodes for removal in removals.values()) <= limits.allow_removals:
         return {}
     return {uid: removal.nodes for uid, removal in removals.items() if removal.heavy}
@@ -216,12 +215,12 @@ class _Court:
             known = (world.of(effect.uid), world.releases.get(effect.uid), world.online)
             obstructed = self.obstructed.get(effect.uid, EMPTY)
             parts = (effect.nodes, effect.body_digest, self.allowed, obstructed, *rates, *known)
-            return self.judging(("Assign", effect.uid), parts, partial(self._assign, effect, spec))
+            return self.judging(("Assign", effect.uid), parts, self._assign, effect, spec)
         if isinstance(effect, Withdraw):
             parts = (effect.nodes, self.allowed, effect.uid in self.braked, self.limits, world.of(effect.uid))
-            return self.judging(("Withdraw", effect.uid), parts, partial(self._withdraw, effect))
+            return self.judging(("Withdraw", effect.uid), parts, self._withdraw, effect)
         parts = (effect.nodes, world.columns, world.unsettled, world.online)
-        return self.judging("Describe", parts, partial(self._describe, effect))
+        return self.judging("Describe", parts, self._describe, effect)
 
     def _assign(self, effect: Assign, spec: AssociationSpec) -> Judged:
         nodes, verdicts = self._within_reach(effect)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.core.effect import Assign, Withdraw
@@ -86,7 +85,7 @@ class Groups:
         merged: dict[str, NodeSet] = {}
         if others := nodes & ~rendered:
             made_of = (self._catalog.compiled.get(uid),)
-            claims = self._recall((uid, old_digest, new_digest), made_of, partial(self._claims, uid, old, new))
+            claims = self._recall((uid, old_digest, new_digest), made_of, self._claims, uid, old, new)
             merged[claims] = others
         for part, bit in parts:
             claims = self._claims(uid, old, new, (sight.reading.before(bit), sight.reading.after(bit)))

@@ -34,10 +34,15 @@ class Recall(Generic[T]):
         self._before = before
         self.memory: dict[Hashable, Made[T]] = {}
 
-    def __call__(self, key: Hashable, parts: Parts, make: Callable[[], T], *, outdated: bool = False) -> T:
-        """The value of `key`. `outdated`: made again although its parts are equal, for something beside them moved."""
+    def __call__(
+        self, key: Hashable, parts: Parts, make: Callable[..., T], *arguments: object, outdated: bool = False
+    ) -> T:
+        """The value of `key`, or what `make(*arguments)` returns.
+
+        `outdated`: made again although its parts are equal, for something beside them moved.
+        """
         made = self._before.get(key)
         if made is None or outdated or made.parts != parts:
-            made = Made(parts, make())
+            made = Made(parts, make(*arguments))
         self.memory[key] = made
         return made.value

@@ -6,7 +6,6 @@ What each change means on a node is `preview`'s to say.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes import association
@@ -83,7 +82,7 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
             wanted = (targets[uid], contested.get(uid, EMPTY))
             desired = association.Desired(uid, compiled.body, compiled.body_digest, commit, *wanted)
             parts = (compiled.body_digest, *wanted, world.of(uid))
-            effects += _at(commit, comparing(uid, parts, partial(association.plan, desired, world)))
+            effects += _at(commit, comparing(uid, parts, association.plan, desired, world))
         elif not catalog.withheld(uid) and (left := world.of(uid).anywhere):
             effects.append(Withdraw(uid, left))
     return Plan(
@@ -112,7 +111,7 @@ def _targets(catalog: Catalog, nodes: Nodes, recall: Recall[NodeSet], *, moved: 
     found = {}
     for uid in catalog.compiled:
         resource = catalog.resources[uid]
-        found[uid] = recall(uid, (resource.fingerprint,), partial(resolve, resource.spec.targets), outdated=moved)
+        found[uid] = recall(uid, (resource.fingerprint,), resolve, resource.spec.targets, outdated=moved)
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from reconciler.core import nodeset
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from reconciler.core.world import Columns, World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Conflict
+    from reconciler.engine.descriptions import Follower
     from reconciler.engine.difference import Contents
     from reconciler.engine.gate import Gated, Verdict
     from reconciler.engine.groups import Group
@@ -84,6 +84,7 @@ class DrawingMemory:
     """What a drawing keeps for the one after it."""
 
     nodes: Nodes = field(default_factory=Nodes)
+    templated: Memory[bool] = field(default_factory=dict)
     claims: Memory[str] = field(default_factory=dict)
     pieces: Memory[Piece] = field(default_factory=dict)
 
@@ -174,15 +175,16 @@ class _Artist:
         self._moved = plan.nodes.unlike(before.nodes)
         self._renamed = self._moved if plan.nodes.member_texts is not before.nodes.member_texts else EMPTY
         self._offline = ~world.online if live else ~EMPTY
+        self._templated = Recall(before.templated)
         self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
         reading = Reading(plan.nodes, world.nodes, bodies)
-        sight = Sight(KnownBodies(catalog, bodies), Differ(contents), reading, StepPlaces(catalog))
+        sight = Sight(KnownBodies(catalog, bodies, self._templated), Differ(contents), reading, StepPlaces(catalog))
         self._groups = Groups(plan, catalog, world, sight, self._claims)
         self._descriptions = Descriptions(plan, world, sight)
 
     @property
     def memory(self) -> DrawingMemory:
-        return DrawingMemory(self._nodes, self._claims.memory, self._pieces.memory)
+        return DrawingMemory(self._nodes, self._templated.memory, self._claims.memory, self._pieces.memory)
 
     def changes(self, effect: Effect) -> Piece:
         """The groups of one effect, their rows begun but for the commit: it differs with every one."""
@@ -190,34 +192,30 @@ class _Artist:
             body_digest = effect.body_digest if isinstance(effect, Assign) else ""
             compiled = self._catalog.compiled.get(effect.uid)
             made_of = (effect.nodes, body_digest, effect.nodes & self._offline, self._world.of(effect.uid), compiled)
-            of = partial(self._groups.of, effect)
-            return self._piece((type(effect), effect.uid), effect.nodes, made_of, partial(self._of, of))
+            return self._piece((type(effect), effect.uid), effect.nodes, made_of, self._moving, effect)
         if isinstance(effect, Describe):
             followers = self._descriptions.followers(effect.nodes)
             compiled_of = self._catalog.compiled.get
             parts = (effect.nodes, effect.nodes & self._offline, *((*row, compiled_of(row.uid)) for row in followers))
-            of = partial(self._descriptions.groups, effect.nodes, followers)
-            return self._piece(Describe, effect.nodes, parts, partial(self._of, of))
+            return self._piece(Describe, effect.nodes, parts, self._described, effect, followers)
         return _NOTHING
 
     def waiting(self, verdict: Verdict) -> Piece:
         """Who does not get it now, and why."""
         key, made_of = ("waiting", verdict.uid, verdict.rule), (verdict.nodes, verdict.reason)
-        return self._named(key, verdict.nodes, made_of, partial(self._waiting, verdict))
+        return self._named(key, verdict.nodes, made_of, self._waiting, verdict)
 
     def standing(self, uid: str, columns: Columns) -> Piece:
         """Who is not as it should be, by its own last word."""
         if not columns.failed and not columns.drifted:
             return _NOTHING
         made_of = (columns.failed, columns.drifted)
-        return self._named(
-            ("standing", uid), columns.failed | columns.drifted, made_of, partial(self._standing, uid, columns)
-        )
+        return self._named(("standing", uid), columns.failed | columns.drifted, made_of, self._standing, uid, columns)
 
     def conflict(self, conflict: Conflict) -> Piece:
         """What two associations claim on the same nodes."""
         key = ("conflict", conflict.owned, conflict.one.uid, conflict.other.uid)
-        return self._named(key, conflict.nodes, (conflict,), partial(self._conflict, conflict))
+        return self._named(key, conflict.nodes, (conflict,), self._conflict, conflict)
 
     def _waiting(self, verdict: Verdict) -> Piece:
         fields = {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason}
@@ -237,16 +235,26 @@ class _Artist:
         texts |= {name: "[" + _joined(self._nodes.name_texts, some) + "]" for name, some in bits.items()}
         return Piece((_object(texts),), sum(map(len, bits.values())))
 
-    def _piece(self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[[], Piece]) -> Piece:
-        return self._pieces(key, made_of, make, outdated=bool(self._moved and nodes & self._moved))
+    def _piece(
+        self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
+    ) -> Piece:
+        return self._pieces(key, made_of, make, *arguments, outdated=bool(self._moved and nodes & self._moved))
 
-    def _named(self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[[], Piece]) -> Piece:
+    def _named(
+        self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
+    ) -> Piece:
         """As `_piece`, of what shows no more of nodes than their names."""
-        return self._pieces(key, made_of, make, outdated=bool(self._renamed and nodes & self._renamed))
+        return self._pieces(key, made_of, make, *arguments, outdated=bool(self._renamed and nodes & self._renamed))
 
-    def _of(self, groups: Callable[[], Iterable[Group]]) -> Piece:
+    def _moving(self, effect: Assign | Withdraw) -> Piece:
+        return self._drawn(self._groups.of(effect))
+
+    def _described(self, effect: Describe, followers: tuple[Follower, ...]) -> Piece:
+        return self._drawn(self._descriptions.groups(effect.nodes, followers))
+
+    def _drawn(self, groups: Iterable[Group]) -> Piece:
         texts, count = [], 0
-        for group in groups():
+        for group in groups:
             text, nodes = self._group(group)
             texts.append(text)
             count += nodes
