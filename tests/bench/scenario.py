@@ -82,16 +82,13 @@ mainSteps:
   - name: package
     action: ops:package
     inputs: {{name: ["{name}-{{{{ instance }}}}"]}}
-  - name: folder
-    action: ops:directory
-    inputs: {{path: "/etc/{name}/{{{{ instance }}}}", mode: "0755", owner: root}}
   - name: settings
     action: ops:file
     inputs:
       path: /etc/{name}/{{{{ instance }}}}/settings.conf
       mode: "0644"
       content: |
-        # managed by opsctl
+        # managed by opsctl{says}
         instance = {{{{ instance }}}}
         release = {{{{ release }}}}
         listen = 127.0.0.1
@@ -152,30 +149,33 @@ class _Builder:
             self._targets[number] = self._targets[number - 1]
         labels = [_LABELS[number % len(_LABELS)] for number in range(size.nodes)]
         self._random.shuffle(labels)
+        self._read: dict[str, tuple[Metadata, NodeSpec]] = {}
         self._labels = dict(zip((name_of(number) for number in range(size.nodes)), labels, strict=True))
 
     def fleet(self) -> Fleet:
         before = self._catalog(BEFORE, self._size.associations + REMOVED)
-        entries = contexts.declared(before).entries
-        world = World("bench", 1, revision=BEFORE, nodes=index(_enrolled(entry) for entry in entries if entry))
-        kept = {
-            digest(data): data
-            for data in (contexts.context_of(entry, before) for entry in world.nodes.entries if entry)
-        }
+        entries = [_enrolled(entry) for entry in contexts.declared(before).entries if entry is not None]
+        world = World("bench", 1, revision=BEFORE, nodes=contexts.joined(before, index(entries)))
+        kept = {entry.context_digest: contexts.context_of(entry, before) for entry in entries}
         columns = self._columns(before, world, kept)
         releases = {uid: Release(2, held.body_digest, BEFORE) for uid, held in before.compiled.items()}
         online = world.nodes.everyone & ~self._some(world.nodes.everyone, self._size.offline)
         world = replace(world, columns=columns, releases=releases, online=online)
         for name in self._random.sample(list(self._labels), self._size.relabelled):
-            self._labels[name] = {**self._labels[name], "Env": self._random.choice(ENVS)}
+            labels = self._labels[name]
+            others = [env for env in ENVS if env != labels["Env"]]
+            self._labels[name] = {**labels, "Env": self._random.choice(others)}
         after = self._catalog(AFTER, self._size.associations, conflicts=CONFLICTS)
         return Fleet(after, world, kept, self._files)
 
     def _catalog(self, commit: str, associations: int, conflicts: int = 0) -> Catalog:
         resources: dict[str, Resource] = {}
         for name, labels in self._labels.items():
-            spec = NodeSpec(vars={"rack": name[-2:]})
-            resources[f"Node/{name}"] = _resource("Node", name, spec, commit, Metadata(name=name, labels=labels))
+            metadata, spec = self._read.get(name, _UNREAD)
+            if metadata.labels != labels:
+                metadata, spec = Metadata(name=name, labels=labels), NodeSpec(vars={"rack": name[-2:]})
+                self._read[name] = metadata, spec
+            resources[f"Node/{name}"] = _resource("Node", name, spec, commit, metadata)
         for found in self._documents:
             resources[found.uid] = _resource("Document", found.name, found, commit)
         for number, group in enumerate(self._groups):
@@ -185,7 +185,7 @@ class _Builder:
             name = f"association-{number:04d}"
             wanted = self._association(number, site)
             resources[f"Association/{name}"] = _resource("Association", name, wanted, commit)
-        return compiling(Catalog(commit, commit, FleetSpec(), resources, {}), self._files)
+        return indexed(compiling(Catalog(commit, commit, FleetSpec(), resources, {}), self._files))
 
     def _association(self, number: int, site: int, release: str = "2") -> AssociationSpec:
         return AssociationSpec(
@@ -228,10 +228,17 @@ class _Builder:
 
 
 _LABELS = [{"Env": env, "Site": site, "Role": role} for env in ENVS for site in SITES for role in ROLES]
+_UNREAD = (Metadata(name="unread"), NodeSpec())
 
 
 def name_of(number: int) -> str:
     return f"node-{number:07d}"
+
+
+def indexed(catalog: Catalog) -> Catalog:
+    """The catalog as loading leaves it."""
+    assert catalog.declared.names
+    return catalog
 
 
 def compiling(catalog: Catalog, files: Files) -> Catalog:
@@ -246,14 +253,19 @@ def compile_one(uid: str, spec: AssociationSpec, catalog: Catalog, files: Files)
     return compiled(uid, spec, steps, place)
 
 
+def document_text(name: str, says: str = "") -> str:
+    """A document's YAML; `says` is something that its settings file says besides."""
+    template = ", template: true" if int(name.rpartition("-")[2]) < _TEMPLATED else ""
+    return _DOCUMENT.format(name=name, template=template, says=f", {says}" if says else "")
+
+
 def _document(number: int) -> Document:
     name = f"document-{number}"
-    template = ", template: true" if number < _TEMPLATED else ""
-    return document.load(_DOCUMENT.format(name=name, template=template).encode(), f"documents/{name}.yaml")
+    return document.load(document_text(name).encode(), f"documents/{name}.yaml")
 
 
 def _group(number: int) -> GroupSpec:
-    """Every second group is made of the two before it, so that they nest."""
+    """Every fourth group is made of the two before it."""
     if number % 4 == 3:
         return GroupSpec(members=(f"group:group-{number - 1}", f"group:group-{number - 2}"))
     return GroupSpec(targets=(Target("tag:Site", (SITES[number % 10],)), Target("tag:Role", ROLES[: 5 + number % 10])))

@@ -27,6 +27,9 @@ PATHS = ("/etc/a", "/etc/b")
 UIDS = ("Association/one", "Association/two", "Association/three")
 
 
+CONCURRENCY = st.sampled_from(['"1"', '"2"', '"100%"'])
+
+
 def document(paths: tuple[str, ...], text: str) -> str:
     steps = "".join(
         f"- name: step{number}\n  action: ops:file\n  inputs: {{path: {path}, content: {text}}}\n"
@@ -49,7 +52,7 @@ edits = st.one_of(
                     name, name, targets, maxConcurrency=concurrency, maxErrors=errors
                 ),
                 st.sampled_from(['"*"', '"tag:Env=a"', '"tag:Env=b"']),
-                st.sampled_from(['"1"', '"2"', '"50%"']),
+                CONCURRENCY,
                 st.sampled_from(['"0"', '"1"', '"100%"']),
             ),
         )
@@ -101,17 +104,16 @@ class Anything(RuleBasedStateMachine):
             self.house.controller.pushed()
         self.house.tick(1)
 
-    @rule(first=st.sampled_from([PATHS[:1], PATHS[1:]]))
-    def trade(self, first: tuple[str, ...]) -> None:
+    @rule(first=st.sampled_from([PATHS[:1], PATHS[1:]]), one=CONCURRENCY, other=CONCURRENCY)
+    def trade(self, first: tuple[str, ...], one: str, other: str) -> None:
         """Two associations on everybody, and what each of them owns: maybe the other way round from now on."""
         second = PATHS[1:] if first == PATHS[:1] else PATHS[:1]
-        everyone = {"maxConcurrency": '"2"', "maxErrors": '"100%"'}
         self.house.push(
             {
                 "documents/one.yaml": document(first, "x"),
                 "documents/two.yaml": document(second, "x"),
-                "associations/one.yaml": association("one", "one", **everyone),
-                "associations/two.yaml": association("two", "two", **everyone),
+                "associations/one.yaml": association("one", "one", maxConcurrency=one, maxErrors='"100%"'),
+                "associations/two.yaml": association("two", "two", maxConcurrency=other, maxErrors='"100%"'),
             }
         )
         self.house.controller.pushed()
