@@ -11,12 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests import fleet
-from tests.demo.ground import CLONE, OPSCTL, DemoError, choose, prepare
+from tests.demo import end
+from tests.demo.ground import DIRECTORY, OPSCTL, PACKAGES, DemoError, choose, prepare
 from tests.demo.story import NODES, Story
 from tests.demo.voice import say
 from tests.stage import Machine, RealMachine, Sandbox, StageError
-
-DIRECTORY = CLONE / ".demo"
 
 
 def main() -> int:
@@ -31,7 +30,7 @@ def main() -> int:
             story = _play(stack, prepare(real=real), real=real)
             if os.environ.get("KEEP") == "1":
                 stack.pop_all()
-                _keep(story, real=real)
+                _keep(story)
     except (DemoError, StageError, fleet.FleetError, AssertionError) as error:
         say(f"the demo failed: {error}")
         return 1
@@ -42,38 +41,39 @@ def main() -> int:
 
 
 def _play(stack: ExitStack, agent: Path, *, real: bool) -> Story:
-    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    end.end()
     DIRECTORY.mkdir()
     stack.callback(shutil.rmtree, DIRECTORY, ignore_errors=True)
-    address, machines = _machines(stack, real=real)
-    story = Story(DIRECTORY, machines, address, agent)
+    nodes = stack.enter_context(fleet.Fleet()) if real else None
+    machines = _real(nodes) if nodes else _sandboxes(stack)
+    story = Story(DIRECTORY, machines, nodes.host_address if nodes else "127.0.0.1", agent, nodes)
     stack.callback(story.daemon.stop)
     story.tell()
     return story
 
 
-def _machines(stack: ExitStack, *, real: bool) -> tuple[str, list[Machine]]:
-    from tests.demo.ground import PACKAGES
+def _sandboxes(stack: ExitStack) -> list[Machine]:
+    sandboxes: list[Machine] = [Sandbox(DIRECTORY / name, name) for name in NODES]
+    for sandbox in sandboxes:
+        stack.callback(sandbox.stop)
+    return sandboxes
 
-    if not real:
-        sandboxes: list[Machine] = [Sandbox(DIRECTORY / name, name) for name in NODES]
-        for sandbox in sandboxes:
-            stack.callback(sandbox.stop)
-        return "127.0.0.1", sandboxes
+
+def _real(nodes: fleet.Fleet) -> list[Machine]:
     fleet.sweep()
-    nodes = stack.enter_context(fleet.Fleet())
     for name in NODES:
         nodes.up(name, packages=PACKAGES)
     nodes.wait_booted()
-    return nodes.host_address, [RealMachine(node, name) for name, node in nodes.nodes.items()]
+    return [RealMachine(node, name) for name, node in nodes.nodes.items()]
 
 
-def _keep(story: Story, *, real: bool) -> None:
+def _keep(story: Story) -> None:
+    end.note(story)
     say("\nleft running. Try:")
     say(f"  export OPSCTL_SERVER=unix:{story.daemon.socket}")
     say(f"  cd {story.repository.clone} && $EDITOR documents/web.yaml && git commit -am change && git push")
     say(f"  {OPSCTL} plan; {OPSCTL} apply; {OPSCTL} node show web-1")
-    say("  end it all with: python3 -m tests.demo.end" if real else f"  end it with: pkill -f {DIRECTORY}")
+    say("  end it all with: python3 -m tests.demo.end")
 
 
 if __name__ == "__main__":

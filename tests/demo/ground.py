@@ -15,6 +15,8 @@ from tests.demo.voice import say
 from tests.fleet import packages, rootfs
 
 CLONE = Path(__file__).resolve().parents[2]
+DIRECTORY = CLONE / ".demo"
+"""Everything that the demo makes but its environment and its nodes' file system."""
 OPSCTL = CLONE / ".venv" / "bin" / "opsctl"
 PACKAGES = ("cron", "logrotate", "nginx-light", "sudo")
 """What the example's documents install, fetched on the host and served to the nodes, which have no other network."""

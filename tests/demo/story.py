@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.demo.ground import OPSCTL
 from tests.demo.voice import act, say, show
+from tests.fleet import Fleet
 from tests.stage import ConfigRepository, Daemon, Machine, until
 
 NODES = ("gate-1", "web-1", "db-1")
@@ -17,10 +18,12 @@ INTERVAL = 5
 class Story:
     """Told once. `compliant` is how many nodes were compliant when it ended."""
 
-    def __init__(self, directory: Path, machines: Sequence[Machine], address: str, agent: Path) -> None:
+    def __init__(
+        self, directory: Path, machines: Sequence[Machine], address: str, agent: Path, fleet: Fleet | None = None
+    ) -> None:
         self.repository = ConfigRepository(directory, OPSCTL)
         self.daemon = Daemon(OPSCTL, self.repository.remote, directory / "state", address)
-        self._machines, self._agent = {machine.name: machine for machine in machines}, agent
+        self.machines, self._agent, self.fleet = {machine.name: machine for machine in machines}, agent, fleet
         self.compliant = 0
 
     def tell(self) -> None:
@@ -49,7 +52,7 @@ class Story:
 
     def _join(self) -> None:
         say("\n2. Three machines join, each with a token that works once")
-        for name, machine in self._machines.items():
+        for name, machine in self.machines.items():
             act(f"opsctl token create --node {name} | ssh {name} python3 agent.pyz enroll --token-file -")
             machine.join(self.daemon.url, self.daemon.token(name), self._agent)
         self._wait_online()
@@ -75,7 +78,7 @@ class Story:
 
     def _drift(self) -> None:
         say("\n5. Somebody edits a file by hand")
-        machine = self._machines["web-1"]
+        machine = self.machines["web-1"]
         wanted = machine.read("/etc/motd")
         act("ssh web-1 'echo welcome, intruder > /etc/motd'")
         machine.write("/etc/motd", "welcome, intruder\n")
