@@ -123,58 +123,31 @@ class Daemon:
         self._stack.callback(self._listeners.stop)
 
     def _open(self) -> None:
-        options, state = self._options, self._options.state
+        options, state, clock = self._options, self._options.state, SystemClock()
         self._stack.enter_context(StateLock(state))
-        keys = state / "keys"
-        keys.mkdir(mode=0o700, exist_ok=True)
         settings = server_settings.load(state)
-        clock = SystemClock()
         fleet_id = _identity(state / "fleet", "fl-")
         host, port = _address(options.listen)
+        keys = state / "keys"
+        keys.mkdir(mode=0o700, exist_ok=True)
         authority = Authority(keys, fleet_id, clock.now_ms())
         names = tuple(name for name in (host, *options.names) if name not in ("0.0.0.0", "::"))  # noqa: S104
         authority.ensure_server(names, clock.now_ms())
         certificate = Certificate(authority.chain_path, authority.key_path)
         controller_key = open_key(keys / "controller.key")
-
-        store = open_store(f"sqlite:///{state / 'store.db'}", fleet_id, clock.now_ms())
-        self._stack.callback(store.close)
-        instance = f"{socket.gethostname()}/{fleet_id}"
-        store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS, seize=True)
-        self._stack.callback(store.release_lease)
-        if options.restored:
-            declare_restored(store, clock.now_ms())
-
-        remote = Remote.parse(options.repo)
-        source = self._stack.enter_context(Mirror(state / "git" / "config", remote, options.branch))
-        reports = GitReportBranch(state / "git" / "compliance", remote)
-        self._stack.callback(reports.close)
-        timer = SystemTimer()
-        self._stack.callback(timer.close)
         wakes = Wakes()
-        ports = Ports(
-            store=store,
-            source=source,
-            reports=reports,
-            proposals=GitProposals(state / "git" / "config", remote),
-            notifier=LogNotifier(),
-            clock=clock,
-            timer=timer,
-            bus=wakes,
+        instance = f"{socket.gethostname()}/{fleet_id}"
+        ports = self._ports(fleet_id, instance, clock, wakes)
+        who = ControllerIdentity(
+            fleet_id=fleet_id,
+            controller_key=controller_key.public,
+            ca_digest=authority.ca_digest,
+            servers=tuple(f"https://{_bracketed(name)}:{port}" for name in names),
+            instance=instance,
+            access_signers=server_settings.allowed_signers(settings),
+            allow_rewrite=options.allow_rewrite,
         )
-        self._controller = Controller(
-            ports,
-            ControllerIdentity(
-                fleet_id=fleet_id,
-                controller_key=controller_key.public,
-                ca_digest=authority.ca_digest,
-                servers=tuple(f"https://{_bracketed(name)}:{port}" for name in names),
-                instance=instance,
-                access_signers=server_settings.allowed_signers(settings),
-                allow_rewrite=options.allow_rewrite,
-            ),
-            self._lost,
-        )
+        self._controller = Controller(ports, who, self._lost)
         stopping = threading.Event()
         app = self._face(
             Served(
@@ -201,7 +174,33 @@ class Daemon:
             if authority.ensure_server(names, clock.now_ms()):
                 certificate.renew()
 
-        timer.every(CERTIFICATE_CHECK_SECONDS, renew)
+        ports.timer.every(CERTIFICATE_CHECK_SECONDS, renew)
+
+    def _ports(self, fleet_id: str, instance: str, clock: SystemClock, wakes: Wakes) -> Ports:
+        """The outside. What is opened first is closed last: the timer's jobs still find everything."""
+        options, state = self._options, self._options.state
+        store = open_store(f"sqlite:///{state / 'store.db'}", fleet_id, clock.now_ms())
+        self._stack.callback(store.close)
+        # Whoever held the lease held the state's lock, and so is dead.
+        store.renew_lease(instance, clock.now_ms(), LEASE_SECONDS, seize=True)
+        if options.restored:
+            declare_restored(store, clock.now_ms())
+        remote = Remote.parse(options.repo)
+        source = self._stack.enter_context(Mirror(state / "git" / "config", remote, options.branch))
+        reports = GitReportBranch(state / "git" / "compliance", remote)
+        self._stack.callback(reports.close)
+        timer = SystemTimer(clock)
+        self._stack.callback(timer.close)
+        return Ports(
+            store=store,
+            source=source,
+            reports=reports,
+            proposals=GitProposals(state / "git" / "config", remote),
+            notifier=LogNotifier(),
+            clock=clock,
+            timer=timer,
+            bus=wakes,
+        )
 
     def _lost(self, problem: Problem) -> None:
         self.lost = problem

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from reconciler.core import typed
 from reconciler.core.manifest import read
-from reconciler.core.problem import Unavailable
+from reconciler.core.problem import Finding, Invalid, Unavailable
 from reconciler.core.resource import Model
+from reconciler.core.typed.markers import Wrong
 
 FILE = "server.yaml"
+KEY_TYPES = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
+)
+"""What Git signs commits with through OpenSSH."""
+
+
+def _public_key(text: str) -> str:
+    kind, _, rest = text.strip().partition(" ")
+    if kind not in KEY_TYPES or not _holds(rest.split(" ")[0], kind):
+        raise Wrong("this is no public SSH key", expected="the line of an id_ed25519.pub file")
+    return text.strip()
+
+
+def _holds(encoded: str, kind: str) -> bool:
+    """Whether this is the base64 of a key that is itself of that type: OpenSSH would pass over any other line."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    name = kind.encode()
+    return data.startswith(len(name).to_bytes(4, "big") + name) and len(data) > 4 + len(name)
+
+
+PublicKey = Annotated[str, AfterValidator(_public_key)]
 
 
 class HookSettings(Model):
     """Who may say that the repository changed (`POST /hooks/git`). It only triggers a fetch."""
 
     github_secret_file: Path | None = None
-    """File with the secret that GitHub signs its webhooks with."""
+    """File with the secret that GitHub signs its webhooks with; relative to the state directory."""
     gitlab_token_file: Path | None = None
-    """File with the token that GitLab sends."""
+    """File with the token that GitLab sends; relative to the state directory."""
 
 
 class ServerSettings(Model):
     """The server's own settings. None of them is needed for a first run."""
 
-    access_signers: tuple[str, ...] = ()
+    access_signers: tuple[PublicKey, ...] = ()
     """Public SSH keys that sign commits under `access/`; with none, such changes are refused."""
     hooks: HookSettings = Field(default_factory=HookSettings)
     """Secrets of webhooks."""
 
 
 def load(state: Path) -> ServerSettings:
-    """The settings in a state directory, the defaults where it has none. Raises `Invalid`."""
+    """The settings in a state directory, the defaults where it has none. Raises `Invalid` with every finding."""
     path = state / FILE
     try:
         data = path.read_bytes()
@@ -41,10 +75,24 @@ def load(state: Path) -> ServerSettings:
         return ServerSettings()
     except OSError as error:
         raise Unavailable(str(path), error.strerror or "") from error
-    manifests = read(data, str(path))
-    if not manifests:
+    if not _says_anything(data):
         return ServerSettings()
-    return typed.load(ServerSettings, manifests[0].tree, manifests[0].places)
+    manifests = read(data, str(path))
+    if len(manifests) > 1:
+        place = manifests[1].places.start
+        raise Invalid((Finding("there is a second document", place, "one document with the server's settings"),))
+    settings = typed.load(ServerSettings, manifests[0].tree, manifests[0].places)
+    return settings.model_copy(update={"hooks": _beneath(state, settings.hooks)})
+
+
+def _says_anything(data: bytes) -> bool:
+    lines = (line.strip() for line in data.splitlines())
+    return any(line and line != b"---" and not line.startswith(b"#") for line in lines)
+
+
+def _beneath(state: Path, hooks: HookSettings) -> HookSettings:
+    named = {name: getattr(hooks, name) for name in ("github_secret_file", "gitlab_token_file")}
+    return hooks.model_copy(update={name: state / path for name, path in named.items() if path is not None})
 
 
 def allowed_signers(settings: ServerSettings) -> bytes:
