@@ -1,7 +1,7 @@
 """Sets of nodes as one integer each: bit n is the node at position n of `world.Nodes`.
 
-Union, intersection and difference are `|`, `&` and `& ~`; these functions are the rest. Positions are private to one
-process: they are never written, sent or hashed.
+Union, intersection and difference are `|`, `&` and `& ~` (or `without`, where it is done by the thousand); these
+functions are the rest. Positions are private to one process: they are never written, sent or hashed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ def of(positions: Iterable[int]) -> NodeSet:
 def below(count: int) -> NodeSet:
     """Positions 0 to count-1."""
     return (1 << count) - 1
+
+
+def without(nodes: NodeSet, others: NodeSet) -> NodeSet:
+    """`nodes & ~others`, without the negative number that makes it slow."""
+    return nodes ^ (nodes & others)
 
 
 def size(nodes: NodeSet) -> int:

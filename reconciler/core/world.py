@@ -337,34 +337,28 @@ class Columns:
 
     def assigned(self, nodes: NodeSet, body_digest: str) -> Columns:
         """After `nodes` were given this body: whatever they said of another one no longer counts."""
-        given = {held: left for held, was in self.given.items() if (left := was & ~nodes)}
+        given = {held: left for held, was in self.given.items() if (left := nodeset.without(was, nodes))}
         given[body_digest] = given.get(body_digest, EMPTY) | nodes
         return self._forgetting(nodes, given)
 
     def withdrawn(self, nodes: NodeSet) -> Columns:
-        return self._forgetting(nodes, {held: left for held, was in self.given.items() if (left := was & ~nodes)})
+        left = {digest: nodeset.without(was, nodes) for digest, was in self.given.items()}
+        return self._forgetting(nodes, {digest: kept for digest, kept in left.items() if kept})
 
     def _forgetting(self, nodes: NodeSet, given: Mapping[str, NodeSet]) -> Columns:
-        keep = ~nodes
-        return Columns(
-            given,
-            self.held & keep,
-            self.reported & keep,
-            self.converged & keep,
-            self.failed & keep,
-            self.drifted & keep,
-        )
+        parts = (self.held, self.reported, self.converged, self.failed, self.drifted)
+        return Columns(given, *(nodeset.without(part, nodes) for part in parts))
 
     def said(self, node: NodeSet, *, converged: bool, failed: bool, drifted: bool) -> Columns:
         """After one node reported on what it was given."""
-        keep = ~node
+        without = nodeset.without
         return Columns(
             self.given,
             self.held | node,
             self.reported | node,
-            self.converged | node if converged else self.converged & keep,
-            self.failed | node if failed else self.failed & keep,
-            self.drifted | node if drifted else self.drifted & keep,
+            self.converged | node if converged else without(self.converged, node),
+            self.failed | node if failed else without(self.failed, node),
+            self.drifted | node if drifted else without(self.drifted, node),
         )
 
 

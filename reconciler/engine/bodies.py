@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.capabilities.nodes.association import Compiled
+    from reconciler.core.world import Columns
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.difference import ReadBody
     from reconciler.engine.memory import Recall
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class KnownBodies:
     """Looks bodies up as differences read them."""
 
-    def __init__(self, catalog: Catalog, given: Bodies, recall: Recall[bool]) -> None:
+    def __init__(self, catalog: Catalog, given: Bodies, recall: Recall[list[tuple[str, str]]]) -> None:
         self._desired = {compiled.body_digest: compiled for compiled in catalog.compiled.values()}
         self._given, self._recall = given, recall
         self._read: dict[str, ReadBody | None] = {}
@@ -31,13 +32,17 @@ class KnownBodies:
             self._read[digest] = self._found(digest)
         return self._read[digest]
 
-    def may_template(self, digest: str) -> bool:
-        """Whether a body may have templates."""
-        desired = self._desired.get(digest)
-        return may_template(desired.body) if desired is not None else self._recall(digest, (), self._templates, digest)
+    def templated(self, columns: Mapping[str, Columns]) -> list[tuple[str, str]]:
+        """Associations and digests of the bodies that nodes were given and that may have templates."""
+        return self._recall("templated", (columns,), self._templated, columns)
 
-    def _templates(self, digest: str) -> bool:
-        data = self._given(digest)
+    def _templated(self, columns: Mapping[str, Columns]) -> list[tuple[str, str]]:
+        given = ((uid, digest) for uid, held in columns.items() for digest in held.given)
+        return [(uid, digest) for uid, digest in given if self._may_template(digest)]
+
+    def _may_template(self, digest: str) -> bool:
+        desired = self._desired.get(digest)
+        data = desired.body if desired is not None else self._given(digest)
         return data is None or may_template(data)
 
     def _found(self, digest: str) -> ReadBody | None:

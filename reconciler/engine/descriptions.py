@@ -41,18 +41,16 @@ class Descriptions:
 
     def followers(self, nodes: NodeSet) -> tuple[Follower, ...]:
         """Which bodies of nodes that are described anew may follow."""
-        may_template = self._sight.bodies.may_template
-        having = [
-            Follower(uid, digest, held & nodes)
-            for uid, columns in self._world.columns.items()
-            for digest, held in columns.given.items()
-            if may_template(digest)
-        ]
+        columns = self._world.of
+        templated = self._sight.bodies.templated(self._world.columns)
+        having = [Follower(uid, digest, columns(uid).on(digest) & nodes) for uid, digest in templated]
         leaving = dict.fromkeys((follower.uid for follower in having), EMPTY)
         for effect in self._plan.effects:
             if isinstance(effect, Assign | Withdraw) and effect.uid in leaving:
                 leaving[effect.uid] |= effect.nodes
-        keeping = (Follower(uid, digest, there & ~leaving[uid]) for uid, digest, there in having if there)
+        keeping = (
+            Follower(uid, digest, nodeset.without(there, leaving[uid])) for uid, digest, there in having if there
+        )
         return tuple(follower for follower in keeping if follower.nodes)
 
     def groups(self, nodes: NodeSet, followers: tuple[Follower, ...]) -> Iterator[Group]:

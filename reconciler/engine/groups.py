@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 
@@ -67,7 +68,7 @@ class Groups:
         uid, nodes, new = effect.uid, effect.nodes, effect.body_digest if isinstance(effect, Assign) else ""
         for old, held in self._world.of(uid).given.items():
             if there := held & nodes:
-                nodes &= ~there
+                nodes ^= there
                 for part, claims in self._alike(uid, old, new, there):
                     yield Group(action, uid, old, new, part, claims)
         if nodes:
@@ -83,7 +84,7 @@ class Groups:
         if parts is None:
             rendered, parts = EMPTY, []
         merged: dict[str, NodeSet] = {}
-        if others := nodes & ~rendered:
+        if others := nodeset.without(nodes, rendered):
             made_of = (self._catalog.compiled.get(uid),)
             claims = self._recall((uid, old_digest, new_digest), made_of, self._claims, uid, old, new)
             merged[claims] = others

@@ -84,7 +84,7 @@ class DrawingMemory:
     """What a drawing keeps for the one after it."""
 
     nodes: Nodes = field(default_factory=Nodes)
-    templated: Memory[bool] = field(default_factory=dict)
+    templated: Memory[list[tuple[str, str]]] = field(default_factory=dict)
     claims: Memory[str] = field(default_factory=dict)
     pieces: Memory[Piece] = field(default_factory=dict)
 
@@ -138,22 +138,27 @@ def draw(
         conflicts=len(plan.conflicts),
         waiting=sum(piece.nodes for piece in waiting),
     )
-    members = {
-        "format": _text(FORMAT),
-        "commit": _text(plan.commit),
-        "base": _text(plan.base or ""),
-        "sequence": _text(plan.sequence),
-        "live": _text(live),
-        "summary": _text(summary),
+    fields = {
+        "format": FORMAT,
+        "commit": plan.commit,
+        "base": plan.base or "",
+        "sequence": plan.sequence,
+        "live": live,
+        "summary": summary,
+        "warnings": [str(finding) for finding in (*plan.warnings, *catalog.warnings)],
+        "errors": [str(finding) for condition in catalog.conditions for finding in condition.findings],
+        "notEnrolled": plan.not_enrolled,
+    }
+    lists = {
         "changes": _changes(changes, plan),
         "waiting": _rows(waiting),
         "conflicts": _rows(artist.conflict(conflict) for conflict in plan.conflicts),
-        "warnings": _text([str(finding) for finding in (*plan.warnings, *catalog.warnings)]),
-        "errors": _text([str(finding) for condition in catalog.conditions for finding in condition.findings]),
         "standing": _rows(artist.standing(*of) for of in sorted(world.columns.items())),
-        "notEnrolled": _text(plan.not_enrolled),
     }
-    return Drawing(_object(members), artist.memory)
+    texts = [_text(fields)[:-1]]
+    for name, rows in lists.items():
+        texts += (f',"{name}":[', *rows, "]")
+    return Drawing("".join([*texts, "}"]), artist.memory)
 
 
 class _Artist:
@@ -174,7 +179,7 @@ class _Artist:
         self._nodes = plan.nodes
         self._moved = plan.nodes.unlike(before.nodes)
         self._renamed = self._moved if plan.nodes.member_texts is not before.nodes.member_texts else EMPTY
-        self._offline = ~world.online if live else ~EMPTY
+        self._offline = nodeset.without(plan.nodes.everyone, world.online if live else EMPTY)
         self._templated = Recall(before.templated)
         self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
         reading = Reading(plan.nodes, world.nodes, bodies)
@@ -294,16 +299,18 @@ def _joined(texts: Sequence[str], bits: Iterable[int]) -> str:
     return ",".join([texts[bit] for bit in bits])
 
 
-def _rows(pieces: Iterable[Piece]) -> str:
-    return "[" + ",".join([text for piece in pieces for text in piece.texts]) + "]"
+def _rows(pieces: Iterable[Piece]) -> list[str]:
+    """Texts of a list's rows, with commas between them."""
+    rows = [part for piece in pieces for text in piece.texts for part in (text, ",")]
+    return rows[:-1]
 
 
-def _changes(pieces: Iterable[Piece], plan: Plan) -> str:
-    """The rows of all effects, each begun with the commit that asks for it."""
+def _changes(pieces: Iterable[Piece], plan: Plan) -> list[str]:
+    """As `_rows`, of all effects, each row begun with the commit that asks for it."""
     rows: list[str] = []
     for piece, effect in zip(pieces, plan.effects, strict=True):
         commit = effect.commit if isinstance(effect, Assign) else plan.commit if isinstance(effect, Describe) else ""
         head = f'{{"commit":{_text(commit)},'
         for text in piece.texts:
             rows += (head, text, ",")
-    return "".join(["[", *rows[:-1], "]"])
+    return rows[:-1]

@@ -11,7 +11,7 @@ from agent.contract import schedule
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.wire import Body
-from reconciler.core import rate
+from reconciler.core import nodeset, rate
 from reconciler.core.effect import Assign, Record, Withdraw
 from reconciler.core.fields import OURS, TargetField
 from reconciler.core.nodeset import EMPTY, NodeSet
@@ -126,10 +126,10 @@ def plan(desired: Desired, world: World) -> list[Effect]:
     """Give the body to targets that were given another one or none; take it from nodes that are targets no more."""
     columns = world.of(desired.uid)
     effects: list[Effect] = []
-    assign = desired.targets & ~columns.on(desired.body_digest) & ~desired.contested
+    assign = nodeset.without(desired.targets, columns.on(desired.body_digest) | desired.contested)
     if assign:
         effects.append(Assign(desired.uid, assign, desired.body, desired.body_digest, desired.commit))
-    leaving = columns.anywhere & ~desired.targets
+    leaving = nodeset.without(columns.anywhere, desired.targets)
     if leaving:
         effects.append(Withdraw(desired.uid, leaving))
     return effects
