@@ -6,7 +6,6 @@ on one thread, so that a story is the same every time it is told.
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -399,6 +398,3 @@ def seen(world: World) -> dict[str, Any]:
         },
         "releases": dict(world.releases),
     }
-
-
-logging.getLogger("reconciler").setLevel(logging.CRITICAL)
