@@ -77,7 +77,8 @@ class Inbox:
             raise
         self._held, self._rows, self._seen = {}, {}, {}
         self._state.news |= {(row.node_id, row.uid) for row in changes.states}
-        self._state.dirty = self._state.dirty or (bool(changes.reported) and self._state.waits)
+        self._state.failing |= batch.failing
+        self._state.dirty = self._state.dirty or bool(batch.failing) or (bool(changes.reported) and self._state.waits)
         for report, durable in reports:
             if report.cause == absorbing.REMOVED:
                 self._state.life(report.node_id).removed_seq = report.seq
@@ -103,6 +104,7 @@ class _Batch:
 
     def __init__(self, world: World, store: Store, at: int) -> None:
         self.world = world
+        self.failing: set[str] = set()
         self._before, self._store, self._at = world, store, at
         self._given: dict[Pair, AssignmentRow | None] = {}
         self._states: dict[Pair, StateRow] = {}
@@ -122,6 +124,8 @@ class _Batch:
         known = self._states.get(pair) or self._store.state(*pair)
         absorbed = absorbing.absorb(self.world, report, known, self._at)
         self.world = absorbed.world
+        if not last.reported and any(row.failed for row in absorbed.reported):
+            self.failing.add(report.uid)
         self._reported.update((pair, row) for row in absorbed.reported)
         self._states.update((pair, row) for row in absorbed.states)
 

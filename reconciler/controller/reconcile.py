@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core import nodeset
 from reconciler.core.access import RECONCILER, Subject
 from reconciler.core.effect import Assign, Cause, Hold, Resume
 from reconciler.engine import enact as enacting
@@ -15,7 +16,7 @@ from reconciler.engine.gate import Limits
 from reconciler.engine.handover import obstacles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.state import State
@@ -85,16 +86,29 @@ class Reconciler:
         assert state.catalog is not None
         plan, gated = self._planner.judged(state.catalog, state.world, allow_removals=allow_removals)
         world = replace(state.world, nodes=plan.nodes)
-        if gated.effects:
-            enacted = enacting.enact(world, gated.effects, state.catalog, cause)
+        effects = (*gated.effects, *self._failed(gated, world))
+        if effects:
+            enacted = enacting.enact(world, effects, state.catalog, cause)
             changes = enacted.changes
             changes = replace(changes, bodies={**changes.bodies, **self._files(gated, set(changes.bodies))})
             self._keeper.commit(changes, enacted.world, world.nodes.ids(enacted.touched))
             state.news |= set(changes.states_gone)
         else:
             state.world = world
-        state.plan, state.gated = plan, gated
-        state.dirty = any(isinstance(effect, Hold) for effect in gated.effects)  # what it held waits for another reason
+        state.plan, state.gated, state.failing = plan, gated, set()
+        state.dirty = any(isinstance(effect, Hold) for effect in effects)  # what it held waits for another reason
+
+    def _failed(self, gated: Gated, world: World) -> Iterator[Hold]:
+        """Holds on what failed in its last wave: nothing waits there to be judged, yet people are told all the same."""
+        catalog = self._state.catalog
+        assert catalog is not None
+        held = {effect.uid for effect in gated.effects if isinstance(effect, Hold)}
+        for uid in sorted(self._state.failing & catalog.compiled.keys() - held):
+            digest = catalog.compiled[uid].body_digest
+            targets = nodeset.size(world.of(uid).on(digest))
+            hold = gating.too_many_errors(catalog.resources[uid].spec, world, uid, digest, targets)
+            if hold is not None:
+                yield hold
 
     def resume(self, cause: Cause) -> None:
         """Take the holds off what the catalog in force asks for: a person decided that it goes on."""

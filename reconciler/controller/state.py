@@ -46,7 +46,8 @@ class State:
     `interval` is how often agents look, in seconds, as the store has it; `head_sync` is the head's word on who moves
     revisions. `dirty`: something may have to be done that the last round did not know of; `hurry`: there may be
     something new to fetch. `news` are the pairs whose state changed or went (without a uid: a node that has to be
-    looked at) since compliance was last gathered.
+    looked at) since compliance was last gathered. `failing` are associations whose body failed on a node that had
+    never reported on it, since the last round.
     """
 
     world: World
@@ -62,6 +63,7 @@ class State:
     hurry: bool = False
     lives: dict[str, NodeLife] = field(default_factory=dict)
     news: set[Pair] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
 
     def life(self, node_id: str) -> NodeLife:

@@ -147,6 +147,24 @@ class TestHeld:
         assert house.status()["held"] == {BASE: beyond}
         assert len(house.notifier.told) == 2
 
+    def test_so_does_one_that_fails_in_its_last_wave(self) -> None:
+        house = fleet(concurrency="100%", errors="0")
+        house["n-3"].fails = {BASE}
+        house.push({"documents/motd.yaml": CHANGED})
+        house.settle(70)
+        assert house.given(BASE) == set(NAMES)
+        reason = "failed on 1 of 10 nodes, maxErrors allows 0"
+        assert house.status()["held"] == {BASE: reason}
+        assert [told.subject for told in house.notifier.told] == [f"{BASE} is held: {reason}"]
+        assert len([name for name in house.remote.branches if name.startswith("opsctl/")]) == 1
+
+    def test_what_fails_long_after_it_was_well_is_not_held(self) -> None:
+        house = fleet(concurrency="100%", errors="0")
+        house["n-3"].say(BASE, status="Failed")
+        house.settle(10)
+        assert house.status()["held"] == {}
+        assert house.status()["failing"] == 1
+
     def test_a_newer_commit_starts_with_a_clean_slate(self) -> None:
         house = self.failed()
         for machine in house.machines.values():
