@@ -44,6 +44,7 @@ class Due:
     """
 
     world: World
+    fleet: str
     severities: Mapping[str, str]
     unenrolled: int
     nodes: tuple[str, ...]
@@ -118,6 +119,7 @@ class ComplianceWriter:
             return None
         return Due(
             world,
+            next(iter(catalog.names("Fleet")), world.fleet_id),
             self._severities,
             unenrolled,
             tuple(self._nodes),
@@ -168,7 +170,7 @@ class ComplianceWriter:
         totals = totals_of(due.world, due.severities, told, due.unenrolled)
         if files or totals.nodes != compliance.nodes_in(held.get(SUMMARY, b"")):
             files[SUMMARY] = compliance.summary_page(totals)
-            files[FRONT] = compliance.front_page(due.world.fleet_id, totals)
+            files[FRONT] = compliance.front_page(due.fleet, totals)
         return Drawn(files, compliance.subject_line(totals), rows.keys(), later)
 
     def _told(self, due: Due, rows: Mapping[str, list[StateRow]]) -> Iterator[StateRow]:

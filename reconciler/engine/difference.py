@@ -271,7 +271,7 @@ def _by_claim(body: ReadBody | None, but: set[str]) -> dict[str, Step]:
         claim: step
         for name, step in body.steps.items()
         if name not in but
-        for claim in body.claims[name] or (f"run:{name}",)
+        for claim in body.claims[name] or (f"script:{name}",)
     }
 
 

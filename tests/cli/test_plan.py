@@ -38,7 +38,7 @@ def test_what_is_new_is_shown_whole(repository: Repository, run: Run) -> None:
     assert (
         "  3 nodes: + user:deploy  documents/users-and-keys.yaml:9:5\n      comment: Deployments\n      home: " in shown
     )
-    assert "  3 nodes: + run:disks  " in shown
+    assert "  3 nodes: + script:disks  " in shown
     assert '      +test "$used" -lt 90\n' in shown, "nobody approves a script unseen"
 
 

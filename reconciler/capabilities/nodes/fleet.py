@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from reconciler.core.fields import OURS, Percent, Seconds
 from reconciler.core.resource import Model
 
 # --- Model ---------------------------------------------------------------------------------------------------------
-
-BranchName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,99}$")]
 
 
 class AgentSettings(Model):
@@ -22,12 +20,10 @@ class AgentSettings(Model):
 
 
 class ComplianceSettings(Model):
-    """Where compliance is written."""
+    """When compliance is committed to the branch `compliance`."""
 
     interval: Seconds = 300
     """At most one compliance commit in this time, in seconds or as `5m`."""
-    branch: BranchName = "compliance"
-    """The branch that compliance is committed to; it never causes a sync."""
 
 
 class PollingSettings(Model):
@@ -49,6 +45,6 @@ class FleetSpec(Model):
     agent: AgentSettings = Field(default=AgentSettings(), json_schema_extra=OURS)
     """How often nodes look after themselves."""
     compliance: ComplianceSettings = Field(default=ComplianceSettings(), json_schema_extra=OURS)
-    """Where and how often compliance is written."""
+    """How often compliance is written."""
     max_removals: Percent = Field(default=10, json_schema_extra=OURS)
     """The share of an association's nodes, in percent, that one plan may drop without `--allow-removals`."""
