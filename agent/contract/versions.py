@@ -1,4 +1,4 @@
-"""Debian's version order (deb-version(7)): `[epoch:]upstream[-revision]`."""
+"""How package systems order versions: `[epoch:]upstream[-revision]`, by dpkg's rules (deb-version(7)) or by rpm's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Tuple
 
 _PARTS = re.compile(r"(\D*)(\d*)")
+_RPM_PARTS = re.compile(r"~|\^|[0-9]+|[A-Za-z]+")
 
 
 def compare_dpkg(one: str, other: str) -> int:
@@ -14,6 +15,15 @@ def compare_dpkg(one: str, other: str) -> int:
     if left[0] != right[0]:
         return -1 if left[0] < right[0] else 1
     return _compare(left[1], right[1]) or _compare(left[2], right[2])
+
+
+def compare_rpm(one: str, other: str) -> int:
+    """-1, 0 or 1 as rpm orders the two; one without a release stands for all of its releases."""
+    left, right = _split(one), _split(other)
+    if left[0] != right[0]:
+        return -1 if left[0] < right[0] else 1
+    releases = (left[2], right[2])
+    return _compare_rpm(left[1], right[1]) or (_compare_rpm(*releases) if all(releases) else 0)
 
 
 def _split(version: str) -> Tuple[int, str, str]:
@@ -50,3 +60,31 @@ def _compare_text(one: str, other: str) -> int:
         if left != right:
             return -1 if left < right else 1
     return 0
+
+
+def _compare_rpm(one: str, other: str) -> int:
+    """Runs of digits and of letters in turn; what else is there only divides them."""
+    left, right = _RPM_PARTS.findall(one), _RPM_PARTS.findall(other)
+    for part, other_part in zip(left, right):
+        if part != other_part:
+            order = _compare_rpm_part(part, other_part)
+            if order:
+                return order
+    longer, sign = (left, 1) if len(left) > len(right) else (right, -1)
+    rest = longer[min(len(left), len(right)) :]
+    if not rest:
+        return 0
+    return -sign if rest[0] == "~" else sign
+
+
+def _compare_rpm_part(one: str, other: str) -> int:
+    """`~` is before everything, `^` before any further part; digits are after letters."""
+    for mark in "~^":
+        if mark in (one, other):
+            return -1 if one == mark else 1
+    if one.isdigit() and other.isdigit():
+        number, other_number = int(one), int(other)
+        return (number > other_number) - (number < other_number)
+    if one.isdigit() != other.isdigit():
+        return 1 if one.isdigit() else -1
+    return (one > other) - (one < other)

@@ -14,7 +14,8 @@ def mounted_under(directory: Path) -> list[Path]:
     """Mount points at or below `directory`, the innermost first."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [Path(_ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), line.split()[4])) for line in lines]
-    return [point for point in reversed(points) if point.is_relative_to(directory)]
+    real = directory.resolve()  # as mountinfo has it
+    return [point for point in reversed(points) if point.is_relative_to(real)]
 
 
 def mount(kind: str, directory: Path, *options: str) -> None:

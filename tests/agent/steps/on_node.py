@@ -15,12 +15,14 @@ from agent.host import LocalHost
 from agent.journal import Journal
 from agent.ledger import Ledger
 from agent.runner import converge
+from agent.steps import packages
 
 
 def main() -> None:
     *root, state = sys.argv[1:]
     Path(state).mkdir(exist_ok=True)
     order = json.load(sys.stdin)
+    packages.LOCK_WAIT = order.get("lock_wait", packages.LOCK_WAIT)
     journal = Journal(state)
     result = converge(
         LocalHost(root[1] if root else "/", scripts=state, runs_scripts=True),
