@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.agent.converging import step
@@ -77,8 +79,9 @@ def rpm(node: Node, name: str, version: str, more: str = "") -> None:
     node.run(["sh", "-c", build])
 
 
-def package(node: Node, *names: str, **more: object) -> Converged:
-    inputs = {"name": list(names), **{word: more.pop(word) for word in ("state", "version") if word in more}}
+def package(node: Node, *names: str, **more: Any) -> Converged:
+    inputs: dict[str, Any] = {"name": list(names)}
+    inputs |= {word: more.pop(word) for word in ("state", "version") if word in more}
     return converge(node, step("ops:package", inputs), **more)
 
 
