@@ -103,6 +103,15 @@ def _sysctl(step: inputs.SysctlInputs) -> List[Claim]:
     return [Claim("path", paths.sysctl_file(step.name)), Claim("sysctl", step.name)]
 
 
+def _kernel_module(step: inputs.KernelModuleInputs) -> List[Claim]:
+    module = step.name.replace("-", "_")
+    return [*(Claim("path", path) for path in paths.module_files(module)), Claim("module", module)]
+
+
+def _mount(step: inputs.MountInputs) -> List[Claim]:
+    return [Claim("path", paths.FSTAB, "mount:" + step.path, exclusive=False), Claim("mount", step.path)]
+
+
 def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
     del step
     return [Claim("path", paths.HOSTNAME_FILE), Claim("sysctl", "kernel.hostname")]
@@ -149,6 +158,8 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,
+    "ops:kernelModule": _kernel_module,
+    "ops:mount": _mount,
     "ops:hostname": _hostname,
     "ops:timezone": _timezone,
     "ops:user": _user,

@@ -172,6 +172,33 @@ class SysctlInputs(Wire):
 
 
 @dataclass(frozen=True)
+class KernelModuleInputs(Wire):
+    """A module of the kernel, now and at boot: loaded, not loaded, or kept out."""
+
+    name: str = described("Name of the module; - and _ in it mean the same.", pattern=_PLAIN)
+    options: str = described("Its options, as modprobe.d has them; they hold from the next time it is loaded.", "")
+    state: str = described(
+        "`present` (default), `absent`, or `blacklisted`: nothing may load it.",
+        "present",
+        pattern="^(present|absent|blacklisted)$",
+    )
+
+
+@dataclass(frozen=True)
+class MountInputs(Wire):
+    """A file system that is mounted now and, by its line in /etc/fstab, at boot."""
+
+    path: str = described("Absolute path that it is mounted on.")
+    source: str = described(
+        "As fstab has it: a device, UUID=..., a directory with `bind`, tmpfs. Not needed to be absent.", ""
+    )
+    type: str = described("Type of the file system; `none` with `bind`.", "auto", pattern="^[a-z0-9._-]+$")
+    options: List[str] = described("Its options, as fstab has them: ro, size=64m, bind.", [], one_or_many=True)
+    passno: int = described("Order in which it is checked at boot; 0 is never.", 0)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class HostnameInputs(Wire):
     """The node's own name, now and at boot."""
 
@@ -261,6 +288,8 @@ ACTIONS: Dict[str, Action] = {
     "ops:cron": Action(CronInputs, 1, True),
     "ops:sudoers": Action(SudoersInputs, 1, True),
     "ops:sysctl": Action(SysctlInputs, 1, True),
+    "ops:kernelModule": Action(KernelModuleInputs, 1, True),
+    "ops:mount": Action(MountInputs, 1, True),
     "ops:hostname": Action(HostnameInputs, 1, True),
     "ops:timezone": Action(TimezoneInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 UNITS = "/etc/systemd/system"
 HOSTNAME_FILE = "/etc/hostname"
 LOCALTIME = "/etc/localtime"
 TIMEZONE_FILE = "/etc/timezone"
+FSTAB = "/etc/fstab"
 
 
 def cron_file(name: str) -> str:
@@ -27,3 +28,8 @@ def unit_file(unit: str, drop_in: Optional[str] = None) -> str:
 def sysctl_file(name: str) -> str:
     """Late among its like, so that it holds against what packages bring."""
     return "/etc/sysctl.d/99-opsctl-%s.conf" % name.replace("/", "_")
+
+
+def module_files(module: str) -> Tuple[str, str]:
+    """What modprobe goes by, and what is loaded at boot."""
+    return "/etc/modprobe.d/opsctl-%s.conf" % module, "/etc/modules-load.d/opsctl-%s.conf" % module

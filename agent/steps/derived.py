@@ -1,8 +1,9 @@
-"""A step that is one file, whose path and content follow from its inputs: all that ops:file does, done by it."""
+"""Steps that are files whose paths and contents follow from their inputs: all that ops:file does, done by it."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+import posixpath
+from typing import Any, Callable, List, Mapping, Sequence
 
 from agent.contract.claims import Claim
 from agent.contract.inputs import FileInputs
@@ -11,6 +12,9 @@ from agent.steps.file import FileStep, Observed
 from agent.steps.step import Applied, Change, Given, State, StepFailed
 
 FILE = FileStep()
+Files = Mapping[str, Observed]
+"""What was seen of several files, by path."""
+_DIRECTORY_MODE = 0o755
 
 
 class DerivedFileStep:
@@ -36,6 +40,40 @@ class DerivedFileStep:
 
     def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
         FILE.restore(host, claim, prior, left)
+
+
+def root_file(path: str, content: str = "", *, present: bool = True) -> FileInputs:
+    """A file of root's that everybody may read; its absence where it is not to be `present`."""
+    if not present:
+        return FileInputs(path, state="absent")
+    return FileInputs(path, content=content, mode="0644", owner="root", group="root")
+
+
+def observe_files(host: Host, wanted: Sequence[FileInputs], given: Given) -> Files:
+    """What is there of several files."""
+    return {inputs.path: FILE.observe(host, inputs, given) for inputs in wanted}
+
+
+def file_changes(wanted: Sequence[FileInputs], observed: Files, given: Given) -> List[Change]:
+    """What differs of them. Pure."""
+    return [change for inputs in wanted for change in FILE.changes(inputs, observed[inputs.path], given)]
+
+
+def apply_files(host: Host, wanted: Sequence[FileInputs], changes: Sequence[Change], given: Given) -> None:
+    """Makes those changes that are of these files, and their directories where they are missing."""
+    for inputs in wanted:
+        own = [change for change in changes if change.claim == Claim("path", inputs.path)]
+        if own and inputs.state == "present":
+            directory(host, posixpath.dirname(inputs.path))
+        if own:
+            FILE.apply(host, inputs, own, given)
+
+
+def directory(host: Host, path: str) -> None:
+    """Makes a directory where there is none; its parent is there."""
+    if host.lstat(path) is None:
+        host.mkdir(path, _DIRECTORY_MODE)
+        host.sync_directory(posixpath.dirname(path))
 
 
 def one_line(what: str, text: str) -> str:

@@ -12,9 +12,11 @@ from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
 from agent.steps.group import GroupStep
 from agent.steps.hosts import HostsStep
+from agent.steps.kernel_module import KernelModuleStep
 from agent.steps.line import LineStep
 from agent.steps.link import LinkStep
 from agent.steps.live import LiveStep, hostname_setting, sysctl_setting
+from agent.steps.mount import MountStep
 from agent.steps.package import PackageStep
 from agent.steps.script import ScriptStep
 from agent.steps.service import ServiceStep
@@ -36,8 +38,10 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:group": GroupStep(),
     "ops:hostname": LiveStep(hostname_setting),
     "ops:hosts": HostsStep(),
+    "ops:kernelModule": KernelModuleStep(),
     "ops:line": LineStep(),
     "ops:link": LinkStep(),
+    "ops:mount": MountStep(),
     "ops:package": PackageStep(),
     "ops:service": ServiceStep(),
     "ops:sudoers": SudoersStep(),

@@ -16,11 +16,9 @@ from agent.contract.inputs import FileInputs, UnitInputs
 from agent.contract.paths import unit_file
 from agent.host.port import Host
 from agent.steps import file
-from agent.steps.derived import FILE
+from agent.steps.derived import FILE, directory
 from agent.steps.service import RUNNING, stale, systemctl
 from agent.steps.step import Applied, Change, Given, State
-
-_DIRECTORY_MODE = 0o755
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class UnitStep:
         if changed:
             wanted = _as_file(desired)
             if desired.drop_in is not None and desired.state == "present":
-                _directory(host, posixpath.dirname(wanted.path))
+                directory(host, posixpath.dirname(wanted.path))
             FILE.apply(host, wanted, changed, given)
         reload(host)
         return Applied()
@@ -64,10 +62,10 @@ class UnitStep:
     def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
         """Takes a directory of drop-ins away with the last of them."""
         FILE.restore(host, claim, prior, left)
-        directory = posixpath.dirname(claim.name)
-        if prior is None and directory.endswith(".d"):
+        holder = posixpath.dirname(claim.name)
+        if prior is None and holder.endswith(".d"):
             with contextlib.suppress(OSError):
-                host.rmdir(directory)
+                host.rmdir(holder)
         reload(host)
 
 
@@ -79,12 +77,6 @@ def reload(host: Host) -> None:
 
 def _runs(host: Host) -> bool:
     return not host.sandbox and host.lstat(RUNNING) is not None
-
-
-def _directory(host: Host, path: str) -> None:
-    if host.lstat(path) is None:
-        host.mkdir(path, _DIRECTORY_MODE)
-        host.sync_directory(posixpath.dirname(path))
 
 
 def _as_file(desired: UnitInputs) -> FileInputs:

@@ -16,7 +16,7 @@ from tests.fleet.commands import FleetError, run
 from tests.fleet.locks import locked, try_lock
 
 CLONE = Path(__file__).resolve().parents[2]
-CACHE = CLONE / "build" / "nodes"
+CACHE = (CLONE / "build" / "nodes").resolve()  # as /proc/mounts has it
 DEFAULT_SUITE = "bookworm" if host_release().get("ID", "debian") == "debian" else host_release()["VERSION_CODENAME"]
 
 _PACKAGES = (

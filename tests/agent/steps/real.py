@@ -43,3 +43,14 @@ def converge(node: Node, *steps: BodyStep, **more: Any) -> Converged:
         timeout=200,
     )
     return Converged(json.loads(done.stdout))
+
+
+def twice(node: Node, *steps: BodyStep, uid: str, generation: int = 1) -> dict[str, str]:
+    """A dry run that foretells, a run that changes, a run that finds nothing to do; what the second changed."""
+    dry = converge(node, *steps, uid=uid, generation=generation, apply=False)
+    first = converge(node, *steps, uid=uid, generation=generation)
+    assert first.status == "Success", first.reasons
+    foretold = [name for name, outcome in dry.outcomes.items() if outcome == "Drifted"]
+    assert foretold == [name for name, outcome in first.outcomes.items() if outcome == "Changed"]
+    assert not converge(node, *steps, uid=uid, generation=generation, cause="Interval").changed
+    return first.outcomes

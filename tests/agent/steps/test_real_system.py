@@ -6,7 +6,7 @@ import pytest
 
 from agent.contract.wire import BodyStep
 from tests.agent.converging import step
-from tests.agent.steps.real import converge, furnish
+from tests.agent.steps.real import converge, furnish, twice
 from tests.fleet.fixtures import NodeFactory
 from tests.fleet.node import Node
 
@@ -20,17 +20,6 @@ CLAIM = "authorizedKeys:alice#SHA256:3v2uSsWR+noy6F+Gu4FxSmQrGO6hQV6uYqfp3dtQelk
 def node(module_node_factory: NodeFactory) -> Node:
     (made,) = module_node_factory("system", packages=["sudo"])
     return furnish(made)
-
-
-def twice(node: Node, *steps: BodyStep, uid: str) -> dict[str, str]:
-    """A dry run that foretells, a run that changes, a run that finds nothing to do; what the second changed."""
-    dry = converge(node, *steps, uid=uid, apply=False)
-    first = converge(node, *steps, uid=uid)
-    assert first.status == "Success", first.reasons
-    foretold = [name for name, outcome in dry.outcomes.items() if outcome == "Drifted"]
-    assert foretold == [name for name, outcome in first.outcomes.items() if outcome == "Changed"]
-    assert not converge(node, *steps, uid=uid, cause="Interval").changed
-    return first.outcomes
 
 
 def test_a_group_a_user_in_it_and_a_key_from_nothing_and_back(node: Node) -> None:

@@ -1,0 +1,81 @@
+"""What the kernel holds: mounts, where they are real, on a Debian node with systemd."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.contract.wire import BodyStep
+from tests.agent.converging import step
+from tests.agent.steps.real import converge, furnish, twice
+from tests.fleet.fixtures import NodeFactory
+from tests.fleet.node import Node
+
+pytestmark = pytest.mark.realnode
+
+
+@pytest.fixture(scope="module")
+def node(module_node_factory: NodeFactory) -> Node:
+    (made,) = module_node_factory("kernel")
+    return furnish(made)
+
+
+def shown(node: Node, path: str) -> str:
+    return node.run(["findmnt", "--noheadings", "--output", "FSTYPE,OPTIONS", path], check=False).stdout
+
+
+def scratch(*options: str) -> BodyStep:
+    return step("ops:mount", {"path": "/srv/scratch", "source": "tmpfs", "type": "tmpfs", "options": list(options)})
+
+
+def test_a_tmpfs_its_options_and_back(node: Node) -> None:
+    uid = "Association/scratch"
+    assert set(twice(node, scratch("size=1m", "noexec", "mode=0750"), uid=uid).values()) == {"Changed"}
+    assert "size=1024k" in shown(node, "/srv/scratch")
+    node.write("/srv/scratch/kept", "kept")
+
+    node.run(["mount", "-o", "remount,exec,size=2m", "/srv/scratch"])
+    healed = converge(node, scratch("size=1m", "noexec", "mode=0750"), uid=uid, cause="Interval")
+    assert healed.outcomes["mount:/srv/scratch"] == "Changed", healed.reasons
+    assert "noexec" in shown(node, "/srv/scratch")
+
+    other = twice(node, scratch("size=3m", "nosuid", "mode=0750"), uid=uid, generation=2)
+    assert set(other.values()) == {"Changed"}
+    assert "size=3072k" in shown(node, "/srv/scratch")
+    assert "noexec" not in shown(node, "/srv/scratch")
+    assert node.read("/srv/scratch/kept") == b"kept"
+
+    gone = converge(node, uid=uid, prune=True, generation=3)
+    assert set(gone.outcomes.values()) == {"Changed"}, gone.reasons
+    assert shown(node, "/srv/scratch") == ""
+
+
+def test_a_bind_mount_that_is_read_only(node: Node) -> None:
+    uid = "Association/bind"
+    node.write("/srv/a/file", "a")
+    node.write("/srv/b/file", "b")
+
+    def bound(source: str) -> BodyStep:
+        return step("ops:mount", {"path": "/mnt", "source": source, "type": "none", "options": ["bind", "ro"]})
+
+    assert set(twice(node, bound("/srv/a"), uid=uid).values()) == {"Changed"}
+    assert node.run(["touch", "/mnt/file"], check=False).returncode == 1
+    assert node.run(["touch", "/srv/a/file"]).returncode == 0
+    assert set(twice(node, bound("/srv/b"), uid=uid, generation=2).values()) == {"Changed"}
+    assert node.read("/mnt/file") == b"b"
+
+    node.run(["systemd-run", "--unit=busy", "--working-directory=/mnt", "sleep", "infinity"])
+    absent = step("ops:mount", {"path": "/mnt", "state": "absent"})
+    busy = converge(node, absent, uid=uid, generation=3)
+    assert "busy" in busy.reasons["mount:/mnt"]
+    assert b"/srv/b /mnt none bind,ro" in node.read("/etc/fstab")
+    node.run(["systemctl", "stop", "busy"])
+    assert set(twice(node, absent, uid=uid, generation=3).values()) == {"Changed"}
+    assert b"/mnt" not in node.read("/etc/fstab")
+
+
+def test_what_cannot_be_mounted_does_not_wait_for_the_next_boot(node: Node) -> None:
+    before = node.run(["sh", "-c", "cat /etc/fstab || true"]).stdout
+    wrong = step("ops:mount", {"path": "/srv/disk", "source": "UUID=no-such", "type": "ext4"})
+    told = converge(node, wrong, uid="Association/disk")
+    assert "UUID=no-such" in told.reasons["mount:/srv/disk"]
+    assert node.run(["sh", "-c", "cat /etc/fstab || true"]).stdout == before
