@@ -17,6 +17,8 @@ _WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _SETTING = "^[a-z0-9_-]+([.][A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+$"
 _ZONE = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"
 _PLAIN = "^[A-Za-z0-9_-]+$"
+MOUNT_SECRETS = ("password", "passwd", "pass")
+"""Options of a mount whose value is a secret, and so cannot stand in a file that everybody may read."""
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 
 
@@ -189,7 +191,7 @@ class MountInputs(Wire):
     """A file system that is mounted now and, by its line in /etc/fstab, at boot."""
 
     path: str = described("Absolute path that it is mounted on.")
-    source: str = described(
+    device: str = described(
         "As fstab has it: a device, UUID=..., a directory with `bind`, tmpfs. Not needed to be absent.", ""
     )
     type: str = described("Type of the file system; `none` with `bind`.", "auto", pattern="^[a-z0-9._-]+$")

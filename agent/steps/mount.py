@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim, claims_of
-from agent.contract.inputs import MountInputs
+from agent.contract.inputs import MOUNT_SECRETS, MountInputs
 from agent.contract.paths import FSTAB
 from agent.host.port import Host
 from agent.steps import part
@@ -29,7 +29,6 @@ _PART = PartStep()
 _BY_NAME = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
 _LINKS_AT_MOST = 8
 _OTHERS_MOUNT = ("noauto", "x-systemd.automount")
-_SECRET = ("password", "passwd", "pass")
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ def _live_change(desired: MountInputs, observed: Observed, claim: Claim) -> Opti
     if desired.state == "absent":
         return Change(claim, str(mount), "not mounted", "", [away]) if mount else None
     options = ",".join(desired.options) or "defaults"
-    after = "%s %s %s" % (desired.source, desired.type, options)
-    there = ["mount", "-t", desired.type, "-o", options, "--", desired.source, desired.path]
+    after = "%s %s %s" % (desired.device, desired.type, options)
+    there = ["mount", "-t", desired.type, "-o", options, "--", desired.device, desired.path]
     if mount is None:
         return Change(claim, "not mounted", after, "", [there])
     if not observed.same:
@@ -116,18 +115,18 @@ def _live_change(desired: MountInputs, observed: Observed, claim: Claim) -> Opti
         return None
     again = ["remount", *(["bind"] if "bind" in desired.options else []), *desired.options]
     again += [word for word in missing if word not in again]
-    remount = ["mount", "-o", ",".join(dict.fromkeys(again)), "--", desired.source, desired.path]
+    remount = ["mount", "-o", ",".join(dict.fromkeys(again)), "--", desired.device, desired.path]
     return Change(claim, str(mount), "%s (differs: %s)" % (after, ",".join(missing)), "", [remount])
 
 
 def _wanted(desired: MountInputs) -> Wanted:
     path = escaped(desired.path)
     options = ",".join(escaped(option) for option in desired.options) or "defaults"
-    if any(option.partition("=")[0] in _SECRET for option in desired.options):
+    if any(option.partition("=")[0] in MOUNT_SECRETS for option in desired.options):
         raise StepFailed("the options hold a password, and everybody may read /etc/fstab; use `credentials=FILE`")
-    if desired.state == "present" and not desired.source:
-        raise StepFailed("`source` is empty; it says what is mounted")
-    line = " ".join([escaped(desired.source), path, desired.type, options, "0", str(desired.passno)])
+    if desired.state == "present" and not desired.device:
+        raise StepFailed("`device` is empty; it says what is mounted")
+    line = " ".join([escaped(desired.device), path, desired.type, options, "0", str(desired.passno)])
 
     def find(lines: List[str]) -> List[Span]:
         words = [line.partition("#")[0].split() for line in lines]
@@ -139,14 +138,14 @@ def _wanted(desired: MountInputs) -> Wanted:
 def _same(host: Host, desired: MountInputs, mount: Mounted, mounts: List[Mounted]) -> bool:
     """Whether it is the wanted file system, as far as the kernel tells."""
     if "bind" in desired.options or "rbind" in desired.options:
-        return place([other for other in mounts if other is not mount], desired.source) == (mount.device, mount.root)
+        return place([other for other in mounts if other is not mount], desired.device) == (mount.device, mount.root)
     kinds = (mount.type, mount.type.rstrip("4") if mount.type.startswith("nfs") else mount.type, "auto", "none")
     if desired.type not in kinds and not mount.type.startswith("fuse"):
         return False
-    device = _device(host, desired.source)
+    device = _device(host, desired.device)
     if device is not None:
         return device == _device(host, mount.source)
-    return ":" not in desired.source or desired.source.rstrip("/") == mount.source.rstrip("/")
+    return ":" not in desired.device or desired.device.rstrip("/") == mount.source.rstrip("/")
 
 
 def _device(host: Host, source: str) -> Optional[str]:

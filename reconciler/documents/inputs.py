@@ -211,6 +211,25 @@ def _sysctl(typed: contract.SysctlInputs) -> Iterator[Flaw]:
         yield Flaw("", "give no `value`", "one line, as sysctl takes it")
 
 
+def _kernel_module(typed: contract.KernelModuleInputs) -> Iterator[Flaw]:
+    if "\n" in typed.options:
+        yield Flaw("options", "has more than one line")
+    if typed.options and typed.state != "present":
+        yield Flaw("options", f"is given for a module that is to be {typed.state}")
+
+
+def _mount(typed: contract.MountInputs) -> Iterator[Flaw]:
+    if typed.state == "present" and not typed.device.strip():
+        yield Flaw("", "give no `device`", "what is mounted, as fstab has it")
+    for option in typed.options:
+        if not option or any(mark in option for mark in ", \t\n"):
+            yield Flaw("options", f"has `{option}`, which is no single option")
+        if option.partition("=")[0] in contract.MOUNT_SECRETS:
+            yield Flaw("options", "hold a password, and everybody may read /etc/fstab", "`credentials=FILE`")
+    if not 0 <= typed.passno <= 9:
+        yield Flaw("passno", f"is `{typed.passno}`", "a number from 0 to 9")
+
+
 def _hostname(typed: contract.HostnameInputs) -> Iterator[Flaw]:
     if len(typed.name) > 64:
         yield Flaw("name", f"has {len(typed.name)} characters", "at most 64")
@@ -278,6 +297,8 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:cron": _cron,
     "ops:sudoers": _sudoers,
     "ops:sysctl": _sysctl,
+    "ops:kernelModule": _kernel_module,
+    "ops:mount": _mount,
     "ops:hostname": _hostname,
     "ops:timezone": _nothing,
     "ops:user": _user,

@@ -24,7 +24,7 @@ def shown(node: Node, path: str) -> str:
 
 
 def scratch(*options: str) -> BodyStep:
-    return step("ops:mount", {"path": "/srv/scratch", "source": "tmpfs", "type": "tmpfs", "options": list(options)})
+    return step("ops:mount", {"path": "/srv/scratch", "device": "tmpfs", "type": "tmpfs", "options": list(options)})
 
 
 def test_a_tmpfs_its_options_and_back(node: Node) -> None:
@@ -55,7 +55,7 @@ def test_a_bind_mount_that_is_read_only(node: Node) -> None:
     node.write("/srv/b/file", "b")
 
     def bound(source: str) -> BodyStep:
-        return step("ops:mount", {"path": "/mnt", "source": source, "type": "none", "options": ["bind", "ro"]})
+        return step("ops:mount", {"path": "/mnt", "device": source, "type": "none", "options": ["bind", "ro"]})
 
     assert set(twice(node, bound("/srv/a"), uid=uid).values()) == {"Changed"}
     assert node.run(["touch", "/mnt/file"], check=False).returncode == 1
@@ -75,7 +75,7 @@ def test_a_bind_mount_that_is_read_only(node: Node) -> None:
 
 def test_what_cannot_be_mounted_does_not_wait_for_the_next_boot(node: Node) -> None:
     before = node.run(["sh", "-c", "cat /etc/fstab || true"]).stdout
-    wrong = step("ops:mount", {"path": "/srv/disk", "source": "UUID=no-such", "type": "ext4"})
+    wrong = step("ops:mount", {"path": "/srv/disk", "device": "UUID=no-such", "type": "ext4"})
     told = converge(node, wrong, uid="Association/disk")
     assert "UUID=no-such" in told.reasons["mount:/srv/disk"]
     assert node.run(["sh", "-c", "cat /etc/fstab || true"]).stdout == before
