@@ -37,6 +37,10 @@ class Commit:
     subject: str
 
 
+REGULAR = ("100644", "100755")
+"""Modes of regular files in a tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One file of a tree. `mode` is Git's octal text (`100644`, `100755`, `120000`)."""

@@ -190,6 +190,7 @@ class _Compiler:
             place = self._document.places.of((*ready.loc, "inputs", "source"))
             message = f"the file `{path}` has {found.ref.size} bytes"
             self.findings.append(Finding(message, place, f"at most {MAX_SOURCE_BYTES}"))
+            return
         self._sources[path] = found
         for flaw in self._files.template_flaws(path) if template else ():
             here = Place(path, flaw.line, 1 if flaw.line else 0)

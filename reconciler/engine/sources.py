@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agent.contract.canonical import digest
 from agent.contract.wire import FileRef
+from reconciler.core.ports import REGULAR
 from reconciler.core.problem import Finding, Place, nearest
 from reconciler.documents import templates
-from reconciler.documents.compile import SourceFile
+from reconciler.documents.compile import MAX_SOURCE_BYTES, SourceFile
 from reconciler.engine.drafts import ReadFile, is_read, read_file
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from reconciler.core.ports import Commit, Entry
 
 T = TypeVar("T")
-REGULAR = ("100644", "100755")
+LARGEST_MANIFEST = 4 << 20
+"""Bytes of a file that declares something; a larger one is not read."""
 
 
 class View(Protocol):
@@ -80,11 +82,11 @@ class Sources:
         """What the wanted files that declare something declare. New blobs are fetched in one batch."""
         files = self._workings.files
         entries = [entry for path, entry in self._tree.items() if wanted(path) and is_read(path)]
-        new = [entry for entry in entries if (entry.path, entry.oid) not in files and entry.mode in REGULAR]
+        new = [entry for entry in entries if _is_manifest(entry) and (entry.path, entry.oid) not in files]
         contents = self._view.blobs({entry.oid for entry in new}) if new else {}
         for entry in new:
             files[entry.path, entry.oid] = read_file(entry.path, entry.oid, contents[entry.oid])
-        return [files[entry.path, entry.oid] if entry.mode in REGULAR else _no_file(entry) for entry in entries]
+        return [files[entry.path, entry.oid] if _is_manifest(entry) else _unreadable(entry) for entry in entries]
 
     def compiled(self, key: tuple[Any, ...], build: Callable[[Sources], T]) -> T:
         """What `build` makes of `key` and the files it asks for; found again where none of them differs."""
@@ -97,10 +99,13 @@ class Sources:
         return value
 
     def source(self, path: str) -> SourceFile | None:
-        """The regular file at that path, None where there is none."""
+        """The regular file at that path, None where there is none; without a digest where it is too large to be one."""
         oid = self._used[path] = self._oid(path)
         if oid is None:
             return None
+        size = self._tree[path].size
+        if size > MAX_SOURCE_BYTES:
+            return SourceFile(FileRef("", size), oid)
         refs = self._workings.refs
         if oid not in refs:
             data = self._view.blobs([oid])[oid]
@@ -124,6 +129,15 @@ class Sources:
         return entry.oid if entry is not None and entry.mode in REGULAR else None
 
 
-def _no_file(entry: Entry) -> ReadFile:
-    what = "a symbolic link" if entry.mode == "120000" else "no regular file"
-    return ReadFile(entry.path, unreadable=(Finding(f"this is {what}", Place(entry.path), "a regular file"),))
+def _is_manifest(entry: Entry) -> bool:
+    return entry.mode in REGULAR and entry.size <= LARGEST_MANIFEST
+
+
+def _unreadable(entry: Entry) -> ReadFile:
+    here = Place(entry.path)
+    if entry.mode in REGULAR:
+        finding = Finding(f"this has {entry.size} bytes", here, f"at most {LARGEST_MANIFEST}")
+    else:
+        what = "a symbolic link" if entry.mode == "120000" else "no regular file"
+        finding = Finding(f"this is {what}", here, "a regular file")
+    return ReadFile(entry.path, unreadable=(finding,))

@@ -37,9 +37,12 @@ _HERE = "worktree"
 _NAMES_SHOWN = 5
 
 
-def validate(files: Mapping[str, bytes]) -> tuple[Finding, ...]:
-    """Findings on the files of a working tree (path from its root -> bytes), by place; errors and warnings."""
-    view = _OneTree(files)
+def validate(files: Mapping[str, bytes], others: Iterable[Entry] = ()) -> tuple[Finding, ...]:
+    """Findings on the files of a working tree (path from its root -> bytes), by place; errors and warnings.
+
+    `others` are what else stands in the tree: links, and files too large to be read.
+    """
+    view = _OneTree(files, others)
     workings = Workings()
     main = settle([_HERE], revisions(view, workings, outside_access), None)
     access = settle([_HERE], revisions(view, workings, below_access), None)
@@ -61,9 +64,10 @@ def validate(files: Mapping[str, bytes]) -> tuple[Finding, ...]:
 class _OneTree:
     """A view with one commit, whose blobs go by their path."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], others: Iterable[Entry]) -> None:
         self._files = files
         self._tree = {path: Entry(path, path, "100644", len(data)) for path, data in files.items()}
+        self._tree |= {entry.path: entry for entry in others}
 
     def tree(self, oid: str) -> Mapping[str, Entry]:  # noqa: ARG002  # the port's shape
         return self._tree

@@ -35,8 +35,8 @@ WORKTREE = "worktree"
 
 def validate(directory: Path) -> tuple[tuple[Finding, ...], int]:
     """Findings on the files as they lie in `directory`, and how many files there are."""
-    files = Worktree.at(directory).files()
-    return find(files), len(files)
+    tree = Worktree.at(directory)
+    return find(tree.files(), tree.others()), len(tree.entries)
 
 
 def plan_from_git(repo: str, rev: str | None, base: str | None, *, worktree: bool) -> PlanView:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.adapters.git.command import Git, GitFailed
 from reconciler.adapters.git.objects import LARGEST_BLOB, blob_id
 from reconciler.adapters.git.repository import Repository, under
-from reconciler.core.ports import Entry
+from reconciler.core.ports import REGULAR, Entry
 from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -96,8 +96,15 @@ class Worktree:
         return {entry.path: contents[entry.oid] for entry in entries}
 
     def files(self) -> dict[str, bytes]:
-        """All contents by path, but for files too large to read."""
-        return {path: self.contents[entry.oid] for path, entry in self.entries.items() if entry.oid in self.contents}
+        """Contents of all regular files by path, but of those too large to read."""
+        return {path: self.contents[entry.oid] for path, entry in self.entries.items() if self._has(entry)}
+
+    def others(self) -> list[Entry]:
+        """What `files` leaves out."""
+        return [entry for entry in self.entries.values() if not self._has(entry)]
+
+    def _has(self, entry: Entry) -> bool:
+        return entry.mode in REGULAR and entry.oid in self.contents
 
 
 def _top(directory: Path) -> Path | None:
