@@ -107,7 +107,7 @@ class Sync:
             settings = {REVISION: catalog.commit, ACCESS_REVISION: catalog.access_commit}
             detail = f"from {(state.world.revision or 'nothing')[:12]}"
             audit = (AuditRow(cause.at, cause.subject, "sync", catalog.commit, "in force", cause.id, detail),)
-        interval = catalog.fleet.agent.interval
+        interval = state.interval if catalog.holds_everything else catalog.fleet.agent.interval
         if interval != state.interval:
             settings[INTERVAL] = str(interval)
             restated = tuple(world.nodes.bits)

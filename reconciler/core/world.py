@@ -52,11 +52,16 @@ class NodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What Git says of nodes, in columns that are compared at once: `names`, and by each its labels and vars."""
+    """What Git says of nodes, in columns that are compared at once: `names`, and by each its labels and vars.
+
+    Of the `withheld` names it says what nobody can read; where it is `blind`, these may be any that are not declared.
+    """
 
     names: tuple[str, ...] = ()
     labels: tuple[Mapping[str, str], ...] = ()
     vars: tuple[Mapping[str, Any], ...] = ()
+    withheld: frozenset[str] = frozenset()
+    blind: bool = False
 
     def unlike(self, other: Declared) -> list[int]:
         """Positions at which other labels or vars are declared. The names of both are the same."""
@@ -66,7 +71,11 @@ class Declared:
         """All but the nodes of these names."""
         kept = [name not in names for name in self.names]
         return Declared(
-            tuple(compress(self.names, kept)), tuple(compress(self.labels, kept)), tuple(compress(self.vars, kept))
+            tuple(compress(self.names, kept)),
+            tuple(compress(self.labels, kept)),
+            tuple(compress(self.vars, kept)),
+            self.withheld,
+            self.blind,
         )
 
 

@@ -33,7 +33,8 @@ class Catalog:
     """What is desired. `commit` is the tracked one, `access_commit` the one that `access/` is read at.
 
     `conditions` are those of resources that are not in force as `commit` has them. `unresolved` are uids that the
-    repository has and that are valid nowhere within reach. A group that a held association knew otherwise stands in
+    repository has and that are valid nowhere within reach; `blind` are kinds of which it may have any, for a file of
+    theirs cannot be read. A group that a held association knew otherwise stands in
     `resources` a second time, as `Group/NAME@REVISION`, and the association's targets name that one.
     """
 
@@ -45,15 +46,20 @@ class Catalog:
     conditions: tuple[Condition, ...] = ()
     warnings: tuple[Finding, ...] = ()
     unresolved: frozenset[str] = frozenset()
-    blind: bool = False
+    blind: frozenset[str] = frozenset()
     memory: Memory | None = field(default=None, repr=False, compare=False)
 
     def withheld(self, uid: str) -> bool:
-        """Whether an association that is not in the catalog may still be in the repository, and so stays as it is.
+        """Whether a resource that is not in the catalog may still be in the repository, and so stays as it is.
 
-        While a file under `associations/` cannot be read and nobody knows what it declares, that is any of them.
+        While a file under `associations/` cannot be read and nobody knows what it declares, that is any association.
         """
-        return self.blind or uid in self.unresolved
+        return uid.partition("/")[0] in self.blind or uid in self.unresolved
+
+    @property
+    def holds_everything(self) -> bool:
+        """Whether no Fleet is in force: nothing says how anything may move, so nothing does."""
+        return not self.of("Fleet")
 
     def names(self, kind: str) -> list[str]:
         """Names of the resources of a kind."""
@@ -78,7 +84,10 @@ class Catalog:
         """What the Nodes say, in columns."""
         nodes = self.nodes.values()
         labels = tuple(node.metadata.labels for node in nodes)
-        return Declared(tuple(self.nodes), labels, tuple(node.spec.vars for node in nodes))
+        withheld = frozenset(name for known in self.unresolved if (name := known.removeprefix("Node/")) != known)
+        return Declared(
+            tuple(self.nodes), labels, tuple(node.spec.vars for node in nodes), withheld, "Node" in self.blind
+        )
 
     @functools.cached_property
     def documents(self) -> Mapping[str, Document]:

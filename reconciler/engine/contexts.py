@@ -11,7 +11,7 @@ from agent.contract.codec import to_wire
 from agent.contract.wire import NodeContext
 from reconciler.core import nodeset
 from reconciler.core import world as worlds
-from reconciler.core.nodeset import EMPTY
+from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.resource import uid
 
 if TYPE_CHECKING:
@@ -51,8 +51,13 @@ def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
 
 
 def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
-    """One node as the catalog describes it; the very same entry where it is so described already."""
+    """One node as the catalog describes it; the very same entry where it is so described already.
+
+    A node whose file is there and cannot be read stays as it was described last.
+    """
     node = resource_of(entry, catalog)
+    if node is None and catalog.withheld(uid("Node", entry.lasting_name)):
+        return entry if not entry.moving else replace(entry, desired_context=entry.context_digest)
     name = node.name if node is not None else entry.lasting_name
     of_git = node.metadata.labels if node is not None else {}
     labels = {**entry.token_labels, **of_git} if entry.token_labels else of_git
@@ -62,6 +67,14 @@ def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
     enrolled_as = entry.lasting_name if name != entry.lasting_name else ""
     described = replace(entry, name=name, labels=labels, vars=values, enrolled_as=enrolled_as)
     return replace(described, desired_context=digest(_context(described)))
+
+
+def undescribed(catalog: Catalog, nodes: Nodes) -> NodeSet:
+    """Nodes of which Git says what nobody can read."""
+    said = catalog.declared
+    if said.blind:
+        return nodeset.without(nodes.everyone, nodes.listed(said.names))
+    return nodes.listed(said.withheld)
 
 
 def declared(catalog: Catalog) -> Nodes:
@@ -77,7 +90,9 @@ def awaited(catalog: Catalog, names: Iterable[str]) -> Nodes:
 def _suspects(catalog: Catalog, nodes: Nodes) -> Collection[int]:
     """Bits of nodes that Git may say something else of than what was joined to them."""
     now, before = catalog.declared, nodes.declared
-    names: set[str] = set()
+    if now.blind != before.blind:
+        return range(len(nodes.entries))
+    names: set[str] = set(now.withheld ^ before.withheld)
     if now.names != before.names:
         names |= set(now.names) ^ set(before.names)
         names |= {catalog.nodes[name].uid.removeprefix(uid("Node", "")) for name in names if name in catalog.nodes}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes.fleet import FleetSpec
-from reconciler.capabilities.registry import ACCESS, KINDS, kinds_at
+from reconciler.capabilities.registry import ACCESS, kinds_at
 from reconciler.core import select
 from reconciler.core.resource import Resource, uid
 from reconciler.engine.catalog import Catalog
@@ -107,7 +107,7 @@ def assemble(main: Settled, access: Settled, memory: Memory | None) -> Catalog:
         ),
         warnings=tuple(sorted(warnings, key=lambda finding: (finding.place, finding.message))),
         unresolved=frozenset(each.uid for each in kept if each.good is None),
-        blind=any(KINDS["Association"] in kinds_at(path) for path in main.unknown),
+        blind=frozenset(kind.name for path in main.unknown for kind in kinds_at(path)),
         memory=memory,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes import association
+from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.problem import Finding
@@ -65,11 +66,15 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
 
     `previous` is any earlier plan: with it only what differs is looked at again, and the result is the same.
     """
+    if catalog.holds_everything:
+        return Plan(catalog.commit, world.revision, world.sequence, world.nodes, {}, ())
     memory = previous.memory if previous is not None else NOTHING
     known = previous.nodes if previous is not None and world.nodes is memory.nodes else world.nodes
     nodes = contexts.joined(catalog, known)
     resolving = Recall(memory.targets)
     targets = _targets(catalog, nodes, resolving, moved=previous is None or nodes is not previous.nodes)
+    if undescribed := contexts.undescribed(catalog, nodes):
+        targets = {uid: _kept(chosen, world.of(uid).anywhere, undescribed) for uid, chosen in targets.items()}
     claimed = claims(catalog.compiled, memory.claims)
     found = meeting(claimed, targets)
     contested = _contested(found)
@@ -113,6 +118,11 @@ def _targets(catalog: Catalog, nodes: Nodes, recall: Recall[NodeSet], *, moved: 
         resource = catalog.resources[uid]
         found[uid] = recall(uid, (resource.fingerprint,), resolve, resource.spec.targets, outdated=moved)
     return found
+
+
+def _kept(chosen: NodeSet, present: NodeSet, undescribed: NodeSet) -> NodeSet:
+    """Targets that neither leave nor join a node while nobody can read what Git says of it."""
+    return nodeset.without(chosen, undescribed) | present & undescribed
 
 
 def _contested(found: Iterable[Conflict]) -> dict[str, NodeSet]:

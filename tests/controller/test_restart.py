@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.problem import Refused
 from tests.controller.house import MANUAL, ROOT, House, seen, small
-from tests.engine.repository import DOCUMENT, FLEET, association
+from tests.engine.repository import DOCUMENT, FLEET, association, node
 
 BASE = "Association/base"
 CHANGED = DOCUMENT.replace("hello", "changed")
@@ -100,6 +100,56 @@ class TestLostMirror:
         house.settle(10)
         assert house.status()["revision"] == other
         assert house.status()["problems"] == []
+
+
+class TestUnreadable:
+    """A history in which something is valid nowhere: a newer opsctl, say, that reads more strictly than the last."""
+
+    BY_LABEL = association("base", targets='"tag:Env=prod"')
+    LOOSE = FLEET + "spec: {maxRemovals: 100}\n"
+
+    def anew(self, **broken: str) -> House:
+        labelled = {f"nodes/{name}.yaml": node(name, "{Env: prod}") for name in NAMES}
+        files = {**small(*NAMES, fleet=self.LOOSE), **labelled, "associations/base.yaml": self.BY_LABEL}
+        house = House(files)
+        house.join(*NAMES)
+        house.settle(5)
+        assert house.given(BASE) == set(NAMES)
+        self.contexts = {name: house[name].context for name in NAMES}
+        changed = {path: text.encode() for path, text in {**files, **broken}.items()}
+        house.remote.branches["main"] = house.remote.commit(None, changed)
+        house.forget_mirror()
+        house.identity = dataclasses.replace(house.identity, allow_rewrite=True)
+        house.restart()
+        for name in NAMES:
+            house[name].connect()
+        house.settle(70)
+        return house
+
+    def as_it_was(self, house: House) -> None:
+        assert house.given(BASE) == set(NAMES)
+        assert {machine.given[BASE][0] for machine in house.machines.values()} == {1}
+        assert {name: house[name].context for name in NAMES} == self.contexts
+
+    def test_a_fleet(self) -> None:
+        house = self.anew(**{"fleet.yaml": FLEET + "spec: {nonsense: 1}\n", "documents/motd.yaml": CHANGED})
+        self.as_it_was(house)
+        assert any(condition["uid"] == "Fleet" for condition in house.status()["conditions"])
+        assert house.apply()["done"] == 0
+        self.as_it_was(house)
+
+    @pytest.mark.parametrize("path", ["nodes/n-1.yaml", "nodes/n-1.yml"])
+    def test_a_node(self, path: str) -> None:
+        broken = {"nodes/n-1.yaml": "kind: Node", path: "kind: [" if path.endswith("yml") else "kind: Node"}
+        house = self.anew(**broken)
+        self.as_it_was(house)
+        house.push({"documents/motd.yaml": CHANGED, "nodes/n-0.yaml": node("n-0", "{Env: test}")})
+        house.settle(70)
+        assert house.given(BASE) == {"n-1", "n-2"}
+        assert house["n-1"].context == self.contexts["n-1"]
+        house.push({"nodes/n-1.yaml": None, path: None})
+        house.settle(70)
+        assert house.given(BASE) == {"n-2"}, "no file of it is left, and so neither are its labels"
 
 
 class TestRestored:
