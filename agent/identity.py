@@ -7,6 +7,7 @@ DIR/               0700
   journal  lock    see `journal`
   held/            see `assignments`
   ledger.json      see `ledger`
+  executions/      see `host.executions`
   status/          what `status` shows
 """
 

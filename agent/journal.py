@@ -11,10 +11,11 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import threading
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-from agent.contract.canonical import canonical
+from agent.contract.canonical import canonical, digest_of
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.wire import Report
 from agent.recordlog import Record, RecordLog
@@ -33,6 +34,12 @@ class RunKey(NamedTuple):
     run_instant: str
     step: str
     attempt: int
+
+    @property
+    def execution(self) -> str:
+        """This run's name in one word, fit for a file: what people know it by, and a digest of all of it."""
+        said = "-".join((self.uid.rpartition("/")[2], str(self.generation), self.step))
+        return "%s-%s" % (re.sub(r"[^A-Za-z0-9_]+", "-", said)[:100], digest_of(list(self))[7:23])
 
 
 class RunInstant(NamedTuple):
@@ -141,10 +148,20 @@ class Journal:
         """Durable on return."""
         self._write({"kind": "finished", "run": list(key), "rc": rc, "status": status})
 
+    def rebooting(self, key: RunKey, boot_id: str) -> None:
+        """Durable on return: the run ended by asking for a reboot, in this boot. Call before it is asked for."""
+        self._write({"kind": "rebooting", "run": list(key), "boot": boot_id})
+
     def state(self, key: RunKey) -> RunState:
-        """None, `("started", boot_id)` or `("finished", rc, status)`."""
+        """None, `("started", boot_id)`, `("rebooting", boot_id)` or `("finished", rc, status)`."""
         with self._mutex:
             return self._runs.get(key.uid, {}).get(key)
+
+    def unfinished(self, uid: str, step: str) -> List[Tuple[RunKey, str]]:
+        """Runs of a step that were started and of which no end is known, with the boot that they were started in."""
+        with self._mutex:
+            runs = self._runs.get(uid, {}).items()
+            return [(key, str(state[1])) for key, state in runs if key.step == step and state and state[0] == "started"]
 
     def take_instant(self, uid: str, instant: RunInstant) -> None:
         """Durable on return: the association's scripts are at this run from now on."""
@@ -216,11 +233,11 @@ class Journal:
     def _replay(self, record: Record, value: Optional[Dict[str, Any]] = None) -> None:
         value = json.loads(record.payload) if value is None else value
         kind = value["kind"]
-        if kind in ("started", "finished"):
+        if kind in ("started", "rebooting", "finished"):
             key = RunKey(*value["run"])
             runs = self._runs.pop(key.uid, {})
             runs.pop(key, None)  # to the end: the order is that of the last touch
-            runs[key] = ("started", value["boot"]) if kind == "started" else ("finished", value["rc"], value["status"])
+            runs[key] = (kind, value["rc"], value["status"]) if kind == "finished" else (kind, value["boot"])
             self._runs[key.uid] = runs
         elif kind == "instant":
             self._instants[value["uid"]] = RunInstant(*value["instant"])
@@ -262,7 +279,7 @@ class Journal:
         for runs in self._runs.values():
             for key, state in runs.items():
                 if state is not None and len(state) == 2:
-                    yield {"kind": "started", "run": list(key), "boot": state[1]}
+                    yield {"kind": state[0], "run": list(key), "boot": state[1]}
                 elif state is not None:
                     yield {"kind": "finished", "run": list(key), "rc": state[1], "status": state[2]}
         for uid, instant in self._instants.items():

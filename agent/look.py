@@ -12,7 +12,7 @@ from agent.contract.inputs import ACTIONS
 from agent.contract.wire import BodyStep, ClaimReport
 from agent.steps.registry import unsupported
 from agent.steps.shell import ends_document
-from agent.steps.step import Change, Given, StepFailed
+from agent.steps.step import Change, Given, RebootWanted, StepFailed
 
 _DESCRIPTION_LIMIT = 300
 _REASON_LIMIT = 1000
@@ -40,14 +40,23 @@ class Look:
     output: str = ""
 
     @property
+    def tried(self) -> bool:
+        """Whether it is known already what comes of its changes."""
+        return self.applied or self.problem is not None
+
+    @property
     def ends(self) -> bool:
         """Whether the steps that follow are left out."""
         if is_run(self.step) and ends_document(self.rc):
+            return True
+        if isinstance(self.problem, RebootWanted):
             return True
         return self.problem is not None and self.step.on_failure != "continue"
 
     @property
     def fails_run(self) -> bool:
+        if isinstance(self.problem, RebootWanted):
+            return True
         return self.problem is not None and self.step.on_failure != "successAndExit"
 
     def skip(self, reason: str) -> None:

@@ -24,10 +24,13 @@ from agent.outcome import RunResult
 from agent.reports import ASSIGNED, BOOT, INTERVAL, SCHEDULE, Subject
 from agent.runner import converge
 from agent.session import Node
+from agent.steps.step import REBOOTING
 from agent.telling import Telling
 
 LONGEST_WAIT = 60.0
 """Seconds; the wall clock, which schedules go by, may step meanwhile."""
+REBOOTS_WITHIN = 300.0
+"""Seconds after which a reboot that was asked for and did not come holds nothing up any more."""
 
 
 class Rounds:
@@ -44,11 +47,12 @@ class Rounds:
         self._claimants: Claimants = claimants(())
         self._facts: Mapping[str, Any] = {}
         self.statuses: Dict[str, str] = {}
+        self._reboots_until = 0.0
 
     def run_due(self, stopping: Callable[[], bool]) -> bool:
         """Do everything that is due, ending between two associations when asked to. Whether there was anything."""
         desired = self._node.assignments.desired()
-        if desired is None:
+        if desired is None or self._rebooting():
             return False
         if desired != self._desired:
             self._adopt(desired)
@@ -59,7 +63,7 @@ class Rounds:
             if not stopping():
                 self._departures.take_away(uid, desired, self._claimants)
         for uid in due:
-            if not stopping():
+            if not stopping() and not self._rebooting():
                 self._look(uid, desired.assignments[uid], desired)
                 self._agenda.looked(uid, self._node.clock.elapsed())
         return bool(leaving or due)
@@ -67,6 +71,8 @@ class Rounds:
     def wait(self) -> float:
         """Seconds until something is due."""
         clock = self._node.clock
+        if self._rebooting():
+            return self._reboots_until - clock.elapsed()
         times = [LONGEST_WAIT]
         coming = [self._agenda.next_look()]
         if self._desired is not None:
@@ -81,6 +87,21 @@ class Rounds:
         """The Unix milliseconds since which everything held has been looked at; None while something has not been."""
         since, clock = self._agenda.all_looked_since(), self._node.clock
         return None if since is None else clock.now() - int((clock.elapsed() - since) * 1000)
+
+    # Rebooting
+
+    def _reboot(self, uid: str) -> None:
+        """Ask for the reboot that a script asked for; nothing else is begun while it comes."""
+        log.log(log.NOTICE, "%s asks for a reboot (exit 194)", uid)
+        try:
+            self._bench.host.reboot()
+        except OSError as error:
+            log.log(log.ERROR, "no reboot, the next look asks again: %s", error)
+        else:
+            self._reboots_until = self._node.clock.elapsed() + REBOOTS_WITHIN
+
+    def _rebooting(self) -> bool:
+        return self._node.clock.elapsed() < self._reboots_until
 
     # What is held
 
@@ -160,7 +181,11 @@ class Rounds:
         cause = self._cause(subject, scheduled)
         result = self._converged(subject, cause, run_instant, may_change)
         self.statuses[uid] = result.status
-        self._telling.tell(subject, result, cause, may_change)
+        if result.status == REBOOTING:
+            self._telling.waits(subject, result)
+            self._reboot(uid)
+        else:
+            self._telling.tell(subject, result, cause, may_change)
 
     def _cause(self, subject: Subject, scheduled: bool) -> str:
         told = self._node.journal.last_reported(subject.uid)

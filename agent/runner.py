@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Protocol, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from agent import claimants as owners
 from agent import look as looking
@@ -17,25 +17,16 @@ from agent.contract.claims import unsafe_path
 from agent.contract.codec import not_fields
 from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
 from agent.host.port import Host
-from agent.journal import RunKey
 from agent.ledger import Ledger, prune
 from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
 from agent.restarts import Restarts
+from agent.runs import Journal, Runs
 from agent.steps.registry import BATCHES, NO_SCRIPTS, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
-from agent.steps.step import Given, InvalidPlatform, Planned, Recalled, StepFailed, context_text, why
+from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, why
 
 ASSIGNED = "Assigned"
 """The cause of the first look at a new generation: the one that `ApplyAndMonitor` may act on."""
-_ATTEMPT = 1
-
-
-class Journal(Protocol):
-    """What of the journal a run needs; each call is durable on return."""
-
-    def started(self, key: RunKey, boot_id: str) -> None: ...
-    def finished(self, key: RunKey, rc: int, status: str) -> None: ...
-    def state(self, key: RunKey) -> Recalled: ...
 
 
 def converge(
@@ -120,6 +111,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.restarts = Restarts(self.body, self.ledger)
+        self.runs = Runs(self.host, self.journal, self.body, self.generation, self.run_instant, self.boot_id)
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
@@ -144,7 +136,7 @@ class _Run:
             if self.ended_by or (looks and looks[-1].ends):
                 break
             looks.append(self._look(step))
-        due = [look for look in looks if look.changes and not look.problem and self._permitted(look.step)]
+        due = [look for look in looks if look.changes and not look.tried and self._permitted(look.step)]
         if due:
             self._apply(due)
         for look in looks:
@@ -167,10 +159,14 @@ class _Run:
             return look
         try:
             self._refuse(look)
+            self._take_up(look)
             self._recall(look)
             look.given = dataclasses.replace(look.given, changed=self.restarts.changed(step, self.looks))
-            self._see(look)
-            look.changes = look.left
+            if look.applied:
+                self._look_again(look)
+            else:
+                self._see(look)
+                look.changes = look.left
         except InvalidPlatform as error:
             look.skip("InvalidPlatform: %s" % error)
         except StepFailed as error:
@@ -198,9 +194,28 @@ class _Run:
         if reason:
             raise StepFailed(reason)
 
+    def _take_up(self, look: Look) -> None:
+        """What an earlier agent began and did not see the end of is awaited, and told as if it had just been done.
+
+        A script's run that a newer one has taken the place of is awaited too, and told to nobody.
+        """
+        step = SCRIPTS.get(look.step.action)
+        for key, ran in self.runs.taken_up(look.step) if step is not None else ():
+            assert step is not None
+            applied, failure = Applied(), None
+            try:
+                applied = step.outcome(look.desired, ran)
+            except StepFailed as error:
+                failure, applied = error, Applied(error.output, error.rc)
+            current = not is_run(look.step) or key == self.runs.key(look.step)
+            failure = self.runs.end(key, applied.rc, failure)
+            if current:
+                look.changes, look.applied = step.underway(look.desired, look.given), True
+                look.problem, look.output, look.rc = failure, applied.output, applied.rc
+
     def _recall(self, look: Look) -> None:
         if is_run(look.step):
-            recalled = self.journal.state(self._key(look.step))
+            recalled = self.runs.recalled(look.step)
             look.given = dataclasses.replace(look.given, recalled=recalled)
             if recalled is not None and len(recalled) == 3:
                 look.rc = recalled[1]
@@ -224,17 +239,19 @@ class _Run:
 
     def _apply(self, due: List[Look]) -> None:
         """Ledger, journal, the changes, journal; then every step that was tried is looked at again."""
-        key, begun = self._key(due[0].step), []
+        key, begun = self.runs.key(due[0].step), []
+        for look in due:
+            look.given = dataclasses.replace(look.given, execution=key.execution)
 
         def begin() -> None:
-            self.journal.started(key, self.boot_id)
+            self.runs.begin(key)
             begun.append(key)
 
         results = self._attempt(due, begin)
         if begun:
             failure = next((result for result in results if result), None)
-            rc, status = (failure.rc, failure.status) if failure else (due[0].rc, "Success")
-            self.journal.finished(key, rc, status)
+            told = self.runs.end(key, failure.rc if failure else due[0].rc, failure)
+            results = [told if result is failure else result for result in results]
         for look, failure in zip(due, results):
             look.applied, look.problem = True, failure
             if failure is None:
@@ -253,8 +270,10 @@ class _Run:
                 ends = [look.step.on_failure != "continue" for look in due]
                 planned = [Planned(look.desired, look.changes, look.given, end) for look, end in zip(due, ends)]
                 return BATCHES[action].apply_all(self.host, planned, begin)
-            begin()
             (look,) = due
+            if action in SCRIPTS:
+                SCRIPTS[action].stage(self.host, look.desired, look.given)
+            begin()
             look.output, look.rc = STEPS[action].apply(self.host, look.desired, look.changes, look.given)
             return [None]
         except StepFailed as error:
@@ -278,7 +297,7 @@ class _Run:
     def _look_again(self, look: Look) -> None:
         look.observed, problem = None, None
         if is_run(look.step):
-            look.given = dataclasses.replace(look.given, recalled=self.journal.state(self._key(look.step)))
+            look.given = dataclasses.replace(look.given, recalled=self.runs.recalled(look.step))
         try:
             self._see(look)
             if look.left:
@@ -303,11 +322,6 @@ class _Run:
             self.ledger.adopt(self.body.uid, claim)
             if self.ledger.incomplete(claim):
                 self.ledger.complete(claim, step.state(look.observed, claim))
-
-    def _key(self, step: BodyStep) -> RunKey:
-        """A script's run is at the association's run instant; a correction is a run of its own, at this instant."""
-        at = self.run_instant if is_run(step) else instant(self.host.now())
-        return RunKey(self.body.uid, self.generation, at, step.name, _ATTEMPT)
 
     # Telling
 

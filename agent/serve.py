@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
@@ -56,8 +57,9 @@ class Agent:
         contact = Contact(state, clock, self._boot_id)
         self.node = Node(found, keys.signer(), assignments, self.journal, contact, clock)
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, StatusFile(state, "link.json"))
-        host = LocalHost(root, scripts, runs_scripts=runs_scripts)
-        bench = Bench(host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
+        executions = os.path.join(state, "executions")
+        self.host = LocalHost(root, scripts, executions=executions, runs_scripts=runs_scripts)
+        bench = Bench(self.host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking)
         self.stopping = threading.Event()
@@ -167,9 +169,10 @@ def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
         bell.wait()
         worker.on_stop = _nothing
         worker.stop()
-        link, worked = (_ended(thread, seconds) for thread, seconds in zip(threads, (LINK_GRACE, GRACE)))
+        link = _ended(threads[0], LINK_GRACE)
+        worked = _ended(threads[1], GRACE, lambda: worker.host.waiting)
         if not worked:
-            log.log(log.WARNING, "a step is still in progress; what it started is in the journal")
+            log.log(log.WARNING, "a step is still in progress; the next agent takes it up")
         if link and worked:
             worker.close()
     return 1 if worker.failed else 0
@@ -191,8 +194,11 @@ def _once(worker: Agent, patience: float) -> int:
     return 0 if well and reported else 1
 
 
-def _ended(thread: threading.Thread, seconds: float) -> bool:
-    thread.join(seconds)
+def _ended(thread: threading.Thread, seconds: float, may_be_left: Callable[[], bool] = lambda: False) -> bool:
+    """Whether a thread has ended, after some time at most; one that may be left is not waited for."""
+    deadline = time.monotonic() + seconds
+    while thread.is_alive() and not may_be_left() and time.monotonic() < deadline:
+        thread.join(0.1)
     return not thread.is_alive()
 
 

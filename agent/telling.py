@@ -40,6 +40,11 @@ class Telling:
         self._wake()
         return True
 
+    def waits(self, subject: Subject, result: RunResult) -> None:
+        """Show what is not the last word of a run, and is no report."""
+        shown = {"generation": subject.generation, "status": result.status, "at": result.finished_at}
+        self._show({**self._shown, subject.uid: {**shown, "problems": [], "reason": result.reason or ""}})
+
     def forget(self, held: Iterable[str]) -> None:
         """Show nothing more of associations that are not held."""
         kept = set(held)

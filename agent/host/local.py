@@ -33,15 +33,25 @@ class LocalHost:
 
     Programs run on the machine itself: in a sandbox they start in it and are told of it as OPSCTL_ROOT, no more.
     `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700), for
-    this host alone. `runs_scripts` matters to a sandbox only.
+    this host alone; `executions` that of the runs that outlive the agent. `runs_scripts` matters to a sandbox only.
+    `waiting` says that the host waits for such a run, which may be left to itself.
     """
 
-    def __init__(self, root: str = "/", scripts: Optional[str] = None, *, runs_scripts: bool = False) -> None:
+    def __init__(
+        self,
+        root: str = "/",
+        scripts: Optional[str] = None,
+        *,
+        executions: Optional[str] = None,
+        runs_scripts: bool = False,
+    ) -> None:
         self._root = os.path.realpath(root)
         self._tree = Beneath(self._root)
-        self._scripts = scripts
+        self._scripts, self._executions = scripts, executions
+        self.waiting = False
         self.sandbox = self._root != "/"
         self.runs_scripts = runs_scripts or not self.sandbox
+        self.privileged = os.geteuid() == 0
         self.platform = _PLATFORMS.get(sys.platform, sys.platform)
 
     def lstat(self, path: str) -> Optional[Entry]:
@@ -148,28 +158,48 @@ class LocalHost:
         with self._working_directory(cwd) as directory:
             return process.run(argv, env=self._environment(env), cwd=directory, timeout=timeout, keep=keep)
 
+    def stage_script(self, execution: str, text: str) -> None:
+        from agent.host import executions
+
+        if self._executions is not None:
+            executions.stage(self._executions, execution, text)
+
     def run_script(
         self,
         text: str,
         *,
-        label: str = "",
+        execution: str = "",
         env: Optional[Dict[str, str]] = None,
         cwd: str = "/",
         timeout: float = 3600.0,
         keep: int = OUTPUT_KEPT,
     ) -> Ran:
-        from agent.host import script
+        from agent.host import executions, script
 
+        environment = self._environment(env)
         with self._working_directory(cwd) as directory:
-            return script.run(
-                text,
-                beside=self._scripts,
-                scope="" if self.sandbox else label,
-                env=self._environment(env),
-                cwd=directory,
-                timeout=timeout,
-                keep=keep,
-            )
+            if not execution or self._executions is None:
+                return script.run(
+                    text, beside=self._scripts, env=environment, cwd=directory, timeout=timeout, keep=keep
+                )
+            place = executions.Place(environment, directory, scope=not self.sandbox)
+            with self._wait():
+                return executions.run(self._executions, execution, place, timeout, keep)
+
+    def ended_script(self, execution: str, keep: int = OUTPUT_KEPT) -> Optional[Ran]:
+        from agent.host import executions
+
+        if self._executions is None:
+            return None
+        with self._wait():
+            return executions.ended(self._executions, execution, keep)
+
+    def reboot(self) -> None:
+        argv = ["systemctl", "reboot"] if os.path.isdir("/run/systemd/system") else ["shutdown", "-r", "now"]
+        ran = self.run(argv)
+        if ran.rc:
+            said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
+            raise OSError(errno.EPERM, said or "exit %d" % ran.rc, argv[0])
 
     def user_id(self, name: str) -> Optional[int]:
         import pwd
@@ -212,6 +242,14 @@ class LocalHost:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    @contextlib.contextmanager
+    def _wait(self) -> Iterator[None]:
+        self.waiting = True
+        try:
+            yield
+        finally:
+            self.waiting = False
+
     def _environment(self, more: Optional[Dict[str, str]]) -> Dict[str, str]:
         environment = dict(ENVIRONMENT, HOME=os.path.expanduser("~%s" % self.user_name(os.geteuid())))
         if self.sandbox:
@@ -225,9 +263,13 @@ class LocalHost:
         if not self.sandbox:
             yield path
             return
-        with self._tree.directory(path) as directory:
+        with self._tree.directory(path) as found:
+            directory = os.dup(found)
+        try:
             entered = "/proc/self/fd/%d" % directory
             yield entered if os.path.isdir(entered) else os.path.join(self._root, path.lstrip("/"))
+        finally:
+            os.close(directory)
 
 
 @contextlib.contextmanager

@@ -33,12 +33,16 @@ class MemoryHost:
     """The machine of the unit tests.
 
     `programs` answer `run` by the name in argv[0], `shell` answers `run_script`. `commands` records every argv and
-    script run, `writes` every change made, so that a test can say that there was none.
+    script run, `writes` every change made, so that a test can say that there was none. `ended` holds the runs that
+    outlived an agent, by execution; `reboots` counts.
     """
 
     sandbox: bool = False
     runs_scripts: bool = True
+    privileged: bool = True
     platform: str = "Linux"
+    ended: Dict[str, Ran] = field(default_factory=dict)
+    reboots: int = 0
     nodes: Dict[str, Node] = field(default_factory=lambda: {"/": Node("directory", 0o755)})
     users: Dict[str, int] = field(default_factory=lambda: {"root": 0})
     groups: Dict[str, int] = field(default_factory=lambda: {"root": 0})
@@ -160,23 +164,36 @@ class MemoryHost:
         self.commands.append(list(argv))
         return _bounded(program(self, argv), keep)
 
+    def stage_script(self, execution: str, text: str) -> None:
+        del execution, text
+
     def run_script(
         self,
         text: str,
         *,
-        label: str = "",
+        execution: str = "",
         env: Optional[Dict[str, str]] = None,
         cwd: str = "/",
         timeout: float = 3600.0,
         keep: int = OUTPUT_KEPT,
     ) -> Ran:
-        del label, env, timeout
+        del env, timeout
         if cwd != "/":
             self._node(cwd)
         if self.shell is None:
             _fail(errno.ENOENT, "/bin/sh")
         self.commands.append(["sh", text])
-        return _bounded(self.shell(self, text), keep)
+        ran = _bounded(self.shell(self, text), keep)
+        if execution:
+            self.ended[execution] = ran
+        return ran
+
+    def ended_script(self, execution: str, keep: int = OUTPUT_KEPT) -> Optional[Ran]:
+        del keep
+        return self.ended.get(execution)
+
+    def reboot(self) -> None:
+        self.reboots += 1
 
     def user_id(self, name: str) -> Optional[int]:
         return self.users.get(name, int(name) if name.isdigit() else None)

@@ -17,6 +17,10 @@ class UnsafePath(OSError):
     """The path leads through a symbolic link that must not be followed."""
 
 
+class EndNotSeen(OSError):
+    """A script was begun, and how it ended nobody knows."""
+
+
 class Entry(NamedTuple):
     """What is at a path, the last part never followed.
 
@@ -66,6 +70,10 @@ class Host(Protocol):
     @property
     def runs_scripts(self) -> bool:
         """Whether scripts are run here. They act on the machine itself: a sandbox runs none unless it was told to."""
+
+    @property
+    def privileged(self) -> bool:
+        """Whether this is root, who may change everything."""
 
     @property
     def platform(self) -> str:
@@ -121,11 +129,17 @@ class Host(Protocol):
     ) -> Ran:
         """Runs a program to its end, with no input and nothing inherited; its whole group is killed at the timeout."""
 
+    def stage_script(self, execution: str, text: str) -> None:
+        """Puts the text where the run of that name will have it, with room for its result.
+
+        Raises OSError: then nothing was started, and nothing is in the way of a later try.
+        """
+
     def run_script(
         self,
         text: str,
         *,
-        label: str = "",
+        execution: str = "",
         env: Optional[Dict[str, str]] = None,
         cwd: str = "/",
         timeout: float = 3600.0,
@@ -133,9 +147,16 @@ class Host(Protocol):
     ) -> Ran:
         """Runs a script by the interpreter that its first line names, else `sh`. Its text is never in argv.
 
-        With a `label`, and under systemd, it gets a scope of its own, named so: what it starts is counted apart from
-        the agent and outlives the agent's restart. Raises OSError only where the script has not begun.
+        An `execution` names one run, staged before: it is started once at most, outlives the agent, and under systemd
+        has a scope of its own. Asked for again, its end is awaited. Raises `EndNotSeen` where nobody knows of it,
+        another OSError only where the script has not begun.
         """
+
+    def ended_script(self, execution: str, keep: int = OUTPUT_KEPT) -> Optional[Ran]:
+        """How a run that was begun ended, waited for while it goes on; None where nobody knows."""
+
+    def reboot(self) -> None:
+        """Asks for a reboot and returns. Raises OSError where it is refused."""
 
     def user_id(self, name: str) -> Optional[int]: ...
     def group_id(self, name: str) -> Optional[int]: ...

@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import IO, Callable, Dict, List, Optional, Sequence
+from typing import IO, Dict, List, Sequence
 
 from agent.host.port import Bounded, Ran
 
@@ -25,9 +25,8 @@ def run(
     cwd: str,
     timeout: float,
     keep: int,
-    kill_rest: Optional[Callable[[], None]] = None,
 ) -> Ran:
-    """Raises OSError where the program cannot be started. `kill_rest` ends what may have left the process group.
+    """Raises OSError where the program cannot be started.
 
     The result does not wait for a background process that keeps the pipes open after its parent ended.
     """
@@ -46,8 +45,6 @@ def run(
             _signal_group(process, signal.SIGTERM)
             pipes.read_until_exit(GRACE)
             _signal_group(process, signal.SIGKILL)
-            if kill_rest:
-                kill_rest()
             pipes.read_until_exit(GRACE)
         return Ran(process.wait(), pipes.stdout.value(), pipes.stderr.value(), pipes.spilled, timed_out)
 

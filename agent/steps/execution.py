@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from agent.host.port import Host, Ran
-from agent.steps.step import Given, InvalidPlatform, StepFailed, why
+from agent.host.port import EndNotSeen, Host, Ran
+from agent.steps.step import Given, Interrupted, InvalidPlatform, StepFailed, why
 
 SUCCESS_AND_EXIT, FAIL_AND_EXIT, REBOOT = 168, 169, 194
 """Exit codes by which SSM lets a script end its document, well or badly, or ask for a reboot."""
@@ -15,27 +15,45 @@ _ERROR_LIMIT = 8000
 _PLATFORMS = ("Linux", "MacOS")
 
 
-def run_lines(
-    host: Host, lines: List[str], directory: Optional[str], timeout: int, given: Given, *, label: str = ""
-) -> Ran:
-    """Raises `StepFailed` where it cannot be started or is out of time."""
-    if host.platform not in _PLATFORMS:
-        raise InvalidPlatform("a shell script needs %s; this is %s" % (" or ".join(_PLATFORMS), host.platform))
+def stage_lines(host: Host, lines: List[str], given: Given) -> None:
+    """Puts the script in place. What fails here has not begun and may be tried again."""
+    _check_platform(host)
+    host.stage_script(given.execution, _text(lines))
+
+
+def run_lines(host: Host, lines: List[str], directory: Optional[str], timeout: int, given: Given) -> Ran:
+    """Raises `StepFailed` where it cannot be started or is out of time, `Interrupted` where its end was not seen."""
+    _check_platform(host)
     environment = dict(given.environment)
     try:
         ran = host.run_script(
-            "\n".join(lines) + "\n", label=label, env=environment, cwd=directory or "/", timeout=timeout
+            _text(lines), execution=given.execution, env=environment, cwd=directory or "/", timeout=timeout
         )
+    except EndNotSeen as error:
+        raise Interrupted from error
     except FileNotFoundError as error:
         missing = error.filename or directory
         raise StepFailed("it could not be started: %s does not exist" % missing, rc=NOT_STARTED) from error
     except OSError as error:
         raise StepFailed("it could not be started: %s" % why(error), rc=NOT_STARTED) from error
+    return in_time(ran, timeout)
+
+
+def in_time(ran: Ran, timeout: int) -> Ran:
+    """The same, where it ended by itself. Raises `StepFailed`."""
     if ran.timed_out:
-        raise StepFailed(
-            "it was ended after %d seconds" % timeout, rc=ran.rc, status="TimedOut", output=transcript(ran)
-        )
+        reason = "it was ended after %d seconds" % timeout
+        raise StepFailed(reason, rc=ran.rc, status="TimedOut", output=transcript(ran))
     return ran
+
+
+def _text(lines: List[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _check_platform(host: Host) -> None:
+    if host.platform not in _PLATFORMS:
+        raise InvalidPlatform("a shell script needs %s; this is %s" % (" or ".join(_PLATFORMS), host.platform))
 
 
 def transcript(ran: Ran) -> str:

@@ -21,7 +21,7 @@ from agent.steps.package import PackageStep
 from agent.steps.script import ScriptStep
 from agent.steps.service import ServiceStep
 from agent.steps.shell import ShellStep
-from agent.steps.step import BatchStep, RestorableStep, Step
+from agent.steps.step import BatchStep, RestorableStep, ScriptedStep, Step
 from agent.steps.sudoers import SudoersStep
 from agent.steps.timer import TimerStep
 from agent.steps.timezone import TimezoneStep
@@ -51,11 +51,8 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:unit": UnitStep(),
     "ops:user": UserStep(),
 }
-STEPS: Dict[str, Union[Step, RestorableStep, BatchStep]] = {
-    **RESTORABLE,
-    "ops:script": ScriptStep(),
-    "aws:runShellScript": ShellStep(),
-}
+SCRIPTS: Dict[str, ScriptedStep] = {"ops:script": ScriptStep(), "aws:runShellScript": ShellStep()}
+STEPS: Dict[str, Union[Step, RestorableStep, BatchStep, ScriptedStep]] = {**RESTORABLE, **SCRIPTS}
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:group": "a sandbox has no accounts",
@@ -63,7 +60,6 @@ NOT_IN_A_SANDBOX = {
     "ops:service": "a sandbox has no services",
     "ops:user": "a sandbox has no accounts",
 }
-SCRIPTS = ("ops:script", "aws:runShellScript")
 NO_SCRIPTS = "a script would act on the machine itself, not on the sandbox; --scripts runs it"
 
 

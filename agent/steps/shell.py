@@ -10,13 +10,21 @@ from typing import List, Optional
 
 from agent.contract.claims import Claim
 from agent.contract.inputs import RunShellScriptInputs
-from agent.host.port import Host
+from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
-from agent.steps.execution import FAIL_AND_EXIT, REBOOT, SUCCESS_AND_EXIT, ending, run_lines, transcript
-from agent.steps.step import Applied, Change, Given, StepFailed
+from agent.steps.execution import (
+    FAIL_AND_EXIT,
+    REBOOT,
+    SUCCESS_AND_EXIT,
+    ending,
+    in_time,
+    run_lines,
+    stage_lines,
+    transcript,
+)
+from agent.steps.step import Applied, Change, Given, Interrupted, RebootWanted, StepFailed
 
 ENDED_WELL = (0, SUCCESS_AND_EXIT)
-INTERRUPTED = "Interrupted: the script was started and its end was not seen; it is not run again by itself"
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,10 @@ class ShellStep:
         if given.recalled is None:
             return Observed(None)
         if len(given.recalled) == 2:
-            raise StepFailed(INTERRUPTED)
+            raise RebootWanted(REBOOT) if given.recalled[0] == "rebooting" else Interrupted
         _, rc, status = given.recalled
+        if status == "Interrupted":
+            raise Interrupted
         if status == "Success":
             return Observed(rc)
         raise StepFailed("its run ended with %s" % _ended(rc, status), rc=rc, status=status)
@@ -43,21 +53,27 @@ class ShellStep:
     def changes(self, desired: RunShellScriptInputs, observed: Observed, given: Given) -> List[Change]:
         if observed.rc is not None:
             return []
-        script = bounded(["+ " + line for line in desired.run_command])
-        return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
+        return self.underway(desired, given)
+
+    def stage(self, host: Host, desired: RunShellScriptInputs, given: Given) -> None:
+        stage_lines(host, desired.run_command, given)
 
     def apply(self, host: Host, desired: RunShellScriptInputs, changes: List[Change], given: Given) -> Applied:
         del changes
-        ran = run_lines(
-            host, desired.run_command, desired.working_directory, desired.timeout_seconds, given, label=given.step
-        )
+        ran = run_lines(host, desired.run_command, desired.working_directory, desired.timeout_seconds, given)
+        return self.outcome(desired, ran)
+
+    def outcome(self, desired: RunShellScriptInputs, ran: Ran) -> Applied:
+        in_time(ran, desired.timeout_seconds)
         if ran.rc == REBOOT:
-            raise StepFailed(
-                "exit 194 asks for a reboot, which this agent does not do", rc=ran.rc, output=transcript(ran)
-            )
+            raise RebootWanted(ran.rc, transcript(ran))
         if ran.rc not in ENDED_WELL:
             raise StepFailed(ending(ran), rc=ran.rc, output=transcript(ran))
         return Applied(transcript(ran), ran.rc)
+
+    def underway(self, desired: RunShellScriptInputs, given: Given) -> List[Change]:
+        script = bounded(["+ " + line for line in desired.run_command])
+        return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
 
 
 def ends_document(rc: int) -> bool:

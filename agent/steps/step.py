@@ -8,12 +8,16 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Op
 
 from agent.contract.claims import Claim
 from agent.contract.wire import FileRef
-from agent.host.port import Host
+from agent.host.port import Host, Ran
 
 State = Optional[Dict[str, Any]]
 """What a claim is, as JSON for the ledger; None where there is nothing. `bytes` in it is base64 of kept content."""
 Recalled = Union[None, Tuple[str, str], Tuple[str, int, str]]
-"""What the journal says of a run: None, `("started", boot id)` or `("finished", exit code, status)`."""
+"""What the journal says of a run: None, `("started", boot id)`, `("rebooting", boot id)` (it asked for that boot's
+end) or `("finished", exit code, status)`."""
+REBOOTING = "Rebooting"
+"""The status of a run that goes on after a reboot: known to this node alone, for it is no run's last."""
+INTERRUPTED = "Interrupted: the script was started and its end was not seen; it is not run again by itself"
 
 
 class StepFailed(Exception):
@@ -25,6 +29,20 @@ class StepFailed(Exception):
         self.rc = rc
         self.status = status
         self.output = output
+
+
+class Interrupted(StepFailed):
+    """A script was begun and its end was not seen."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERRUPTED)
+
+
+class RebootWanted(StepFailed):
+    """A script asked for a reboot, after which it goes on."""
+
+    def __init__(self, rc: int, output: str = "") -> None:
+        super().__init__("it goes on after a reboot", rc=rc, status=REBOOTING, output=output)
 
 
 class InvalidPlatform(Exception):
@@ -40,7 +58,8 @@ class Given:
     """What a step may know besides its inputs.
 
     `content` gives the bytes of a repository file by its path, `files` their digests and sizes; `environment` is what
-    scripts are told; `step` is the step's name; `recalled` is what the journal says of this run of it.
+    scripts are told; `step` is the step's name; `recalled` is what the journal says of this run of it; `execution` is
+    the run's name, once it is to begin.
     """
 
     name: str
@@ -52,6 +71,7 @@ class Given:
     environment: Mapping[str, str] = field(default_factory=dict)
     step: str = ""
     recalled: Recalled = None
+    execution: str = ""
     context: str = ""
     """`context_text` of the four that a template reads, made once."""
     changed: FrozenSet[str] = frozenset()
@@ -114,6 +134,19 @@ class BatchStep(Step, Protocol):
 
         `begin` is called once, before the first change that anybody could see.
         """
+
+
+class ScriptedStep(Step, Protocol):
+    """A step whose changes are made by a script, which may outlive the agent that started it."""
+
+    def stage(self, host: Host, desired: Any, given: Given) -> None:
+        """Puts the script in place for `apply`. What fails here has not begun."""
+
+    def outcome(self, desired: Any, ran: Ran) -> Applied:
+        """What came of the script. Pure. Raises `StepFailed`."""
+
+    def underway(self, desired: Any, given: Given) -> List[Change]:
+        """What a script that was begun is to change. Pure."""
 
 
 class RestorableStep(Step, Protocol):

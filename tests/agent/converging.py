@@ -72,6 +72,7 @@ class Node:
         generation: int = 1,
         run_instant: str = "",
         claimants: Claimants | None = None,
+        boot_id: str = BOOT,
     ) -> RunResult:
         return converge(
             self.host,
@@ -83,7 +84,7 @@ class Node:
             generation=generation,
             cause=cause,
             run_instant=run_instant,
-            boot_id=BOOT,
+            boot_id=boot_id,
             blob=self.blobs.__getitem__,
             apply=apply,
             environment={"AWS_SSM_INSTANCE_ID": "mi-1"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,20 +68,47 @@ def test_it_is_a_service_that_comes_back(gateway: Gateway, installed: Node) -> N
     assert node.read("/etc/motd") == b"hello\n"
 
 
-def test_a_job_outlives_the_agent_and_is_not_run_again(gateway: Gateway, installed: Node) -> None:
+def test_a_job_outlives_the_agent_and_is_picked_up(gateway: Gateway, installed: Node) -> None:
     node = installed
-    slow = script("echo begun >> /root/runs; while [ ! -e /root/go ]; do sleep 0.1; done; echo ended >> /root/runs")
+    slow = script("echo begun >> /root/runs; while [ ! -e /root/go ]; do sleep 0.1; done; echo ended; exit 3")
     gateway.want(1, [slow, body()], interval=1)
     until(lambda: node.run(["cat", "/root/runs"], check=False).stdout == "begun\n", "the job's start")
+    assert "opsctl-script-1-run-" in node.run(["systemctl", "list-units", "--type=scope"]).stdout
     node.run(["systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT])
     hello(gateway, 2)
-    gateway.wait(lambda: any("Interrupted" in (item.reason or "") for item in gateway.reports), "the interruption")
-    node.write("/root/go", "")
-    until(lambda: node.run(["cat", "/root/runs"]).stdout == "begun\nended\n", "the job's own end")
-    node.run(["systemctl", "restart", UNIT])
+    node.run(["systemctl", "restart", UNIT], timeout=30)  # it is not waited for
     hello(gateway, 3)
+    node.write("/root/go", "")
+    gateway.wait(lambda: any(item.uid == slow.uid for item in gateway.reports), "its report")
+    (told,) = [item for item in gateway.reports if item.uid == slow.uid]
+    assert (told.status, told.output, told.claims[0].reason) == ("Failed", "ended\n", "exit 3: ended")
+    node.run(["systemctl", "restart", UNIT])
+    hello(gateway, 4)
     gateway.wait(lambda: len(gateway.pulses) > 2)
-    assert node.read("/root/runs") == b"begun\nended\n"
+    assert node.read("/root/runs") == b"begun\n"
+
+
+def test_exit_194_reboots_and_goes_on(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    steps = [
+        ["echo before >> /root/runs"],
+        ["echo patch >> /root/runs", "[ -e /root/rebooted ] && exit 0", "touch /root/rebooted", "exit 194"],
+        ["echo after >> /root/runs"],
+    ]
+    made = script("", schedule=None)
+    named = [
+        wire.BodyStep(f"step{number}", "aws:runShellScript", 1, {"runCommand": lines})
+        for number, lines in enumerate(steps)
+    ]
+    with node.expect_reboot():
+        gateway.want(1, [dataclasses.replace(made, steps=named)], interval=1)
+    hello(gateway, 2)
+    gateway.wait(lambda: len(gateway.reports) > 0, "its report")
+    told = gateway.reports[0]
+    assert told.status == "Success"
+    assert told.boot_id == node.boot_id() != gateway.hellos[0].boot_id
+    assert [claim.outcome for claim in told.claims] == ["Unchanged", "Changed", "Changed"]
+    assert node.read("/root/runs") == b"before\npatch\npatch\nafter\n"
 
 
 def test_a_power_cut_in_the_middle_of_a_job(gateway: Gateway, installed: Node) -> None:

@@ -13,8 +13,10 @@ from agent.contract.inputs import ACTIONS, Action
 from agent.host import LocalHost, Ran
 from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
+from agent.host.port import EndNotSeen
 from agent.journal import RunKey
-from agent.steps.shell import INTERRUPTED
+from agent.runs import ATTEMPTS
+from agent.steps.step import INTERRUPTED
 from tests.agent.converging import BOOT, Node, body, outcomes, reasons, step, tree
 
 
@@ -313,6 +315,131 @@ def test_the_start_is_on_disk_before_the_script_runs(node: Node, host: MemoryHos
     node.converge(body(script("say")))
     assert seen == [("started", BOOT)]
     assert node.journal.state(key) == ("finished", 0, "Success")
+
+
+def test_a_script_whose_supervisor_is_killed_is_not_run_again(node: Node, host: MemoryHost) -> None:
+    def lost(host: MemoryHost, text: str) -> Ran:
+        raise EndNotSeen(errno.ECHILD, "its supervisor was killed")
+
+    host.shell = lost
+    held = body(script("say"))
+    for _ in range(2):
+        assert reasons(node.converge(held))["script:say"] == INTERRUPTED
+        node.reopen()
+    assert len(host.commands) == 1
+
+
+def test_what_cannot_be_staged_was_not_begun(node: Node, host: MemoryHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: MemoryHost, execution: str, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", execution)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryHost, "stage_script", full)
+        assert "No space left on device" in str(reasons(node.converge(body(script("say"))))["script:say"])
+    assert outcomes(node.converge(body(script("say")))) == {"script:say": "Changed"}
+
+
+# Runs that outlive the agent
+
+
+@pytest.mark.parametrize(("rc", "outcome", "status"), [(0, "Changed", "Success"), (3, "Failed", "Failed")])
+def test_a_run_that_outlived_the_agent_is_taken_up(
+    node: Node, host: MemoryHost, rc: int, outcome: str, status: str
+) -> None:
+    key = RunKey("Association/web", 1, "", "say", 1)
+    node.journal.started(key, BOOT)
+    host.ended[key.execution] = Ran(rc, b"said meanwhile\n")
+    node.reopen()
+    held = body(script("say", on_failure="continue"), file("after"))
+    result = node.converge(held, cause="Boot", apply=False)
+    assert (outcomes(result)["script:say"], result.status, result.output) == (outcome, status, "said meanwhile\n")
+    assert node.journal.state(key) == ("finished", rc, status)
+    assert node.converge(held, cause="Interval").output is None
+    assert host.commands == []
+
+
+def test_a_correction_that_outlived_the_agent_is_taken_up_before_the_next(node: Node, host: MemoryHost) -> None:
+    key = RunKey("Association/web", 1, "2026-01-01T00:00:00.000Z", "pair", 1)
+    node.journal.started(key, BOOT)
+    host.ended[key.execution] = Ran(0, b"made\n")
+    result = node.converge(body(step("ops:script", {"test": ["exit 0"], "apply": ["make"]}, name="pair")))
+    assert (outcomes(result), result.output) == ({"script:pair": "Changed"}, "made\n")
+    assert node.journal.state(key) == ("finished", 0, "Success")
+    lost = key._replace(run_instant="2026-01-02T00:00:00.000Z")
+    node.journal.started(lost, BOOT)
+    again = node.converge(body(step("ops:script", {"test": ["exit 0"], "apply": ["make"]}, name="pair")))
+    assert outcomes(again) == {"script:pair": "Unchanged"}
+    assert node.journal.state(lost) == ("finished", -1, "Interrupted")
+
+
+def test_the_run_of_an_older_generation_ends_before_the_new_one(node: Node, host: MemoryHost) -> None:
+    old = RunKey("Association/web", 1, "", "say", 1)
+    node.journal.started(old, BOOT)
+    host.ended[old.execution] = Ran(0)
+    result = node.converge(body(script("say")), generation=2)
+    assert node.journal.state(old) == ("finished", 0, "Success")
+    assert (outcomes(result), len(host.commands)) == ({"script:say": "Changed"}, 1)
+
+
+# Reboots
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Node]:
+    host = MemoryHost(nodes={"/": Place("directory"), "/etc": Place("directory")}, shell=shell)
+    made = Node(host, tmp_path / "machine")
+    yield made
+    made.close()
+
+
+def test_exit_194_goes_on_after_the_reboot_with_nothing_before_it_again(machine: Node) -> None:
+    host = machine.host
+    assert isinstance(host, MemoryHost)
+    held = body(script("first"), file("a"), script("patch", "exit 194", on_failure="continue"), file("after"))
+    for _ in range(2):  # also when the agent is restarted before the reboot comes
+        waiting = machine.converge(held)
+        assert (waiting.status, outcomes(waiting)["path:/etc/after"]) == ("Rebooting", "Skipped")
+        machine.reopen()
+    key = RunKey("Association/web", 1, "", "patch", 1)
+    assert machine.journal.state(key) == ("rebooting", BOOT)
+    host.shell = lambda host, text: Ran(0, text.encode())
+    result = machine.converge(held, cause="Boot", boot_id="the next boot")
+    assert (result.status, result.output) == ("Success", "exit 194\n")
+    assert [command[1] for command in host.commands] == ["hello\n", "exit 194\n", "exit 194\n"]
+    assert machine.journal.state(key._replace(attempt=2)) == ("finished", 0, "Success")
+    machine.reopen()
+    assert outcomes(machine.converge(held, boot_id="the next boot"))["script:patch"] == "Unchanged"
+
+
+def test_reboots_come_to_an_end(machine: Node) -> None:
+    held = body(script("patch", "exit 194"))
+    for boot in range(ATTEMPTS - 1):
+        assert machine.converge(held, boot_id=f"boot {boot}").status == "Rebooting"
+    result = machine.converge(held, boot_id="the last boot")
+    assert (result.status, reasons(result)["script:patch"]) == (
+        "Failed",
+        "exit 194 again after 15 attempts: no further reboot",
+    )
+
+
+def test_a_reboot_that_came_before_it_was_journalled_is_not_asked_for_again(machine: Node) -> None:
+    host = machine.host
+    assert isinstance(host, MemoryHost)
+    key = RunKey("Association/web", 1, "", "patch", 1)
+    machine.journal.started(key, "the boot before")
+    host.ended[key.execution] = Ran(194)
+    host.shell = lambda host, text: Ran(0)
+    assert outcomes(machine.converge(body(script("patch")))) == {"script:patch": "Changed"}
+    assert machine.journal.state(key) == ("rebooting", "the boot before")
+
+
+def test_a_sandbox_and_an_ordinary_user_do_not_reboot(node: Node, machine: Node) -> None:
+    result = node.converge(body(script("patch", "exit 194")))
+    assert reasons(result)["script:patch"] == "exit 194 asks for a reboot, which a sandbox does not do"
+    assert isinstance(machine.host, MemoryHost)
+    machine.host.privileged = False
+    result = machine.converge(body(script("patch", "exit 194")))
+    assert reasons(result)["script:patch"] == "NotPermitted: needs root: exit 194 asks for a reboot"
 
 
 def test_each_correction_by_script_is_a_run_of_its_own(

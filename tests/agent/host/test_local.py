@@ -157,30 +157,6 @@ def test_what_a_run_that_was_cut_off_left_is_removed(host: LocalHost, tmp_path: 
     assert names(tmp_path / "scripts") == []
 
 
-def test_a_scope_is_named_after_what_runs_in_it() -> None:
-    unit = scripts.unit_name("Association/web base", 7)
-    assert unit == "opsctl-Association-web-base-7.scope"
-    argv = scripts.scoped(["/bin/sh", "/s/script"], unit, "/s/begun")
-    assert argv[:6] == ["systemd-run", "--scope", "--quiet", "--collect", "--unit=" + unit, "--"]
-    assert argv[-3:] == ["/s/begun", "/bin/sh", "/s/script"]
-
-
-def test_a_scope_that_cannot_be_made_is_no_result_of_the_script(
-    host: LocalHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake = tmp_path / "bin"
-    fake.mkdir()
-    (fake / "systemd-run").write_text("#!/bin/sh\necho 'Failed to connect to bus' >&2\nexit 1\n")
-    (fake / "systemd-run").chmod(0o755)
-    monkeypatch.setattr(scripts, "can_scope", lambda: True)
-    monkeypatch.setenv("PATH", str(fake), prepend=os.pathsep)
-    whole = LocalHost(scripts=str(tmp_path / "scripts"))
-    with pytest.raises(OSError, match="Failed to connect to bus"):
-        whole.run_script("true\n", label="x", env={"PATH": f"{fake}:/usr/bin:/bin"})
-    (fake / "systemd-run").write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
-    assert whole.run_script("exit 1\n", label="x", env={"PATH": f"{fake}:/usr/bin:/bin"}).rc == 1
-
-
 def test_output_kept_is_its_beginning_and_its_end() -> None:
     bounded = Bounded(6)
     for piece in (b"ab", b"cdef", b"g", b"hij"):
