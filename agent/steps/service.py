@@ -1,4 +1,4 @@
-"""ops:service, by systemd.
+"""ops:service, by systemd, or by init scripts where systemd does not run.
 
 A unit that systemd has not got may still come with a package of the same document, so only `apply` minds its absence.
 systemd is told to read its unit files again where it says that they changed, when something is to be done anyway.
@@ -8,42 +8,18 @@ a start does as well, and one that is stopped is left so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 from agent.contract.claims import Claim, unit_name
 from agent.contract.inputs import ServiceInputs
-from agent.host.port import Host, Ran
-from agent.steps.execution import ending
+from agent.host.port import Host
+from agent.steps import systemd, sysvinit
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, State, StepFailed
+from agent.steps.systemd import Observed
 
-RUNNING = "/run/systemd/system"
-"""What is there where systemd runs."""
-_PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "Type")
-_LOOK_TIME = 30.0
-_TIME = 300.0
 _ON = ("enabled", "enabled-runtime", "alias")
 _NEITHER = ("static", "indirect", "transient")
 """Unit file states that cannot be switched: there is nothing to enable."""
-
-
-@dataclass(frozen=True)
-class Observed:
-    """What systemd says of the unit."""
-
-    loaded: str
-    active: str
-    sub: str
-    enabled: str
-    stale: bool = False
-    kind: str = ""
-
-    @property
-    def started(self) -> bool:
-        """Whether it runs, or is on its way up (but not waiting to be tried again)."""
-        return self.active in ("active", "reloading", "refreshing") or (
-            self.active == "activating" and self.sub != "auto-restart"
-        )
 
 
 class ServiceStep:
@@ -112,29 +88,16 @@ def _owed(desired: ServiceInputs, given: Given) -> Iterator[Tuple[str, List[str]
 
 
 def _look(host: Host, unit: str) -> Observed:
-    if host.lstat(RUNNING) is None:
-        raise InvalidPlatform("services need systemd, which does not run on this node")
-    ran = host.run(["systemctl", "show", "--property=" + ",".join(_PROPERTIES), "--", unit], timeout=_LOOK_TIME)
-    if ran.rc:
-        raise StepFailed("systemctl show %s: %s" % (unit, ending(ran)), rc=ran.rc)
-    said = parsed(ran)
-    enabled = said.get("UnitFileState", "")
-    if enabled == "generated":  # from an init script, of which systemd itself does not know
-        enabled = host.run(["systemctl", "is-enabled", "--", unit], timeout=_LOOK_TIME).stdout.decode().strip()
-    return Observed(
-        said.get("LoadState", ""),
-        said.get("ActiveState", ""),
-        said.get("SubState", ""),
-        enabled,
-        said.get("NeedDaemonReload") == "yes",
-        said.get("Type", ""),
-    )
+    if systemd.runs(host):
+        return systemd.look(host, unit)
+    if sysvinit.runs(host):
+        return sysvinit.look(host, unit)
+    raise InvalidPlatform("services need systemd or init scripts, and this node has neither")
 
 
-def parsed(ran: Ran) -> Dict[str, str]:
-    """`systemctl show`'s lines of `Name=value`."""
-    lines = ran.stdout.decode("utf-8", "replace").splitlines()
-    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+def _do(host: Host, unit: str, verbs: Sequence[str]) -> None:
+    do = systemd.do if systemd.runs(host) else sysvinit.do
+    do(host, unit, verbs)
 
 
 def _as_wanted(enabled: bool, observed: Observed) -> bool:
@@ -151,36 +114,6 @@ def _activity(observed: Observed) -> str:
     if observed.started:
         return "started"
     return "stopped" if observed.active == "inactive" else "%s (%s)" % (observed.active, observed.sub)
-
-
-def _do(host: Host, unit: str, verbs: List[str]) -> None:
-    observed = _look(host, unit)
-    if observed.stale or observed.loaded == "not-found":
-        systemctl(host, "daemon-reload")
-        observed = _look(host, unit)
-    if observed.loaded == "not-found":
-        if set(verbs) <= {"stop", "disable"}:
-            return
-        raise StepFailed("there is no unit %s on this node; is its package installed?" % unit)
-    for verb in verbs:
-        systemctl(host, verb, unit)
-
-
-def stale(host: Host, unit: str) -> bool:
-    """Whether systemd goes by an older file of the unit than the one that is there."""
-    return _look(host, unit).stale
-
-
-def systemctl(host: Host, verb: str, unit: Optional[str] = None) -> None:
-    """Tells systemd to do something. Raises `StepFailed`."""
-    argv = ["systemctl", "--no-ask-password", verb] + (["--", unit] if unit else [])
-    ran = host.run(argv, timeout=_TIME)
-    if ran.timed_out:
-        raise StepFailed("systemctl %s did not end in %d seconds" % (verb, _TIME), rc=ran.rc, status="TimedOut")
-    if ran.rc:
-        said = " ".join(ran.stderr.decode("utf-8", "replace").split())
-        hint = "; `restartOn` does for a unit that cannot reload" if verb == "reload" else ""
-        raise StepFailed("systemctl %s: %s (exit %d)%s" % (verb, said[:500], ran.rc, hint), rc=ran.rc)
 
 
 def _still_started(observed: Observed, unit: str) -> None:

@@ -12,9 +12,9 @@ from agent.contract.claims import Claim
 from agent.contract.inputs import FileInputs, ServiceInputs, TimerInputs
 from agent.contract.paths import unit_file
 from agent.host.port import Host
-from agent.steps import file, service
+from agent.steps import file, systemd
 from agent.steps.derived import FILE, one_line
-from agent.steps.service import ServiceStep, stale
+from agent.steps.service import ServiceStep
 from agent.steps.step import Applied, Change, Given, State, StepFailed
 from agent.steps.unit import reload
 
@@ -29,7 +29,7 @@ class Observed:
     """
 
     files: Tuple[file.Observed, file.Observed]
-    timer: Optional[service.Observed]
+    timer: Optional[systemd.Observed]
     stale: bool = False
 
 
@@ -41,7 +41,7 @@ class TimerStep:
         if host.sandbox:
             return Observed((one, other), None)
         timer = _SERVICE.observe(host, _running(desired), given)
-        return Observed((one, other), timer, timer.stale or stale(host, desired.name + ".service"))
+        return Observed((one, other), timer, timer.stale or systemd.stale(host, desired.name + ".service"))
 
     def changes(self, desired: TimerInputs, observed: Observed, given: Given) -> List[Change]:
         found = []

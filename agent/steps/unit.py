@@ -17,8 +17,8 @@ from agent.contract.paths import unit_file
 from agent.host.port import Host
 from agent.steps import file
 from agent.steps.derived import FILE, directory
-from agent.steps.service import RUNNING, stale, systemctl
 from agent.steps.step import Applied, Change, Given, State
+from agent.steps.systemd import runs, stale, systemctl
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class UnitStep:
 
     def observe(self, host: Host, desired: UnitInputs, given: Given) -> Observed:
         seen = FILE.observe(host, _as_file(desired), given)
-        return Observed(seen, _runs(host) and stale(host, unit_name(desired.name)))
+        return Observed(seen, runs(host) and stale(host, unit_name(desired.name)))
 
     def changes(self, desired: UnitInputs, observed: Observed, given: Given) -> List[Change]:
         changes = FILE.changes(_as_file(desired), observed.file, given)
@@ -71,12 +71,8 @@ class UnitStep:
 
 def reload(host: Host) -> None:
     """Lets systemd read its files again, where it runs."""
-    if _runs(host):
+    if runs(host):
         systemctl(host, "daemon-reload")
-
-
-def _runs(host: Host) -> bool:
-    return not host.sandbox and host.lstat(RUNNING) is not None
 
 
 def _as_file(desired: UnitInputs) -> FileInputs:

@@ -34,10 +34,11 @@ def furnish(node: Node) -> Node:
 
 
 def converge(node: Node, *steps: BodyStep, **more: Any) -> Converged:
-    """One run of a body of these steps in the node."""
+    """One run of a body of these steps in the node; `through` are words of a command that runs it."""
+    through = more.pop("through", [])
     held = to_wire(body(*steps, prune=more.pop("prune", False), uid=more.pop("uid", "Association/web")))
     done = node.run(
-        ["python3", f"{SITE}/on_node.py", STATE],
+        [*through, "python3", f"{SITE}/on_node.py", STATE],
         stdin=json.dumps({"body": held, **more}),
         env={"PYTHONPATH": SITE},
         timeout=200,

@@ -175,3 +175,24 @@ def test_a_script_that_went_away_in_the_middle_is_not_run_again(node: Node) -> N
     assert again.status == "Failed"
     assert again.reasons["script:slow"].startswith("Interrupted: ")
     assert node.read("/run/ran") == b"ran\n"
+
+
+def test_a_service_where_systemd_does_not_run(node: Node) -> None:
+    node.run(
+        [
+            "sh",
+            "-c",
+            "apt-get update && apt-get -y install cron && systemctl disable --now cron && rm -f /run/crond.pid",
+        ],
+        timeout=120,
+    )
+    service = step("ops:service", {"name": "cron", "state": "started", "enabled": True})
+    absent = step("ops:service", {"name": "cron", "state": "stopped", "enabled": False})
+    without_systemd = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run/systemd && exec "$@"', "-"]
+    made = converge(node, service, uid="Association/init", through=without_systemd)
+    assert made.changes["unit:cron.service"] == ("disabled, stopped", "enabled, started"), made.reasons
+    assert node.run(["sh", "-c", "ls /etc/rc2.d/S??cron && pgrep -x cron"]).returncode == 0
+    assert not converge(node, service, uid="Association/init", through=without_systemd, cause="Interval").changed
+    gone = converge(node, absent, uid="Association/init", generation=2, through=without_systemd)
+    assert gone.changes["unit:cron.service"] == ("enabled, started", "disabled, stopped"), gone.reasons
+    assert node.run(["pgrep", "-x", "cron"], check=False).returncode == 1
