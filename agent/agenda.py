@@ -20,11 +20,19 @@ STEPPED_BACK = 60_000
 
 
 class _Entry(NamedTuple):
-    """An association: what of it is held, when it was looked at last, when it is due. Times are seconds since boot."""
+    """An association: what of it is held, when it was looked at last, when it is due. Times are seconds since boot.
+
+    `touched` is when it is due because something of it was touched.
+    """
 
     version: Tuple[int, str, str]
     due: float
     looked: Optional[float] = None
+    touched: Optional[float] = None
+
+    @property
+    def next(self) -> float:
+        return self.due if self.touched is None else min(self.due, self.touched)
 
 
 class Agenda:
@@ -51,17 +59,29 @@ class Agenda:
 
     def due(self, now: float) -> List[str]:
         """What is to be looked at now: what is new first, otherwise in the order of their names."""
-        due = [uid for uid, entry in self._entries.items() if entry.due <= now]
+        due = [uid for uid, entry in self._entries.items() if entry.next <= now]
         return sorted(due, key=lambda uid: (self._entries[uid].looked is not None, uid))
+
+    def touch(self, uid: str, at: float) -> None:
+        """Something of it was touched: it is due at `at` at the latest."""
+        entry = self._entries.get(uid)
+        if entry is not None:
+            self._entries[uid] = entry._replace(touched=at if entry.touched is None else min(at, entry.touched))
+
+    def only_touched(self, uid: str, now: float) -> bool:
+        """Whether it is due for having been touched, and for nothing else."""
+        entry = self._entries.get(uid)
+        return entry is not None and entry.touched is not None and entry.touched <= now < entry.due
 
     def looked(self, uid: str, now: float) -> None:
         """It has just been looked at."""
         entry = self._entries.get(uid)
         if entry is not None:
-            self._entries[uid] = entry._replace(looked=now, due=self._after(uid, now, self._interval))
+            after = self._after(uid, now, self._interval)
+            self._entries[uid] = entry._replace(looked=now, due=after, touched=None)
 
     def next_look(self) -> Optional[float]:
-        return min((entry.due for entry in self._entries.values()), default=None)
+        return min((entry.next for entry in self._entries.values()), default=None)
 
     def all_looked_since(self) -> Optional[float]:
         """The time since which everything has been looked at; None while something has not been."""

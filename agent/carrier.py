@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import ssl
@@ -12,6 +11,7 @@ from typing import List, Mapping, Optional
 
 from agent import dial, websocket
 from agent.contract.canonical import digest
+from agent.wakener import Wakener
 from agent.websocket import Conversation, Event
 
 READ_SIZE = 64 * 1024
@@ -21,29 +21,6 @@ UNSENT_LIMIT = 16 * 1024 * 1024
 
 class Lost(Exception):
     """The connection is gone, or was never what it should be; the message says what happened."""
-
-
-class Wakener:
-    """Ends another thread's wait. `file` becomes readable at `wake` and stays so until `clear`."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
-        self.file = self._read
-
-    def wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # the pipe is full: it is awake already
-            os.write(self._write, b"!")
-
-    def clear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass
-
-    def close(self) -> None:
-        os.close(self._read)
-        os.close(self._write)
 
 
 class Carrier:

@@ -10,12 +10,13 @@ import random
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
-from agent.carrier import Carrier, Lost, Wakener, open_carrier
+from agent.carrier import Carrier, Lost, open_carrier
 from agent.contract.canonical import instant
 from agent.contract.wire import Hello
 from agent.log import ERROR, INFO, NOTICE, WARNING, log
 from agent.session import Node, Parted, Session
 from agent.status import StatusFile
+from agent.wakener import Wakener
 from agent.websocket import GOING_AWAY, Binary, Closed, Event, Text, Violation
 
 PATH = "/agent"

@@ -12,7 +12,7 @@ from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report
 from agent.journal import Reported
 from agent.outcome import RunResult
 
-ASSIGNED, BOOT, INTERVAL, SCHEDULE, REMOVED = "Assigned", "Boot", "Interval", "Schedule", "Removed"
+ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, REMOVED = "Assigned", "Boot", "Drift", "Interval", "Schedule", "Removed"
 
 
 class Subject(NamedTuple):
@@ -55,8 +55,8 @@ def report_of(subject: Subject, result: RunResult, cause: str, elapsed: float) -
 def content_of(report: Report) -> str:
     """The digest of what a report says of the present: two reports of one content leave the server equally wise.
 
-    Whether a claim was found right or has just been put right makes no difference to what it is, nor do the words of a
-    script, which differ from run to run.
+    Whether a claim was found right or has just been put right makes no difference to what it is (that it is fought over
+    does), nor do the words of a script, which differ from run to run.
     """
     value: Dict[str, Any] = {
         "incarnation": report.incarnation,
@@ -82,7 +82,7 @@ def worth_keeping(report: Report, content: str, applied: bool, before: Optional[
 
 def _standing(claim: ClaimReport) -> List[Optional[str]]:
     if claim.outcome in ("Changed", "Unchanged"):
-        return [claim.claim, claim.step, "Unchanged"]
+        return [claim.claim, claim.step, "Unchanged", *filter(None, [claim.reason])]
     if claim.claim.startswith("script:"):
         return [claim.claim, claim.step, claim.outcome]
     return [claim.claim, claim.step, claim.outcome, claim.before, claim.after, claim.reason]

@@ -19,13 +19,15 @@ from agent.contract.inputs import ACTIONS
 from agent.contract.schedule import BadSchedule
 from agent.contract.wire import Assignment, Body, NodeContext
 from agent.departures import Departures
+from agent.drift import Drift
 from agent.objects import NotHeld
 from agent.outcome import RunResult
-from agent.reports import ASSIGNED, BOOT, INTERVAL, SCHEDULE, Subject
+from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
 from agent.runner import converge
 from agent.session import Node
 from agent.steps.step import REBOOTING
 from agent.telling import Telling
+from agent.watch import Watch
 
 LONGEST_WAIT = 60.0
 """Seconds; the wall clock, which schedules go by, may step meanwhile."""
@@ -34,12 +36,23 @@ REBOOTS_WITHIN = 300.0
 
 
 class Rounds:
-    """Rounds over what the node holds. `lacking` is called when bytes turn out to be lost on disk."""
+    """Rounds over what the node holds. `lacking` is called when bytes turn out to be lost on disk.
 
-    def __init__(self, node: Node, bench: Bench, telling: Telling, lacking: Callable[[], None]) -> None:
+    With a `watch`, what drifts is looked at when it is touched, and not at its interval alone.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        bench: Bench,
+        telling: Telling,
+        lacking: Callable[[], None],
+        watch: Optional[Watch] = None,
+    ) -> None:
         self._node, self._bench, self._telling, self._lacking = node, bench, telling, lacking
         self._agenda = Agenda(node.identity.node_id)
         self._departures = Departures(node, bench, telling)
+        self._drift = Drift(bench.host, node.clock, watch)
         self._desired: Optional[Desired] = None
         self._bodies: Dict[str, Body] = {}
         self._unusable: Dict[str, str] = {}
@@ -51,6 +64,8 @@ class Rounds:
 
     def run_due(self, stopping: Callable[[], bool]) -> bool:
         """Do everything that is due, ending between two associations when asked to. Whether there was anything."""
+        for uid, at in self._drift.touched().items():
+            self._agenda.touch(uid, at)
         desired = self._node.assignments.desired()
         if desired is None or self._rebooting():
             return False
@@ -65,7 +80,6 @@ class Rounds:
         for uid in due:
             if not stopping() and not self._rebooting():
                 self._look(uid, desired.assignments[uid], desired)
-                self._agenda.looked(uid, self._node.clock.elapsed())
         return bool(leaving or due)
 
     def wait(self) -> float:
@@ -124,6 +138,7 @@ class Rounds:
         for uid, item in desired.assignments.items():
             self._read_body(uid, item.body_digest)
         self._claimants = claimants(self._bodies.values())
+        self._drift.over(self._bodies, desired.interval)
 
     def _read_body(self, uid: str, digest: str) -> None:
         try:
@@ -177,15 +192,23 @@ class Rounds:
             run_instant, scheduled = self._run_instant(uid, item.generation, may_change)
         except OSError as error:  # without a journal nothing is run
             log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
+            self._agenda.looked(uid, self._node.clock.elapsed())
             return
         cause = self._cause(subject, scheduled)
-        result = self._converged(subject, cause, run_instant, may_change)
+        if cause == ASSIGNED:
+            self._drift.begin(uid)
+        result = self._drift.seen(uid, self._converged(subject, cause, run_instant, may_change), cause != ASSIGNED)
         self.statuses[uid] = result.status
+        before = self._node.journal.last_seq()
         if result.status == REBOOTING:
             self._telling.waits(subject, result)
             self._reboot(uid)
         else:
             self._telling.tell(subject, result, cause, may_change)
+        self._agenda.looked(uid, self._node.clock.elapsed())
+        again = self._drift.looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
+        if again is not None:
+            self._agenda.touch(uid, again)
 
     def _cause(self, subject: Subject, scheduled: bool) -> str:
         told = self._node.journal.last_reported(subject.uid)
@@ -194,7 +217,9 @@ class Rounds:
             return ASSIGNED
         if scheduled:
             return SCHEDULE
-        return INTERVAL if subject.uid in self.statuses else BOOT
+        if subject.uid not in self.statuses:
+            return BOOT
+        return DRIFT if self._agenda.only_touched(subject.uid, self._node.clock.elapsed()) else INTERVAL
 
     def _converged(self, subject: Subject, cause: str, run_instant: str, may_change: bool) -> RunResult:
         reason = self._unusable.get(subject.uid)
@@ -215,6 +240,7 @@ class Rounds:
                     apply=may_change,
                     environment=self._environment(),
                     claimants=self._claimants,
+                    left_alone=self._drift.left_alone(subject.uid),
                 )
             except Exception as error:  # one association must not stop the others
                 log.log(log.ERROR, "%s: %r", subject.uid, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, FrozenSet, Iterator, List, Mapping, Optional, Sequence
 
 from agent import claimants as owners
 from agent import look as looking
@@ -45,12 +45,14 @@ def converge(
     apply: bool = True,
     environment: Optional[Mapping[str, str]] = None,
     claimants: Optional[Claimants] = None,
+    left_alone: FrozenSet[str] = frozenset(),
 ) -> RunResult:
     """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
 
     `run_instant` names the run that scripts are at: empty for the one run of a generation, else an instant of its
     schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
-    `claimants` are those of all bodies that the node holds, by default of this one alone.
+    `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
+    text) are looked at and not put right.
     """
     given = Given(
         name=context.name,
@@ -63,7 +65,7 @@ def converge(
         context=context_text(context.name, context.labels, context.vars_, facts),
     )
     held = claimants if claimants is not None else owners.claimants([body])
-    run = _Run(host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply)
+    run = _Run(host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply, left_alone)
     return run.to_its_end()
 
 
@@ -106,6 +108,7 @@ class _Run:
     run_instant: str
     boot_id: str
     allowed: bool
+    left_alone: FrozenSet[str]
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
 
@@ -136,7 +139,7 @@ class _Run:
             if self.ended_by or (looks and looks[-1].ends):
                 break
             looks.append(self._look(step))
-        due = [look for look in looks if look.changes and not look.tried and self._permitted(look.step)]
+        due = [look for look in looks if look.changes and not look.tried and self._to_be_done(look)]
         if due:
             self._apply(due)
         for look in looks:
@@ -226,6 +229,9 @@ class _Run:
         look.left = step.changes(look.desired, look.observed, look.given)
 
     # Acting
+
+    def _to_be_done(self, look: Look) -> bool:
+        return self._permitted(look.step) and self.left_alone.isdisjoint(map(str, look.claims))
 
     def _permitted(self, step: BodyStep) -> bool:
         if not self.allowed or self.body.mode == "AuditOnly":

@@ -31,6 +31,7 @@ from agent.session import Node
 from agent.status import StatusFile
 from agent.steps.registry import versions
 from agent.telling import Telling
+from agent.watch import Watch
 
 GRACE = 60.0
 """Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""
@@ -43,7 +44,7 @@ QUIET = 2.0
 class Agent:
     """All parts of one agent on one state directory."""
 
-    def __init__(self, state: str, root: str = "/", runs_scripts: bool = False) -> None:
+    def __init__(self, state: str, root: str = "/", runs_scripts: bool = False, watching: bool = True) -> None:
         """Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`."""
         found, keys, ca_pem = identity.load(state), identity.load_keys(state), identity.load_ca(state)
         clock, self._boot_id = SystemClock(), identity.boot_id()
@@ -61,32 +62,32 @@ class Agent:
         self.host = LocalHost(root, scripts, executions=executions, runs_scripts=runs_scripts)
         bench = Bench(self.host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
-        self.rounds = Rounds(self.node, bench, telling, self.link.lacking)
+        self.watch = Watch(StatusFile(state, "watch.json"), root)
+        self.rounds = Rounds(self.node, bench, telling, self.link.lacking, self.watch if watching else None)
         self.stopping = threading.Event()
         self.failed = False
         self.on_stop: Callable[[], None] = _nothing
-        self._work = threading.Event()
 
     def close(self) -> None:
         self.link.close()
+        self.watch.close()
         self.journal.close()
 
     def stop(self) -> None:
         """End both threads, between two associations."""
         self.stopping.set()
         self.on_stop()
-        self._work.set()
+        self.watch.wake()
         self.link.stop()
         with self.link.moved:
             self.link.moved.notify_all()
 
     def run_rounds(self) -> None:
-        """Look at what is due, again and again, until `stop`."""
+        """Look at what is due or was touched, again and again, until `stop`."""
         while not self.stopping.is_set():
             if self.rounds.run_due(self.stopping.is_set):
                 self.link.pulse(self.rounds.checked_at())
-            self._work.wait(self.rounds.wait())
-            self._work.clear()
+            self.watch.wait(self.rounds.wait())
 
     def thread(self, name: str, target: Any) -> threading.Thread:
         """A thread whose failure ends the agent, so that the init system starts it again."""
@@ -110,7 +111,7 @@ class Agent:
         return condition()
 
     def _assigned(self) -> None:
-        self._work.set()
+        self.watch.wake()
 
     def _facts(self) -> Dict[str, Any]:
         return facts.collect(self._machine)
@@ -151,7 +152,7 @@ def once(state: str, root: str = "/", runs_scripts: bool = False, patience: floa
 
     `patience` is in seconds, for the connection, the fetching and the acknowledgements each.
     """
-    worker = Agent(state, root, runs_scripts)
+    worker = Agent(state, root, runs_scripts, watching=False)
     codes: List[int] = []
 
     def work() -> None:

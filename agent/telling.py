@@ -83,8 +83,8 @@ class Telling:
 
 
 def _problems(report: Report) -> List[Dict[str, str]]:
-    """What is not as it should be, as far as it is shown."""
-    wrong = [claim for claim in report.claims if claim.outcome not in ("Changed", "Unchanged")]
+    """What is not as it should be, or is fought over, as far as it is shown."""
+    wrong = [claim for claim in report.claims if claim.outcome not in ("Changed", "Unchanged") or claim.reason]
     return [
         {"claim": claim.claim, "outcome": claim.outcome, "reason": claim.reason or ""}
         for claim in wrong[:PROBLEMS_SHOWN]

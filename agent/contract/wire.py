@@ -182,7 +182,8 @@ class Report(Wire):
     """What one association is on one node (`opsctl-report@v1`).
 
     `seq` is durable and monotonic per node. `cause` says what made the agent look: Assigned, Interval, Boot, Schedule,
-    Removed. A report with cause Removed is the last of its association. `truncated` counts what did not fit.
+    Drift (something of it was touched), Removed. A report with cause Removed is the last of its association.
+    `truncated` counts what did not fit.
     """
 
     protocol: int

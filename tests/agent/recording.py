@@ -79,7 +79,8 @@ class Stage:
         contact = Contact(directory, clock, "boot-1")
         node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock)
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
-        self.journal.report(report(), "content", applied=True)
+        for cause in ("Assigned", "Drift"):
+            self.journal.report(report(cause=cause), "content", applied=True)
 
     def answer(self, line: str) -> Iterator[str]:
         """The agent's lines after one of the server's."""
@@ -145,7 +146,7 @@ def _server(so_far: list[str]) -> Iterator[str]:
     for stream, data in enumerate((context, body, source), start=1):
         yield _say(wire.Stream(stream, digest(data), len(data)))
         yield from _chunks(stream, data)
-    yield _say(wire.Ack(1))
+    yield _say(wire.Ack(2))
     for name in sorted(RESERVED):
         yield _signed(name, _NAMESPACES[name], canonical(_reserved(name)))
     yield _signed(

@@ -21,6 +21,7 @@ from agent.rounds import Rounds
 from agent.session import Node
 from agent.status import StatusFile
 from agent.telling import Telling
+from agent.watch import Watch
 from tests.agent.pki import ControllerKey
 
 FLEET, NODE = "fleet-1", "mi-0123456789abcdef0"
@@ -69,6 +70,7 @@ class Rig:
         self.boot = "boot-1"
         self.lost = 0
         self.stop_after = 10**9
+        self.watch: Watch | None = None
         self._sent = 0
         self.start()
 
@@ -85,7 +87,12 @@ class Rig:
         host = LocalHost(str(self.root), str(scripts), runs_scripts=True)
         bench = Bench(host, ledger, lambda: {"osName": "Debian"}, self.boot)
         telling = Telling(self.node, StatusFile(self.state, "results.json"), lambda: None)
-        self.rounds = Rounds(self.node, bench, telling, self._lacking)
+        self.rounds = Rounds(self.node, bench, telling, self._lacking, self.watch)
+
+    def watch_it(self) -> None:
+        """Start again, with a watch of the tree. What is touched is real, and so is the time that it takes."""
+        self.watch = Watch(StatusFile(self.state, "watch.json"), str(self.root))
+        self.restart()
 
     def restart(self, boot: str | None = None) -> None:
         self.journal.close()
@@ -94,6 +101,8 @@ class Rig:
 
     def close(self) -> None:
         self.journal.close()
+        if self.watch is not None:
+            self.watch.close()
 
     def give(self, serial: int, *bodies: wire.Body, generation: int = 1, **changes: Any) -> wire.AssignmentSet:
         """Hold a set of these bodies, as if the link had brought it."""

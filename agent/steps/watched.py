@@ -1,0 +1,110 @@
+"""What tells at once that a claim drifts: paths that inotify watches, units that systemd speaks of.
+
+It follows from the kind of the claim, so that a step is watched without doing anything for it. What nothing tells of is
+seen at the interval; claims of a kind that is not here are seen then alone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+from agent.contract.claims import Claim, claims_of
+from agent.host.port import Host
+from agent.steps.package import STATUS
+from agent.steps.registry import NOT_IN_A_SANDBOX
+from agent.steps.step import InvalidPlatform
+from agent.steps.user import account_of
+
+_UNIT_FILES = "/etc/systemd/system"
+_WANTS = {"timer": "timers", "socket": "sockets"}
+
+
+class Watched(NamedTuple):
+    """Absolute paths and unit names that tell of a claim."""
+
+    paths: Tuple[str, ...] = ()
+    units: Tuple[str, ...] = ()
+
+
+class Sort(NamedTuple):
+    """How claims of one kind are watched: what of it is told at once, and what only the interval finds."""
+
+    watched: Callable[[Host, Claim], Watched]
+    at_once: str
+    at_interval: str = ""
+
+
+def watched(host: Host, action: str, inputs: Any) -> Dict[str, Watched]:
+    """By claim, as text, of a step with these inputs: of the claims that something tells of."""
+    found: Dict[str, Watched] = {}
+    if host.sandbox and action in NOT_IN_A_SANDBOX:
+        return found
+    for claim in claims_of(action, inputs):
+        sort = KINDS.get(claim.kind)
+        if sort is not None:
+            found[str(claim)] = sort.watched(host, claim)
+    return found
+
+
+def _path(host: Host, claim: Claim) -> Watched:
+    del host
+    return Watched((claim.name,))
+
+
+def _user(host: Host, claim: Claim) -> Watched:
+    del host, claim
+    return Watched(("/etc/passwd", "/etc/group", "/etc/shadow"))
+
+
+def _group(host: Host, claim: Claim) -> Watched:
+    del host, claim
+    return Watched(("/etc/group",))
+
+
+def _authorized_keys(host: Host, claim: Claim) -> Watched:
+    """The file in the user's home, and the file that says where that is."""
+    try:
+        account = account_of(host, claim.name)
+    except (InvalidPlatform, OSError):
+        account = None
+    home = [posixpath.join(account.home, ".ssh", "authorized_keys")] if account else []
+    return Watched(("/etc/passwd", *home))
+
+
+def _package(host: Host, claim: Claim) -> Watched:
+    del host, claim
+    return Watched((STATUS,))
+
+
+def _unit(host: Host, claim: Claim) -> Watched:
+    """What systemd says of it, and the links that a hand may take away."""
+    if host.sandbox:
+        return Watched()
+    target = _WANTS.get(claim.name.rpartition(".")[2], "multi-user")
+    links = ("%s/%s.target.wants/%s" % (_UNIT_FILES, target, claim.name), "%s/%s" % (_UNIT_FILES, claim.name))
+    return Watched(links, (claim.name,))
+
+
+KINDS: Dict[str, Sort] = {
+    "path": Sort(_path, "the path and every directory on the way to it", "a change through another hard link"),
+    "user": Sort(_user, "/etc/passwd, /etc/shadow and /etc/group"),
+    "group": Sort(_group, "/etc/group"),
+    "authorizedKeys": Sort(_authorized_keys, "the user's authorized_keys, and /etc/passwd"),
+    "package": Sort(_package, "dpkg's status file"),
+    "unit": Sort(_unit, "the unit, by systemd's signals on D-Bus"),
+}
+
+
+def told(action: str, inputs: Any) -> Tuple[List[str], List[str]]:
+    """For people, of a step with these inputs: (what is seen at once, what is seen at the interval)."""
+    at_once, later = [], []
+    for claim in claims_of(action, inputs):
+        sort = KINDS.get(claim.kind)
+        if sort is None:
+            later.append("`%s`" % claim.owned)
+            continue
+        at_once.append(sort.at_once)
+        if sort.at_interval:
+            later.append(sort.at_interval)
+    return list(dict.fromkeys(at_once)), list(dict.fromkeys(later))
