@@ -51,6 +51,7 @@ class Watch:
         self._mounts: Optional[int] = None
         self._by_path: Dict[str, List[Thing]] = {}
         self._by_unit: Dict[str, List[Thing]] = {}
+        self._by_mounts: List[Thing] = []
         self._touched: Set[Thing] = set()
         self._deaf = ""
         self._flooded = False
@@ -64,6 +65,7 @@ class Watch:
     def over(self, things: Mapping[Thing, Watched]) -> None:
         """Watch these, and no others. What happens from now on is told."""
         self._by_path, self._by_unit = {}, {}
+        self._by_mounts = [thing for thing, watched in things.items() if watched.mounts]
         for thing, watched in things.items():
             for path in watched.paths:
                 self._by_path.setdefault(path, []).append(thing)
@@ -136,6 +138,7 @@ class Watch:
         if self._units.file in ready:
             self._touch(self._by_unit, self._units.touched())
         if self._routes is not None and self._mounts in ready:
+            self._touched.update(self._by_mounts)
             self._touch(self._by_path, self._routes.refresh())
         if self._routes is not None and self._kernel is not None and self._kernel.file in ready:
             for _ in range(_READS_AT_ONCE):

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from agent.contract.claims import Claim, claims_of
 from agent.host.port import Host
-from agent.steps.package import STATUS
+from agent.steps.dpkg import STATUS
 from agent.steps.registry import NOT_IN_A_SANDBOX
 from agent.steps.step import InvalidPlatform
 from agent.steps.user import account_of
@@ -21,10 +21,11 @@ _WANTS = {"timer": "timers", "socket": "sockets"}
 
 
 class Watched(NamedTuple):
-    """Absolute paths and unit names that tell of a claim."""
+    """Absolute paths and unit names that tell of a claim, and whether any mounting does."""
 
     paths: Tuple[str, ...] = ()
     units: Tuple[str, ...] = ()
+    mounts: bool = False
 
 
 class Sort(NamedTuple):
@@ -77,6 +78,11 @@ def _package(host: Host, claim: Claim) -> Watched:
     return Watched((STATUS,))
 
 
+def _mount(host: Host, claim: Claim) -> Watched:
+    del host, claim
+    return Watched(mounts=True)
+
+
 def _unit(host: Host, claim: Claim) -> Watched:
     """What systemd says of it, and the links that a hand may take away."""
     if host.sandbox:
@@ -91,7 +97,8 @@ KINDS: Dict[str, Sort] = {
     "user": Sort(_user, "/etc/passwd, /etc/shadow and /etc/group"),
     "group": Sort(_group, "/etc/group"),
     "authorizedKeys": Sort(_authorized_keys, "the user's authorized_keys, and /etc/passwd"),
-    "package": Sort(_package, "dpkg's status file"),
+    "package": Sort(_package, "dpkg's status file", "packages of rpm"),
+    "mount": Sort(_mount, "the kernel's list of mounts"),
     "unit": Sort(_unit, "the unit, by systemd's signals on D-Bus"),
 }
 
