@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from agent.host import extended
 from agent.host.beneath import Beneath
 from agent.host.port import CONTENT_KEPT, ENVIRONMENT, OUTPUT_KEPT, Entry, Ran, Snapshot, staged_name
 
@@ -24,8 +25,6 @@ _KINDS = {
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLATFORMS = {"linux": "Linux", "darwin": "MacOS", "win32": "Windows"}
-_LABELS = ("security.selinux", "system.posix_acl_access")
-"""Extended attributes that a replaced file keeps: its SELinux label and its access list."""
 
 
 class LocalHost:
@@ -117,7 +116,7 @@ class LocalHost:
             staged = staged_name(name)
             _drop(here, staged)
             try:
-                _write(here, staged, data, mode, (uid, gid), _labels(here, name))
+                _write(here, staged, data, mode, (uid, gid), _kept(here, name))
             except OSError:
                 _drop(here, staged)
                 raise
@@ -336,7 +335,7 @@ def _chmod(here: int, name: str, mode: int) -> None:
 
 
 def _write(
-    here: int, name: str, data: bytes, mode: int, owners: Tuple[int, int], labels: List[Tuple[str, bytes]]
+    here: int, name: str, data: bytes, mode: int, owners: Tuple[int, int], attributes: Optional[Dict[str, bytes]]
 ) -> None:
     file = os.open(name, _CREATE, 0o600, dir_fd=here)
     try:
@@ -345,25 +344,23 @@ def _write(
             view = view[os.write(file, view) :]
         if owners != (-1, -1):
             os.fchown(file, *owners)
-        for label, value in labels:
-            with contextlib.suppress(OSError):
-                os.setxattr(file, label, value)
+        if attributes is not None:
+            extended.give(file, attributes)
         os.fchmod(file, mode)
         os.fsync(file)
     finally:
         os.close(file)
 
 
-def _labels(here: int, name: str) -> List[Tuple[str, bytes]]:
-    """The extended attributes of the file in place that its successor keeps."""
-    if not hasattr(os, "getxattr"):
-        return []
-    kept = []
-    with contextlib.suppress(OSError), _opened(here, name) as file:
-        for label in _LABELS:
-            with contextlib.suppress(OSError):
-                kept.append((label, os.getxattr(file, label)))
-    return kept
+def _kept(here: int, name: str) -> Optional[Dict[str, bytes]]:
+    """The extended attributes of the file in place, None where there is none or it may not be read."""
+    try:
+        with _opened(here, name) as file:
+            return extended.of(file)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL, errno.EACCES):
+            return None
+        raise
 
 
 def _drop(here: int, name: str) -> None:

@@ -105,7 +105,10 @@ class Host(Protocol):
         """Puts a link at `path`, atomically in place of a link or file that is there."""
 
     def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
-        """Writes and syncs the bytes beside `path`, to be put there by `publish` or dropped by `discard`."""
+        """Writes and syncs the bytes beside `path`, to be put there by `publish` or dropped by `discard`.
+
+        A file that is at `path` gives them its extended attributes, as far as the file system has any.
+        """
 
     def publish(self, path: str) -> None:
         """Puts the staged bytes at `path`, atomically; durable after `sync_directory` of its directory."""

@@ -67,17 +67,6 @@ def test_a_long_name_still_has_room_beside_it(host: LocalHost) -> None:
     assert host.read(name) == b"x"
 
 
-def test_a_replaced_file_keeps_its_access_list(host: LocalHost, tmp_path: Path) -> None:
-    replace(host, "/file", b"one", 0o640)
-    access = bytes.fromhex("0200000001000600ffffffff02000400d204000004000400ffffffff10000400ffffffff20000000ffffffff")
-    try:
-        os.setxattr(tmp_path / "root" / "file", "system.posix_acl_access", access)
-    except OSError:
-        pytest.skip("this file system has no access lists")
-    replace(host, "/file", b"two", 0o640)
-    assert os.getxattr(tmp_path / "root" / "file", "system.posix_acl_access") == access
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_strangers_link_is_not_followed(host: LocalHost, tmp_path: Path) -> None:
     root = tmp_path / "root"
