@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Store
     from reconciler.core.records import AssignmentRow, AuditRow, StateRow
-    from reconciler.core.world import NodeEntry, Nodes, World
+    from reconciler.core.world import NodeEntry, Nodes, Release, World
+    from reconciler.engine.catalog import Catalog
 
 
 def status(state: State) -> dict[str, Any]:
@@ -40,9 +41,15 @@ def status(state: State) -> dict[str, Any]:
         "associations": len(catalog.compiled) if catalog else 0,
         "conditions": [condition(item) for item in catalog.conditions] if catalog else [],
         "conflicts": [str(conflict) for conflict in plan.conflicts] if plan else [],
-        "held": {uid: release.held_for for uid, release in world.releases.items() if release.held_for},
+        "held": {uid: release.held_for for uid, release in world.releases.items() if _is_held(uid, release, catalog)},
         "waits": waits(state.gated),
     }
+
+
+def _is_held(uid: str, release: Release, catalog: Catalog | None) -> bool:
+    """Whether a hold still stands in anybody's way: what left Git is held no more."""
+    asked_for = catalog is None or uid in catalog.compiled or catalog.withheld(uid)
+    return bool(release.held_for) and asked_for
 
 
 def nodes(state: State, world: World, reach: NodeSet) -> Iterator[dict[str, Any]]:

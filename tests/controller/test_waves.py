@@ -165,6 +165,12 @@ class TestHeld:
         assert house.status()["held"] == {}
         assert house.status()["failing"] == 1
 
+    def test_what_left_git_is_held_no_more(self) -> None:
+        house = self.failed()
+        house.push({"associations/base.yaml": None, "documents/motd.yaml": None})
+        house.settle(70)
+        assert house.status()["held"] == {}
+
     def test_a_newer_commit_starts_with_a_clean_slate(self) -> None:
         house = self.failed()
         for machine in house.machines.values():
