@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.25
 OUTBOX_SECONDS = 1.0
 WATCH_SECONDS = 0.5
+DAY = 86_400
+EFFECTS_KEPT_DAYS = 30
+AUDIT_KEPT_DAYS = 400
 FIRST_POLLING = 5
 """Seconds between fetches until a first commit says how often."""
 LEASE_SECONDS = 30
@@ -128,6 +131,7 @@ class Controller:
             timer.every(WATCH_SECONDS, self._watch),
             timer.every(OUTBOX_SECONDS, self._work_off),
             timer.every(OUTBOX_SECONDS, self._write_compliance),
+            timer.every(DAY, self._collect),
         ]
 
     def stop(self) -> None:
@@ -181,6 +185,20 @@ class Controller:
             self._keeper.refused(problem)
         except Problem as problem:
             log.warning("the outbox: %s", problem)
+
+    def _collect(self) -> None:
+        """Keep the store from growing with time: what nobody needs is forgotten once a day."""
+        at, store = self._ports.clock.now_ms(), self._ports.store
+        kept = {
+            "effects_before": at - EFFECTS_KEPT_DAYS * DAY * 1000,
+            "audit_before": at - AUDIT_KEPT_DAYS * DAY * 1000,
+        }
+        try:
+            rows = self._loop.call(lambda: store.collect(**kept))
+        except Problem as problem:
+            log.warning("what nobody needs is kept for now: %s", problem)
+        else:
+            log.info("forgot %d rows that nobody needs", rows)
 
     def _write_compliance(self) -> None:
         catalog = self._state.catalog

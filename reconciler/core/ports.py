@@ -163,8 +163,12 @@ class Store(Protocol):
     def commit(self, changes: Changes) -> None:
         """All of it or nothing, durable on return. `Refused` without the lease, `Defect` for what cannot be kept."""
 
-    def collect_bodies(self) -> int:
-        """Forget bodies that no assignment, no newest release and no node's context names; how many they were."""
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
+        """Forget what nobody needs any more; how many rows that were.
+
+        Bodies that no assignment, no newest release and no node's context names, and files that none of the rest names;
+        effects with an outcome that were queued, and audit rows that were written, before these Unix milliseconds.
+        """
 
     def nodes(self) -> list[NodeRow]:
         """Every node, retired ones too, in the order of enrolment."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.adapters.store.memory_tables import Tables
-from reconciler.adapters.store.rules import led_by, lost_to, not_held
+from reconciler.adapters.store.rules import files_named_by, led_by, lost_to, not_held
 from reconciler.core import nodeset
 from reconciler.core.nodeset import EMPTY
 from reconciler.core.world import Columns
@@ -59,17 +59,18 @@ class MemoryStore:
             self._check_lease()
             self._tables.commit(changes)
 
-    def collect_bodies(self) -> int:
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
         with self._state.lock:
             self._check_lease()
             tables = self._tables
             named = {row.body_digest for row in tables.assignments.values()}
             named.update(row.body_digest for row in self.releases())
             named.update(row.context_digest for row in tables.nodes.values())
+            named |= {file for body in named & tables.bodies.keys() for file in files_named_by(tables.bodies[body])}
             gone = tables.bodies.keys() - named
             for digest in gone:
                 del tables.bodies[digest]
-            return len(gone)
+            return len(gone) + tables.forget(effects_before, audit_before)
 
     def nodes(self) -> list[NodeRow]:
         with self._state.lock:

@@ -157,7 +157,16 @@ class Tables:
             attempts = max(known.attempts, effect.attempts)
             self.effects[effect.id] = replace(known, attempts=attempts, outcome=known.outcome or effect.outcome)
         for row in changes.audit:
-            self.audit.append(replace(row, number=len(self.audit) + 1))
+            self.audit.append(replace(row, number=self.audit[-1].number + 1 if self.audit else 1))
+
+    def forget(self, effects_before: int, audit_before: int) -> int:
+        """Finished effects and audit rows from before these instants; how many they were."""
+        rows = len(self.effects) + len(self.audit)
+        self.effects = {
+            row.id: row for row in self.effects.values() if not row.outcome or row.created_at >= effects_before
+        }
+        self.audit = [row for row in self.audit if row.at >= audit_before]
+        return rows - len(self.effects) - len(self.audit)
 
 
 def _said(before: NodeRow | None, node: NodeRow) -> NodeRow:

@@ -95,10 +95,21 @@ _NAMED = (
         select(_nodes.c.context_digest).where(_nodes.c.fleet_id == _FLEET),
     )
 )
-FORGET_BODIES: Delete = schema.bodies.delete().where(
-    schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest.not_in(_NAMED)
+_IN_USE = schema.bodies.c.digest.in_(_NAMED)
+BODIES_IN_USE = select(schema.bodies.c.data).where(schema.bodies.c.fleet_id == _FLEET, _IN_USE)
+"""Those that an assignment, a newest release or a node's context names."""
+OTHER_BODIES = select(schema.bodies.c.digest).where(schema.bodies.c.fleet_id == _FLEET, ~_IN_USE)
+FORGET_BODY: Delete = schema.bodies.delete().where(
+    schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")
 )
-"""Those that no assignment, no newest release and no node's context names."""
+FORGET_EFFECTS: Delete = schema.effects.delete().where(
+    schema.effects.c.fleet_id == _FLEET,
+    schema.effects.c.outcome != "",
+    schema.effects.c.created_at < bindparam("of_before", type_=sql.BigInteger),
+)
+FORGET_AUDIT: Delete = schema.audit.delete().where(
+    schema.audit.c.fleet_id == _FLEET, schema.audit.c.at < bindparam("of_before", type_=sql.BigInteger)
+)
 
 TOKEN = _of(TokenRow, schema.tokens).where(schema.tokens.c.id == bindparam("of_id"))
 PENDING = _of(EffectRow, schema.effects).where(schema.effects.c.outcome == "").order_by(schema.effects.c.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest, instant
@@ -62,3 +63,11 @@ def led_by(holder: str, until: int) -> Refused:
 
 def lost_to(holder: str) -> Refused:
     return Refused(f"the lease on this state was taken by {holder}", ONE_LEADER, "end this daemon; the other one leads")
+
+
+def files_named_by(body: bytes) -> set[str]:
+    """Digests of the files that a body's steps are given, which are kept as long as it is."""
+    if b'"files":' not in body:
+        return set()
+    content = json.loads(body)
+    return {file["digest"] for file in content.get("files", {}).values()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reconciler.adapters.store import columns, dialect, queries, schema
 from reconciler.adapters.store.lease import Lease
 from reconciler.adapters.store.migrate import migrate
+from reconciler.adapters.store.rules import files_named_by
 from reconciler.adapters.store.statements import Statements
 from reconciler.adapters.store.writes import Writer, chunks
 from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
@@ -79,9 +80,18 @@ class SqlStore:
         with self._leading() as connection:
             Writer(connection, self._statements, self._fleet_id).write(changes)
 
-    def collect_bodies(self) -> int:
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
+        ours = {"of_fleet": self._fleet_id}
         with self._leading() as connection:
-            return connection.execute(queries.FORGET_BODIES, {"of_fleet": self._fleet_id}).rowcount
+            files: set[str] = set()
+            for data in connection.execute(queries.BODIES_IN_USE, ours).scalars():
+                files |= files_named_by(data)
+            others = set(connection.execute(queries.OTHER_BODIES, ours).scalars()) - files
+            if others:
+                connection.execute(queries.FORGET_BODY, [{**ours, "of_digest": digest} for digest in others])
+            effects = connection.execute(queries.FORGET_EFFECTS, {**ours, "of_before": effects_before}).rowcount
+            audit = connection.execute(queries.FORGET_AUDIT, {**ours, "of_before": audit_before}).rowcount
+            return len(others) + effects + audit
 
     def nodes(self) -> list[NodeRow]:
         return self._all(NodeRow, queries.NODES)

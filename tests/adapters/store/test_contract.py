@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.contract.canonical import digest
+from agent.contract.canonical import canonical, digest
 from reconciler.core.problem import Defect, Refused
 from reconciler.core.records import AssignmentRow, AuditRow, Changes, Withdrawn
 from tests.adapters.store import disks
@@ -278,14 +278,36 @@ class TestBodiesAndReleases:
                 contexts={"mi-1": context},
             )
         )
-        assert store.collect_bodies() == 3
+        assert store.collect() == 3
         assert [store.body(body) is not None for body in digests] == [True, False, True, True, False, False]
-        assert store.collect_bodies() == 0
+        assert store.collect() == 0
         assert {store.body(between), store.body(alone)} == {None}
         assert store.body(newest) == bodies[newest]
 
+    def test_files_are_kept_as_long_as_a_body_names_them(self, store: Store) -> None:
+        file, old_file = b"content", b"former content"
+        body, old_body = (
+            canonical({"files": {"files/a": {"digest": digest(data), "size": 7}}}) for data in (file, old_file)
+        )
+        bodies = {digest(data): data for data in (file, old_file, body, old_body)}
+        releases = (release(1, digest(old_body)), release(2, digest(body)))
+        store.commit(Changes(bodies=bodies, releases=releases))
+        assert store.collect() == 2
+        assert store.body(digest(file)) == file
+        assert (store.body(digest(old_file)), store.body(digest(old_body))) == (None, None)
+
 
 class TestOutbox:
+    def test_old_ones_are_forgotten_where_they_ended(self, store: Store) -> None:
+        store.commit(Changes(effects=(effect("ended", outcome="done"), effect("waits"))))
+        store.commit(Changes(audit=tuple(AuditRow(at, "alice", "apply", f"o{at}", "ok", "r", "d") for at in (5, 6))))
+        assert store.collect(effects_before=3, audit_before=5) == 0
+        assert store.collect(effects_before=4, audit_before=6) == 2
+        assert store.pending_effects() == [effect("waits")]
+        assert [row.object for row in store.audit()] == ["o6"]
+        store.commit(Changes(audit=(AuditRow(7, "alice", "apply", "o7", "ok", "r", "d"),)))
+        assert [(row.object, row.number) for row in store.audit()] == [("o7", 3), ("o6", 2)]
+
     def test_pending_until_an_outcome_in_order(self, store: Store) -> None:
         store.commit(Changes(effects=(effect("z"), effect("a"))))
         store.commit(Changes(effects=(effect("m"),)))

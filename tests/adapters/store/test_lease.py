@@ -19,7 +19,7 @@ CHANGE = Changes(settings={"revision": "x"})
 
 def test_without_the_lease_nothing_is_written(disk: Disk) -> None:
     store = disk.open()
-    for act in (lambda: store.commit(CHANGE), lambda: store.declare_restored(1), store.collect_bodies):
+    for act in (lambda: store.commit(CHANGE), lambda: store.declare_restored(1), store.collect):
         with pytest.raises(Refused, match="without its lease"):
             act()
     assert store.settings() == {}

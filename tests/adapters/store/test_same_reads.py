@@ -200,7 +200,7 @@ def test_a_sequence_of_changes_reads_the_same(url: str, sequence: list[Changes],
     for change in [BEGINNING, *sequence] if peopled else sequence:
         assert outcome(memory, change) == outcome(sqlite, change)
         assert reads(memory) == reads(sqlite)
-    assert memory.collect_bodies() == sqlite.collect_bodies()
+    assert memory.collect() == sqlite.collect()
     assert reads(memory) == reads(sqlite)
     for store in (memory, sqlite):
         store.close()
