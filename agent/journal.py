@@ -2,11 +2,15 @@
 
 A run is on disk before its process starts, and its end before anything else starts: so a script is started at most
 once per `RunKey`. A report has its durable number before it is sent, and stays until it is acknowledged.
+
+Where the disk takes nothing, nothing is started. What has happened already is remembered in memory, and written as soon
+as there is room: how a run ended, and reports, which get their number then.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import errno
 import fcntl
 import itertools
 import json
@@ -18,12 +22,17 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.wire import Report
+from agent.log import ERROR, WARNING, log
 from agent.recordlog import Record, RecordLog
 
 GENERATIONS_KEPT = 2
 INSTANTS_KEPT = 8
 UIDS_KEPT = 4096
 COMPACT_AT = 256 * 1024
+PENDING_BYTES = 32 * 1024 * 1024
+"""Reports that wait are kept up to here, all of them; beyond, those go to which a newer one on the same is kept."""
+UNWRITTEN_AT_MOST = 500
+"""What waits in memory for a disk."""
 
 
 class RunKey(NamedTuple):
@@ -83,7 +92,13 @@ class StateLock:
 
     def __init__(self, directory: str) -> None:
         """Raises StateInUse."""
-        self._file = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        path = os.path.join(directory, "lock")
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            self._file = os.open(path, os.O_RDONLY)  # a lock all the same
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -93,12 +108,17 @@ class StateLock:
                 "another agent%s runs on the state directory %s; stop it, or use another --state"
                 % (" (process %s)" % holder if holder else "", directory)
             ) from None
-        os.ftruncate(self._file, 0)
-        os.write(self._file, b"%d\n" % os.getpid())
+        self._say(b"%d\n" % os.getpid())
 
     def release(self) -> None:
-        os.ftruncate(self._file, 0)
+        self._say(b"")
         os.close(self._file)
+
+    def _say(self, holder: bytes) -> None:
+        """Who holds it is told to people only: a full disk may lose it."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.write(self._file, holder)
 
 
 def holder(directory: str) -> Optional[int]:
@@ -125,7 +145,9 @@ class Journal:
         self._instants: Dict[str, RunInstant] = {}
         self._reported: Dict[str, Reported] = {}
         self._pending: Dict[int, Pending] = {}
+        self._unwritten: List[Dict[str, Any]] = []
         self._last_seq = 0
+        self.dropped = 0
         self._log = RecordLog(os.path.join(directory, "journal"))
         for record in self._log.load():
             self._replay(record)
@@ -134,6 +156,7 @@ class Journal:
         self._compact_when_grown()
 
     def close(self) -> None:
+        self.write_again()
         with self._mutex:
             self._log.close()
             self._lock.release()
@@ -145,8 +168,9 @@ class Journal:
         self._write({"kind": "started", "run": list(key), "boot": boot_id})
 
     def finished(self, key: RunKey, rc: int, status: str) -> None:
-        """Durable on return."""
-        self._write({"kind": "finished", "run": list(key), "rc": rc, "status": status})
+        """Durable on return, where the disk takes it; known in any case."""
+        with self._mutex:
+            self._remember({"kind": "finished", "run": list(key), "rc": rc, "status": status})
 
     def rebooting(self, key: RunKey, boot_id: str) -> None:
         """Durable on return: the run ended by asking for a reboot, in this boot. Call before it is asked for."""
@@ -173,17 +197,30 @@ class Journal:
 
     # Reports
 
-    def report(self, report: Report, content: str, applied: bool) -> int:
+    def report(self, report: Report, content: str, applied: bool) -> Optional[int]:
         """Number a report and keep it until it is acknowledged; durable on return. Returns its `seq`.
 
-        `content` is the digest of what must differ for the next report on this association to be kept; empty forgets
-        the association.
+        None says that the disk did not take it, and that it waits in memory for its number. `content` is the digest of
+        what must differ for the next report on this association to be kept; empty forgets the association: such a
+        report waits in nobody's memory, and OSError is raised.
         """
+        value = {"kind": "report", "report": to_wire(report), "content": content, "applied": applied}
         with self._mutex:
-            seq = self._last_seq + 1
-            numbered = to_wire(dataclasses.replace(report, seq=seq))
-            self._record({"kind": "report", "report": numbered, "content": content, "applied": applied}, sync=True)
-        return seq
+            if not content:
+                self._record(self._numbered(value), sync=True)
+                return self._last_seq
+            return int(self._last_seq) if self._remember(value) else None
+
+    def write_again(self) -> bool:
+        """Try to write what waits in memory; whether any of it was written."""
+        with self._mutex:
+            waiting = len(self._unwritten)
+            return bool(waiting) and (self._write_waiting() or len(self._unwritten) < waiting)
+
+    def unwritten(self) -> int:
+        """How much waits in memory, for the disk takes nothing."""
+        with self._mutex:
+            return len(self._unwritten)
 
     def pending(self, after: int = 0, most: Optional[int] = None) -> List[Pending]:
         """Reports not acknowledged, oldest first; `payload` reads one."""
@@ -191,8 +228,9 @@ class Journal:
             return list(itertools.islice((item for item in self._pending.values() if item.seq > after), most))
 
     def pending_count(self) -> int:
+        """Reports that the server has not got, those included that wait in memory."""
         with self._mutex:
-            return len(self._pending)
+            return len(self._pending) + sum(1 for value in self._unwritten if value["kind"] == "report")
 
     def payload(self, seq: int) -> Optional[bytes]:
         """The canonical bytes of a pending report, ready to be signed; None once it is acknowledged."""
@@ -206,8 +244,13 @@ class Journal:
     def acknowledged(self, seq: int) -> None:
         """The server has every report up to and including `seq`. Not synced: to send one again does no harm."""
         with self._mutex:
-            if any(number <= seq for number in self._pending):
-                self._record({"kind": "ack", "seq": min(seq, self._last_seq)}, sync=False)
+            if not any(number <= seq for number in self._pending):
+                return
+            value = {"kind": "ack", "seq": min(seq, self._last_seq)}
+            try:
+                self._record(value, sync=False)
+            except OSError:
+                self._replay(Record(0, b""), value)
 
     def last_reported(self, uid: str) -> Optional[Reported]:
         with self._mutex:
@@ -223,6 +266,31 @@ class Journal:
     def _write(self, value: Dict[str, Any]) -> None:
         with self._mutex:
             self._record(value, sync=True)
+
+    def _remember(self, value: Dict[str, Any]) -> bool:
+        """Write it after what waits already, or let it wait too; whether it is durable."""
+        if value["kind"] == "finished":
+            self._replay(Record(0, b""), value)
+        else:
+            report = from_wire(Report, value["report"])
+            self._unwritten = [waiting for waiting in self._unwritten if not _same(waiting, value)]
+            self._reported[report.uid] = _reported(report, value)
+        self._unwritten = [*self._unwritten, value][-UNWRITTEN_AT_MOST:]
+        return self._write_waiting()
+
+    def _write_waiting(self) -> bool:
+        """Whether nothing waits any more."""
+        try:
+            while self._unwritten:
+                value = self._unwritten[0]
+                self._record(self._numbered(value) if value["kind"] == "report" else value, sync=True)
+                del self._unwritten[0]
+        except OSError as error:
+            log(ERROR, "the journal cannot be written, %d entries wait in memory: %s", len(self._unwritten), error)
+        return not self._unwritten
+
+    def _numbered(self, value: Dict[str, Any]) -> Dict[str, Any]:
+        return dict(value, report=dict(value["report"], seq=self._last_seq + 1))
 
     def _record(self, value: Dict[str, Any], sync: bool) -> None:
         payload = canonical(value)
@@ -256,9 +324,7 @@ class Journal:
         self._last_seq = max(self._last_seq, report.seq)
         self._pending[report.seq] = Pending(report.seq, record.at, len(record.payload))
         if value["content"]:
-            self._reported[report.uid] = Reported(
-                report.generation, report.body_digest, report.context_digest, value["content"], value["applied"]
-            )
+            self._reported[report.uid] = _reported(report, value)
         else:
             self._reported.pop(report.uid, None)
 
@@ -266,9 +332,15 @@ class Journal:
         if self._log.size < max(COMPACT_AT, 2 * self._compacted_size) and not self._log.damaged:
             return
         self._forget_runs()
+        self._forget_history()
         kept = [canonical(value) for value in self._live()]
         waiting = list(self._pending.values())
-        places = self._log.rewrite(kept + [self._log.read(item.at, item.length) for item in waiting])
+        try:
+            places = self._log.rewrite(kept + [self._log.read(item.at, item.length) for item in waiting])
+        except OSError as error:  # what is there stays; it is tried again once it has grown
+            log(WARNING, "the journal cannot be compacted: %s", error)
+            self._compacted_size = self._log.size
+            return
         for item, at in zip(waiting, places[len(kept) :]):
             self._pending[item.seq] = item._replace(at=at)
         self._log.damaged = 0
@@ -286,6 +358,22 @@ class Journal:
             yield {"kind": "instant", "uid": uid, "instant": list(instant)}
         for uid, reported in self._reported.items():
             yield {"kind": "reported", "uid": uid, "reported": list(reported)}
+
+    def _forget_history(self) -> None:
+        """Where too much waits for the server, reports go that a newer one makes history; the newest on each stay."""
+        excess = sum(item.length for item in self._pending.values()) - PENDING_BYTES
+        if excess <= 0:
+            return
+        about = {seq: self._uid(item) for seq, item in self._pending.items()}
+        newest = {uid: seq for seq, uid in about.items()}
+        for seq, uid in about.items():
+            if excess > 0 and newest[uid] != seq:
+                excess -= self._pending.pop(seq).length
+                self.dropped += 1
+        log(WARNING, "too many reports wait for the server: %d older ones were dropped so far", self.dropped)
+
+    def _uid(self, item: Pending) -> str:
+        return str(json.loads(self._log.read(item.at, item.length))["report"]["uid"])
 
     def _forget_runs(self) -> None:
         """Drop runs that cannot come again: all but the newest generations and, within one, the newest instants.
@@ -309,3 +397,14 @@ class Journal:
                 if key.generation in generations
                 and (not key.run_instant or key.run_instant in instants[key.generation, key.step][-INSTANTS_KEPT:])
             }
+
+
+def _reported(report: Report, value: Dict[str, Any]) -> Reported:
+    return Reported(report.generation, report.body_digest, report.context_digest, value["content"], value["applied"])
+
+
+def _same(waiting: Dict[str, Any], value: Dict[str, Any]) -> bool:
+    """Whether a report that waits says of its association what a newer one says, and no more."""
+    if waiting["kind"] != "report":
+        return False
+    return bool(waiting["report"]["uid"] == value["report"]["uid"] and waiting["content"] == value["content"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict, List
 
 import agent
 from agent import assignments, identity, journal, status
+
+LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
+"""Bytes and inodes below which the agent is in trouble."""
 
 
 def overview(state: str) -> Dict[str, Any]:
@@ -26,6 +30,7 @@ def overview(state: str) -> Dict[str, Any]:
         "serial": None if held is None else held.serial,
         "interval": None if held is None else held.interval,
         "retired": bool(held and held.retire),
+        "state": {"path": state, "trouble": _trouble(state)},
         "assignments": {
             uid: dict(results.get(uid, {}), generation=item.generation, told=results.get(uid, {}).get("generation"))
             for uid, item in sorted(listed.items())
@@ -43,10 +48,26 @@ def as_text(found: Dict[str, Any]) -> str:
         "server   %s" % _link(link, found["servers"]),
         "holds    %s" % _held(found),
     ]
+    if found["state"]["trouble"]:
+        lines.append("state    %s: %s" % (found["state"]["path"], found["state"]["trouble"]))
     width = max([len(uid) for uid in found["assignments"]], default=0)
     for uid, item in found["assignments"].items():
         lines += _assignment(uid.ljust(width), item)
     return "\n".join(lines)
+
+
+def _trouble(state: str) -> str:
+    """Why the agent cannot write there, as far as can be told from outside; empty where it can."""
+    room = os.statvfs(state)
+    if room.f_flag & os.ST_RDONLY:
+        what = "it is read-only"
+    elif room.f_bavail * room.f_frsize < LEAST_ROOM:
+        what = "it is full (%d KiB left)" % (room.f_bavail * room.f_frsize // 1024)
+    elif room.f_files and room.f_favail < LEAST_INODES:
+        what = "it has no inodes left (%d)" % room.f_favail
+    else:
+        return ""
+    return what + "; nothing new is started, and reports wait in memory until there is room"
 
 
 def _link(link: Dict[str, Any], servers: List[str]) -> str:

@@ -6,11 +6,13 @@ record = MARK, length (4 bytes), CRC-32 of length and payload (4 bytes), payload
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import mmap
 import os
 import struct
 import zlib
-from typing import Callable, Iterable, List, NamedTuple, Union
+from typing import Callable, Iterable, List, NamedTuple, Tuple, Union
 
 from agent import durable
 
@@ -18,9 +20,13 @@ HEADER = b"opsctl-records-1\n"
 MARK = b"\xf1\xc5"
 LIMIT = 4 * 1024 * 1024
 """Bytes that one payload may have."""
+RESERVE = 1024 * 1024
+"""Bytes of disk held back, so that a full one still takes what must not be lost."""
 
 _FRAME = struct.Struct(">2sII")
 _fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Buffer = Union[bytes, mmap.mmap]
 
@@ -69,20 +75,32 @@ class RecordLog:
 
     def __init__(self, path: str) -> None:
         """Open or create. `damaged` counts bytes inside that were no record; the file as found is then kept beside."""
-        self._path = path
+        self._path, self._reserve = path, path + ".reserve"
         fresh = not os.path.exists(path)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file, self._writable = self._open()
         self.damaged = 0
         if fresh:
             os.write(self._file, HEADER)
             os.fsync(self._file)
             durable.sync_directory(os.path.dirname(path))
         self.size = os.fstat(self._file).st_size
+        self._hold_back()
+
+    def _open(self) -> Tuple[int, bool]:
+        """The file, and whether it can be written: a file system that turned read-only can still be read."""
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), True
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            return os.open(self._path, os.O_RDONLY), False
 
     def load(self) -> List[Record]:
         """Every record, oldest first, after a torn end was cut off."""
         found = self._scan()
-        if found.end == 0:
+        if not self._writable:
+            self.size = found.end
+        elif found.end == 0:
             self.rewrite([])
         elif found.end < self.size:
             os.ftruncate(self._file, found.end)
@@ -105,18 +123,62 @@ class RecordLog:
     def append(self, payload: bytes, sync: bool) -> int:
         """Add a record; with `sync` it is durable on return. Returns where its payload starts."""
         data = framed(payload)
+        if not self._writable:
+            self._reopen()
         try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._file, data[written:])
-        except OSError:
-            os.ftruncate(self._file, self.size)  # a full disk must not leave half a record under the next one
-            raise
+            self._write(data)
+        except OSError as error:
+            if error.errno not in _FULL or not self._spend():
+                raise
+            self._write(data)
+        self._hold_back()
         at = self.size + _FRAME.size
         self.size += len(data)
         if sync:
             _fdatasync(self._file)
         return at
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            os.ftruncate(self._file, self.size)  # a full disk must not leave half a record under the next one
+            raise
+
+    def _reopen(self) -> None:
+        """Raises OSError while the file system is read-only."""
+        file = os.open(self._path, os.O_RDWR | os.O_APPEND)
+        os.close(self._file)
+        self._file, self._writable = file, True
+        os.ftruncate(file, self.size)
+
+    def _spend(self) -> bool:
+        """Give back what was held back; whether there was anything."""
+        try:
+            os.unlink(self._reserve)
+        except OSError:
+            return False
+        return True
+
+    def _hold_back(self) -> None:
+        """Hold some of the disk back, where that leaves enough for others."""
+        if not self._writable or os.path.exists(self._reserve):
+            return
+        free = os.statvfs(os.path.dirname(self._path) or ".")
+        if free.f_bavail * free.f_frsize < 4 * RESERVE:
+            return
+        try:
+            file = os.open(self._reserve, os.O_WRONLY | os.O_CREAT, 0o600)
+        except OSError:
+            return
+        try:
+            _allocate(file)
+        except OSError:
+            os.unlink(self._reserve)
+        finally:
+            os.close(file)
 
     def read(self, at: int, length: int) -> bytes:
         """The payload that `append` or `load` placed at `at`."""
@@ -127,15 +189,20 @@ class RecordLog:
         beside = self._path + ".new"
         places: List[int] = []
         size = len(HEADER)
-        with open(beside, "wb") as file:
-            os.chmod(beside, 0o600)
-            file.write(HEADER)
-            for payload in payloads:
-                places.append(size + _FRAME.size)
-                size += file.write(framed(payload))
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, self._path)
+        try:
+            with open(beside, "wb") as file:
+                os.chmod(beside, 0o600)
+                file.write(HEADER)
+                for payload in payloads:
+                    places.append(size + _FRAME.size)
+                    size += file.write(framed(payload))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(beside, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
         durable.sync_directory(os.path.dirname(self._path))
         os.close(self._file)
         self._file = os.open(self._path, os.O_RDWR | os.O_APPEND)
@@ -144,6 +211,13 @@ class RecordLog:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _allocate(file: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, RESERVE)
+    else:
+        os.write(file, bytes(RESERVE))
 
 
 def _payload(data: Buffer, at: int) -> Union[bytes, None]:

@@ -25,7 +25,7 @@ from agent.outcome import RunResult
 from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
 from agent.runner import converge
 from agent.session import Node
-from agent.steps.step import REBOOTING
+from agent.steps.step import REBOOTING, why
 from agent.telling import Telling
 from agent.watch import Watch
 
@@ -67,6 +67,7 @@ class Rounds:
         for uid, at in self._drift.touched().items():
             self._agenda.touch(uid, at)
         desired = self._node.assignments.desired()
+        self._telling.write_again()
         if desired is None or self._rebooting():
             return False
         if desired != self._desired:
@@ -242,6 +243,9 @@ class Rounds:
                     claimants=self._claimants,
                     left_alone=self._drift.left_alone(subject.uid),
                 )
+            except OSError as error:
+                log.log(log.ERROR, "%s: %s", subject.uid, error)
+                reason = "the agent's own state cannot be kept: %s" % why(error)
             except Exception as error:  # one association must not stop the others
                 log.log(log.ERROR, "%s: %r", subject.uid, error)
                 reason = "a defect in opsctl: %s: %s" % (type(error).__name__, error)

@@ -18,6 +18,7 @@ from agent.contract.codec import not_fields
 from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
 from agent.host.port import Host
 from agent.ledger import Ledger, prune
+from agent.log import WARNING, log
 from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
 from agent.restarts import Restarts
@@ -130,7 +131,10 @@ class _Run:
             pruned = prune(self.host, self.ledger, self.body.uid, self.held.claims, apply=changing)
         if self.allowed:
             self.restarts.forget_others()
-        self.ledger.save()
+        try:
+            self.ledger.save()
+        except OSError as error:  # it has what it must have, from before each change; the rest waits in memory
+            log(WARNING, "what %s made cannot all be written down yet: %s", self.body.uid, why(error))
         return self._result(started_at, pruned)
 
     def _do(self, batch: Sequence[BodyStep]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List
+from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from agent import log
 from agent.contract.wire import Report
@@ -36,9 +36,16 @@ class Telling:
         except (OSError, ValueError) as error:
             log.log(log.ERROR, "the report on %s cannot be kept, the next look tries again: %s", subject.uid, error)
             return False
+        if seq is None:
+            log.log(log.WARNING, "the report on %s waits in memory until the disk takes it", subject.uid)
         self._say(report, seq)
         self._wake()
         return True
+
+    def write_again(self) -> None:
+        """What the disk did not take is tried again."""
+        if self._node.journal.write_again():
+            self._wake()
 
     def waits(self, subject: Subject, result: RunResult) -> None:
         """Show what is not the last word of a run, and is no report."""
@@ -50,7 +57,7 @@ class Telling:
         kept = set(held)
         self._show({uid: value for uid, value in self._shown.items() if uid in kept})
 
-    def _say(self, report: Report, seq: int) -> None:
+    def _say(self, report: Report, seq: Optional[int]) -> None:
         counts = Counter(claim.outcome for claim in report.claims)
         summary = ", ".join("%d %s" % (count, outcome) for outcome, count in sorted(counts.items()))
         level = log.WARNING if report.status == "Failed" else log.INFO

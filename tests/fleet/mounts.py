@@ -12,6 +12,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 def mounted_under(directory: Path) -> list[Path]:
     """Mount points at or below `directory`, the innermost first."""
+    directory = directory.resolve()  # as the kernel calls it
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [Path(_ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), line.split()[4])) for line in lines]
     real = directory.resolve()  # as mountinfo has it
