@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,12 +110,13 @@ def test_starts_ends_instants_and_reports_are_synced_before_they_return(
     path = state / "journal"
     monkeypatch.setattr(recordlog, "_fdatasync", lambda file: synced.append(path.stat().st_size))
     journal = Journal(str(state))
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: journal.started(KEY, "boot-1"),
         lambda: journal.finished(KEY, 0, "Success"),
         lambda: journal.take_instant(KEY.uid, RunInstant(3, "", 0)),
         lambda: journal.report(report(), "digest", applied=True),
-    ):
+    ]
+    for act in acts:
         act()
         assert synced[-1] == path.stat().st_size
     assert len(synced) == 4
@@ -126,12 +128,13 @@ def test_starts_ends_instants_and_reports_are_synced_before_they_return(
 def history(state: Path) -> list[int]:
     """A journal with four records; the file's size after each."""
     journal, sizes = Journal(str(state)), []
-    for act in (
+    acts: list[Callable[[], object]] = [
         lambda: journal.started(KEY, "boot-1"),
         lambda: journal.finished(KEY, 0, "Success"),
         lambda: journal.report(report(), "digest", applied=True),
         lambda: journal.started(KEY._replace(generation=4), "boot-1"),
-    ):
+    ]
+    for act in acts:
         act()
         sizes.append((state / "journal").stat().st_size)
     journal.close()
@@ -221,6 +224,7 @@ def test_it_stays_small_and_keeps_what_can_be_asked_for(state: Path, monkeypatch
         journal.take_instant(KEY.uid, RunInstant(2, key.run_instant, number))
         journal.report(report(uid="Association/busy"), f"digest-{number}", applied=True)
     assert (state / "journal").stat().st_size > 300 * 400  # reports that nobody acknowledged are kept
+    assert waiting is not None
     assert journal.payload(waiting) == canonical(to_wire(report(uid="Association/waiting", seq=waiting)))
     journal.acknowledged(journal.last_seq())
     for _ in range(50):
