@@ -128,6 +128,12 @@ def _add_once(commands: "Commands") -> None:
     parser.add_argument(
         "--wait", metavar="SECONDS", type=float, default=30.0, help="patience with the server (default: 30)"
     )
+    parser.add_argument(
+        "--stdio", action="store_true", help="talk with the server that started this over SSH, on standard input/output"
+    )
+    parser.add_argument(
+        "--ephemeral", action="store_true", help="with --stdio: keep nothing, and refuse what would take a memory"
+    )
     _add_scripts(parser)
     parser.set_defaults(run=_once)
 
@@ -198,6 +204,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _once(options: argparse.Namespace) -> int:
+    if options.stdio:
+        from agent.visit import visit
+
+        return visit(options.state, options.root, options.scripts, options.wait, options.ephemeral)
     from agent.serve import once
 
     return once(options.state, options.root, options.scripts, options.wait)

@@ -1,13 +1,14 @@
-"""A WebSocket over TLS on a real socket: one thread reads and writes, others only wake it."""
+"""What carries a conversation, and the usual one: a WebSocket over TLS. One thread reads and writes, others wake it."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import ssl
 import time
-from typing import List, Mapping, Optional
+from typing import Iterator, List, Mapping, Optional, Protocol
 
 from agent import dial, websocket
 from agent.contract.canonical import digest
@@ -23,8 +24,46 @@ class Lost(Exception):
     """The connection is gone, or was never what it should be; the message says what happened."""
 
 
-class Carrier:
-    """An open WebSocket. `conversation` takes what is to be sent; `exchange` moves bytes both ways."""
+class Sending(Protocol):
+    """Takes what is to be sent."""
+
+    def send_text(self, text: str) -> None: ...
+    def send_ping(self) -> None: ...
+    def send_close(self, code: int, reason: str = "") -> None: ...
+
+
+class Carrier(Protocol):
+    """An open connection. `conversation` takes what is to be sent; `exchange` moves bytes both ways."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What this connection is known by in the transcript of the hello."""
+
+    @property
+    def conversation(self) -> Sending: ...
+
+    def exchange(self, timeout: float) -> List[Event]:
+        """Send what waits and read what came, waiting `timeout` seconds at most for either or for the wakener.
+
+        Raises Lost, `websocket.Violation`.
+        """
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Send what waits (a close frame, say) for a moment, then hang up."""
+
+
+class Door(Protocol):
+    """Where a link gets its connections."""
+
+    def addresses(self) -> Iterator[str]:
+        """Where to connect to, one attempt each, for as long as the link is to try."""
+
+    def open(self, address: str, wakener: Wakener, timeout: float) -> Carrier:
+        """Raises Lost with what stood in the way."""
+
+
+class WebSocketCarrier:
+    """An open WebSocket."""
 
     def __init__(self, tls: ssl.SSLSocket, first: bytes, wakener: Wakener) -> None:
         self._tls, self._wakener = tls, wakener
@@ -39,10 +78,6 @@ class Carrier:
         return digest(self._tls.getpeercert(True) or b"")
 
     def exchange(self, timeout: float) -> List[Event]:
-        """Send what waits and read what came, waiting `timeout` seconds at most for either or for the wakener.
-
-        Raises Lost, `websocket.Violation`.
-        """
         try:
             self._send()
             if not self._first and not self._tls.pending():
@@ -53,7 +88,6 @@ class Carrier:
             raise Lost("the connection broke: %s" % (getattr(error, "strerror", "") or error)) from error
 
     def close(self, seconds: float = 1.0) -> None:
-        """Send what waits (a close frame, say) for a moment, then hang up."""
         with contextlib.suppress(OSError, ValueError):
             self._tls.settimeout(seconds)
             while self.conversation.outgoing:
@@ -97,6 +131,19 @@ class Carrier:
         return events
 
 
+class Servers:
+    """The usual door: a fleet's servers, tried in turn for good."""
+
+    def __init__(self, urls: List[str], path: str, ca_pem: str) -> None:
+        self._urls, self._path, self._ca_pem = urls, path, ca_pem
+
+    def addresses(self) -> Iterator[str]:
+        return itertools.cycle(self._urls)
+
+    def open(self, address: str, wakener: Wakener, timeout: float) -> Carrier:
+        return open_carrier(address, self._path, self._ca_pem, wakener, timeout=timeout)
+
+
 def open_carrier(
     url: str,
     path: str,
@@ -105,7 +152,7 @@ def open_carrier(
     *,
     timeout: float = dial.CONNECT_TIMEOUT,
     environ: Optional[Mapping[str, str]] = None,
-) -> Carrier:
+) -> WebSocketCarrier:
     """Dial, verify and upgrade. Raises Lost with what stood in the way."""
     try:
         where = dial.address(url)
@@ -115,7 +162,7 @@ def open_carrier(
     try:
         key = websocket.new_key()
         tls.sendall(websocket.opening(str(where), path, key))
-        return Carrier(tls, _answer(tls, key, timeout), wakener)
+        return WebSocketCarrier(tls, _answer(tls, key, timeout), wakener)
     except (OSError, websocket.NotUpgraded) as error:
         tls.close()
         reason = "no answer in time" if isinstance(error, socket.timeout) else str(error) or type(error).__name__

@@ -20,7 +20,7 @@ from agent.contract import sshsig
 from agent.contract.codec import Malformed, from_wire, to_wire
 from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Enrolment, Refusal, Token
-from agent.identity import Identity
+from agent.identity import Identity, Keys
 
 ANSWER_LIMIT = 64 * 1024
 TOKEN_LIMIT = 16 * 1024
@@ -53,7 +53,15 @@ def enroll(state: str, token_text: str, server: Optional[str] = None, hostname: 
         return Enrolling(present, already=True)
     servers = _servers(token, server)
     keys = identity.keys_made(state)
-    asked = Enrolment(
+    enrolled, ca_pem = _first_that_answers(servers, token, asking(token, keys, hostname))
+    given = identity_of(enrolled, token, servers)
+    identity.save(state, given, ca_pem)
+    return Enrolling(given, already=False)
+
+
+def asking(token: Token, keys: Keys, hostname: Optional[str] = None) -> Enrolment:
+    """What asks for an identity."""
+    return Enrolment(
         token_id=token.token_id,
         secret=token.secret,
         sign_key=keys.sign_key(),
@@ -62,8 +70,19 @@ def enroll(state: str, token_text: str, server: Optional[str] = None, hostname: 
         platform=os.uname().sysname,
         agent_version=agent.__version__,
     )
-    enrolled, ca_pem = _first_that_answers(servers, token, asked)
-    given = Identity(
+
+
+def identity_of(enrolled: Enrolled, token: Token, servers: List[str], *, ephemeral: bool = False) -> Identity:
+    """The identity that a server's answer gives. Raises EnrolmentFailed for an answer to something else."""
+    try:
+        sshsig.public_of_text(enrolled.controller_key)
+    except sshsig.BadSignature as error:
+        raise EnrolmentFailed("the server's answer is malformed: %s" % error) from error
+    if enrolled.fleet_id != token.fleet_id:
+        raise EnrolmentFailed("the server enrolled this node in fleet %s, not the token's" % enrolled.fleet_id)
+    if not _NODE_ID.match(enrolled.node_id):
+        raise EnrolmentFailed("the server gave the malformed node id %.40r" % enrolled.node_id)
+    return Identity(
         fleet_id=enrolled.fleet_id,
         node_id=enrolled.node_id,
         node_name=enrolled.node_name,
@@ -71,9 +90,8 @@ def enroll(state: str, token_text: str, server: Optional[str] = None, hostname: 
         ca_digest=token.ca_digest,
         servers=servers,
         incarnation=enrolled.incarnation,
+        ephemeral=ephemeral,
     )
-    identity.save(state, given, ca_pem)
-    return Enrolling(given, already=False)
 
 
 def pinned_ca(pem: str, ca_digest: str) -> str:
@@ -125,7 +143,7 @@ def _first_that_answers(servers: List[str], token: Token, asked: Enrolment) -> T
         where = dial.address(url)
         try:
             ca_pem = pinned_ca(_ca(where), token.ca_digest)
-            return _post(where, ca_pem, token, asked), ca_pem
+            return _post(where, ca_pem, asked), ca_pem
         except dial.Unreachable as error:
             unreachable.append(str(error))
     raise EnrolmentFailed("no server can be reached: " + "; ".join(unreachable))
@@ -138,21 +156,15 @@ def _ca(where: dial.Address) -> str:
     return body.decode("latin-1")
 
 
-def _post(where: dial.Address, ca_pem: str, token: Token, asked: Enrolment) -> Enrolled:
+def _post(where: dial.Address, ca_pem: str, asked: Enrolment) -> Enrolled:
     body = json.dumps(to_wire(asked)).encode()
     status, answer = _request(where, dial.trusting(ca_pem), "POST", "/enroll", body)
     if status not in (200, 201):
         raise EnrolmentFailed(_refusal(status, answer))
     try:
-        enrolled = from_wire(Enrolled, json.loads(answer))
-        sshsig.public_of_text(enrolled.controller_key)
-    except (ValueError, Malformed, sshsig.BadSignature) as error:
+        return from_wire(Enrolled, json.loads(answer))
+    except (ValueError, Malformed) as error:
         raise EnrolmentFailed("the server's answer is malformed: %s" % error) from error
-    if enrolled.fleet_id != token.fleet_id:
-        raise EnrolmentFailed("the server enrolled this node in fleet %s, not the token's" % enrolled.fleet_id)
-    if not _NODE_ID.match(enrolled.node_id):
-        raise EnrolmentFailed("the server gave the malformed node id %.40r" % enrolled.node_id)
-    return enrolled
 
 
 def _request(

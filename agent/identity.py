@@ -41,7 +41,8 @@ class StateDamaged(Exception):
 class Identity(Wire):
     """The identity that enrolment gave. `controller_key` is OpenSSH text; `servers` are URLs, tried in turn.
 
-    `incarnation` is the store's at enrolment: what an older store signed is not for this identity.
+    `incarnation` is the store's at enrolment: what an older store signed is not for this identity. `ephemeral`: all of
+    this state goes at the end of the visit that it was made for.
     """
 
     fleet_id: str
@@ -51,6 +52,7 @@ class Identity(Wire):
     ca_digest: str
     servers: List[str]
     incarnation: int
+    ephemeral: bool = False
 
     def controller(self) -> bytes:
         """The raw public key that signs what this node obeys."""

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import threading
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.codec import from_wire, to_wire
@@ -132,6 +132,16 @@ def holder(directory: str) -> Optional[int]:
     except (OSError, ValueError):
         return None
     return process
+
+
+def begin(directory: str, last_seq: int, reported: Mapping[str, Reported]) -> None:
+    """Begin the journal of a node whose memory is the server's: where its reports are, and what it told last."""
+    log = RecordLog(os.path.join(directory, "journal"))
+    log.load()
+    log.append(canonical({"kind": "seq", "seq": last_seq}), False)
+    for uid, told in reported.items():
+        log.append(canonical({"kind": "reported", "uid": uid, "reported": list(told)}), False)
+    log.close()
 
 
 class Journal:

@@ -10,7 +10,7 @@ import random
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
-from agent.carrier import Carrier, Lost, open_carrier
+from agent.carrier import Carrier, Door, Lost, Servers
 from agent.contract.canonical import instant
 from agent.contract.wire import Hello
 from agent.log import ERROR, INFO, NOTICE, WARNING, log
@@ -81,7 +81,8 @@ class _Watch:
 class Link:
     """Keeps one server connected, of the several that the identity names.
 
-    `session` is the open conversation, if there is one; `moved` is notified whenever it may have got on.
+    `session` is the open conversation, if there is one; `moved` is notified whenever it may have got on. `over` says
+    that there will be no other.
     """
 
     def __init__(
@@ -93,8 +94,11 @@ class Link:
         status: StatusFile,
         pace: Optional[Pace] = None,
         draw: Callable[[float, float], float] = random.uniform,
+        door: Optional[Door] = None,
     ) -> None:
-        self._node, self._ca_pem, self._hello, self._on_assigned = node, ca_pem, hello, on_assigned
+        """`door` stands in for the identity's servers."""
+        self._node, self._hello, self._on_assigned = node, hello, on_assigned
+        self._door = door or Servers(node.identity.servers, PATH, ca_pem)
         self._status, self._draw = status, draw
         self._pace = pace or Pace.from_environ(os.environ)
         self._wakener = Wakener()
@@ -107,6 +111,7 @@ class Link:
         self._since: Optional[str] = None
         self._connected = False
         self.session: Optional[Session] = None
+        self.over = False
         self.moved = threading.Condition()
 
     def wake(self) -> None:
@@ -130,17 +135,19 @@ class Link:
         self._wakener.wake()
 
     def run(self) -> None:
-        """Stay connected until `stop`, or until a retired node has nothing more to say."""
-        servers = self._node.identity.servers
-        turn = 0
-        while not self._stopping.is_set() and not self.done():
-            url = servers[turn % len(servers)]
-            turn += 1
-            pause = self._once(url)
+        """Stay connected until `stop`, until a retired node has nothing more to say, or until the door is shut."""
+        pause = 0.0
+        for address in self._door.addresses():
             if not self._stopping.is_set() and not self.done():
                 self._stopping.wait(pause)
+            if self._stopping.is_set() or self.done():
+                break
+            pause = self._once(address)
         if self.done():
             self._show("retired", "", "the fleet has retired this node and knows that it is done")
+        self.over = True
+        with self.moved:
+            self.moved.notify_all()
 
     def talking(self, still: Callable[[Session], bool]) -> bool:
         """Whether there is an open conversation of which `still` holds."""
@@ -156,7 +163,7 @@ class Link:
         if self._since is None:
             self._show("connecting", url, "")
         try:
-            carrier = open_carrier(url, PATH, self._ca_pem, self._wakener, timeout=self._pace.handshake)
+            carrier = self._door.open(url, self._wakener, self._pace.handshake)
             parted = self._converse(carrier, url)
         except Lost as error:
             return self._lost(url, str(error))
@@ -199,10 +206,12 @@ class Link:
             self._handle(events, session)
             if session.open:
                 self._while_open(session, url, bool(events))
-            while session.outgoing:
-                carrier.conversation.send_text(session.outgoing.popleft())
+            _say_all(session, carrier)
             with self.moved:
                 self.moved.notify_all()
+        if session.open:
+            self._while_open(session, url, heard=False)  # whoever stopped us may have had something to tell before
+            _say_all(session, carrier)
 
     def _while_open(self, session: Session, url: str, heard: bool) -> None:
         if self.session is None:
@@ -260,3 +269,8 @@ class Link:
         self._status.write(value)
         with self.moved:
             self.moved.notify_all()
+
+
+def _say_all(session: Session, carrier: Carrier) -> None:
+    while session.outgoing:
+        carrier.conversation.send_text(session.outgoing.popleft())

@@ -14,7 +14,9 @@ from agent.agenda import Agenda
 from agent.assignments import Desired, NotUnderstood
 from agent.bench import Bench
 from agent.claimants import Claimants, claimants
+from agent.contract import ephemeral
 from agent.contract.canonical import instant
+from agent.contract.codec import to_wire
 from agent.contract.inputs import ACTIONS
 from agent.contract.schedule import BadSchedule
 from agent.contract.wire import Assignment, Body, NodeContext
@@ -150,10 +152,13 @@ class Rounds:
             self._unusable[uid] = str(error)
             self._lacking()
         else:
-            if body.uid == uid:
-                self._bodies[uid] = body
-            else:
+            refused = ephemeral.refusal(to_wire(body)) if self._node.identity.ephemeral else ""
+            if body.uid != uid:
                 self._unusable[uid] = "its body is that of %s" % body.uid
+            elif refused:
+                self._unusable[uid] = "%s: %s" % (ephemeral.WORD, refused)
+            else:
+                self._bodies[uid] = body
 
     def _due(self, desired: Desired) -> List[str]:
         """What is due by its interval, then what its schedule alone asks for."""

@@ -17,6 +17,7 @@ import agent
 from agent import facts, identity, log
 from agent.assignments import Assignments
 from agent.bench import Bench
+from agent.carrier import Door
 from agent.clock import SystemClock
 from agent.contact import Contact
 from agent.contract.canonical import NotCanonical, canonical, instant
@@ -44,8 +45,18 @@ QUIET = 2.0
 class Agent:
     """All parts of one agent on one state directory."""
 
-    def __init__(self, state: str, root: str = "/", runs_scripts: bool = False, watching: bool = True) -> None:
-        """Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`."""
+    def __init__(
+        self,
+        state: str,
+        root: str = "/",
+        runs_scripts: bool = False,
+        watching: bool = True,
+        door: Optional[Door] = None,
+    ) -> None:
+        """`door` stands in for the identity's servers.
+
+        Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`.
+        """
         found, keys, ca_pem = identity.load(state), identity.load_keys(state), identity.load_ca(state)
         clock, self._boot_id = SystemClock(), identity.boot_id()
         self._machine, self._key_generation = LocalHost(), keys.generation
@@ -57,7 +68,8 @@ class Agent:
         assignments = Assignments(state, found)
         contact = Contact(state, clock, self._boot_id)
         self.node = Node(found, keys.signer(), assignments, self.journal, contact, clock)
-        self.link = Link(self.node, ca_pem, self._hello, self._assigned, StatusFile(state, "link.json"))
+        status = StatusFile(state, "link.json")
+        self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
         executions = os.path.join(state, "executions")
         self.host = LocalHost(root, scripts, executions=executions, runs_scripts=runs_scripts)
         bench = Bench(self.host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
@@ -107,7 +119,7 @@ class Agent:
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Until something about the link holds, or the agent stops, or time is up; whether it holds."""
         with self.link.moved:
-            self.link.moved.wait_for(lambda: condition() or self.stopping.is_set(), seconds)
+            self.link.moved.wait_for(lambda: condition() or self.stopping.is_set() or self.link.over, seconds)
         return condition()
 
     def _assigned(self) -> None:
@@ -147,12 +159,15 @@ def serve(state: str, root: str = "/", runs_scripts: bool = False) -> int:
     return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds})
 
 
-def once(state: str, root: str = "/", runs_scripts: bool = False, patience: float = 30.0) -> int:
+def once(
+    state: str, root: str = "/", runs_scripts: bool = False, patience: float = 30.0, door: Optional[Door] = None
+) -> int:
     """Connect, take what is assigned, converge, report; the exit code: 0 where all is well and reported.
 
-    `patience` is in seconds, for the connection, the fetching and the acknowledgements each.
+    `patience` is in seconds, for the connection, the fetching and the acknowledgements each. `door` stands in for the
+    identity's servers.
     """
-    worker = Agent(state, root, runs_scripts, watching=False)
+    worker = Agent(state, root, runs_scripts, watching=False, door=door)
     codes: List[int] = []
 
     def work() -> None:

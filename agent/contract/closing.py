@@ -20,6 +20,9 @@ OTHER_PROTOCOL = 4406
 REPLACED = 4409
 """The same node connected again; this connection is the older one."""
 
+OTHER_NODE = 4410
+"""This machine is another node than the one it was taken for, or none; over SSH, either side says so."""
+
 DEFECT = 1011
 TRY_LATER = 1013
 REASON_BYTES = 123

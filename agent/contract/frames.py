@@ -57,7 +57,12 @@ def unpack(data: bytes) -> StreamFrame:
 
 def control(message: Wire) -> str:
     """The text of a plain control frame."""
-    return json.dumps(dict(to_wire(message), type=_NAMES[type(message)]), separators=(",", ":"))
+    return control_of(_NAMES[type(message)], to_wire(message))
+
+
+def control_of(name: str, value: Dict[str, Any]) -> str:
+    """The text of a control frame of this type with these fields."""
+    return json.dumps(dict(value, type=name), separators=(",", ":"))
 
 
 def signed_control(name: str, signed: wire.Signed, **extra: Any) -> str:

@@ -318,3 +318,28 @@ class Token(Wire):
     ca_digest: str
     token_id: str
     secret: str
+
+
+@dataclass(frozen=True)
+class Told(Wire):
+    """What a node said last of one association, as the server knows it."""
+
+    generation: int
+    body_digest: str
+    context_digest: str
+
+
+@dataclass(frozen=True)
+class Join(Wire):
+    """First frame of a conversation over SSH, from the server.
+
+    `node_id` is who the machine should be, empty where it is no node yet: then it makes its keys and sends an
+    `Enrolment` with `token` (`Token`'s text form, good for this conversation only) and keeps `ca_pem`. `last_seq` and
+    `told` are for a node that keeps nothing between two conversations and so cannot know them itself.
+    """
+
+    token: str
+    ca_pem: str
+    node_id: str = ""
+    last_seq: int = 0
+    told: Dict[str, Told] = field(default_factory=dict)
