@@ -79,7 +79,7 @@ class StdioConversation:
 
 
 class StdioCarrier:
-    """Reads from one descriptor, writes to another; both are closed with it. `wakener`, where there is one, ends waits."""
+    """Reads from one descriptor, writes to another; both are closed with it. `wakener`, if any, ends its waits."""
 
     fingerprint = stdio.FINGERPRINT
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
-from typing import Iterator, List, Type, TypeVar
+from typing import Iterator, List, Tuple, Type, TypeVar
 
 from agent import identity, journal, log
 from agent.assignments import Assignments
@@ -66,7 +66,8 @@ def visit(state: str, root: str, runs_scripts: bool, patience: float, ephemeral:
     """Be visited, on the standard input and output of this process; the exit code, as that of `once`."""
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a step in progress outlives the connection
-    carrier = StdioCarrier(*_taken())
+    incoming, outgoing = _taken()
+    carrier = StdioCarrier(incoming, outgoing)
     try:
         join = _awaited(carrier, "join", Join, patience)
         if not ephemeral:
@@ -85,9 +86,9 @@ def visit(state: str, root: str, runs_scripts: bool, patience: float, ephemeral:
         carrier.close()
 
 
-def _taken() -> List[int]:
+def _taken() -> Tuple[int, int]:
     """Standard input and output, for the conversation alone: whatever else reads or prints does so elsewhere."""
-    taken = [os.dup(0), os.dup(1)]
+    taken = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
