@@ -206,8 +206,8 @@ class Session:
     def _take(self, name: str, value: Dict[str, Any]) -> None:
         self.spoken_at = self._node.clock.elapsed()
         if name == "assignments":
-            self.set_came = True
             self._offered(frames.signed_of(value))
+            self.set_came = True  # last: whoever waits for it then asks whether it is settled
         elif name in RESERVED:
             self._say(Unsupported(name))
         elif name in frames.CONTROL:

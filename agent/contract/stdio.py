@@ -12,7 +12,6 @@ from typing import Dict, List, NamedTuple, Tuple, Type
 
 from agent.contract import frames, wire
 from agent.contract.canonical import digest
-from agent.contract.closing import REASON_BYTES
 from agent.contract.codec import Malformed, Wire, to_wire
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -30,6 +29,9 @@ JOINING: Dict[str, Type[Wire]] = {
     "refusal": wire.Refusal,
 }
 """Control frames before the hello: the server's `join`, and where the machine is no node, how it becomes one."""
+
+REASON_BYTES = 1000
+"""What a close frame has room for, besides its code."""
 
 _HEAD = struct.Struct(">BI")
 _CODE = struct.Struct(">H")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Pulse, Report, Signed
+    from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Join, Pulse, Report, Signed
     from reconciler.core.records import (
         AssignmentRow,
         AuditRow,
@@ -311,3 +311,58 @@ class Intake(Protocol):
 
     def content(self, node_id: str, digest: str) -> bytes | None:
         """A body, context or file that the node's own assignments name; None for anything else."""
+
+
+class Stream(Protocol):
+    """Bytes to and from a program that was started elsewhere. One thread reads while another writes."""
+
+    def read(self, size: int) -> bytes:
+        """What came, at most `size` bytes, empty at the end. Raises OSError, also where nothing comes for too long."""
+
+    def write(self, data: bytes) -> None:
+        """All of it. Raises OSError."""
+
+    def close(self) -> None:
+        """End both directions; whoever waits is told. May be called from any thread, more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshHost:
+    """How a node is reached over SSH, as its Node file says. `node` is its name.
+
+    `host_keys` are public keys as `ssh-ed25519 AAAA...`; where there are none, the server's known hosts are asked.
+    `identity` names one of the server's own keys. `sudo`: the agent is run as root by sudo. `python` runs it.
+    """
+
+    node: str
+    host: str
+    port: int = 22
+    user: str = "root"
+    host_keys: tuple[str, ...] = ()
+    identity: str = "default"
+    sudo: bool = False
+    python: str = "python3"
+    ephemeral: bool = False
+
+
+class Guest(Protocol):
+    """What the controller has to say to the machine that a visit finds. Called from any thread; blocking."""
+
+    def join(self) -> Join:
+        """Who the machine should be; `ca_pem` is left to the gateway."""
+
+    def enrol(self, request: Enrolment, peer: str) -> Enrolled:
+        """Make the machine a node. `Refused` for a token that is not this visit's, or a name that is taken."""
+
+
+class Visitor(Protocol):
+    """Goes to nodes that do not come by themselves. Called from several threads."""
+
+    def visit(self, host: SshHost, guest: Guest) -> str:
+        """Run the agent there once and stay until it is done; the node's id.
+
+        Raises `Unavailable` with what stood in the way, `Refused` where trying again will not help.
+        """
+
+    def close(self) -> None:
+        """End every visit."""

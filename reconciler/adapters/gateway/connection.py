@@ -107,6 +107,11 @@ class Connection:
             await self._settle()
             self._ended = True
 
+    @property
+    def hangup(self) -> Hangup | None:
+        """Why this side ended the connection, None where it did not."""
+        return self._hangup
+
     def offer(self, newer: SignedSet) -> None:
         """Send a set, unless one as new was sent already (two wakes may overtake each other)."""
         if newer.version > self.version:

@@ -11,7 +11,17 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.contract.closing import DEFECT, MALFORMED, REPLACED, TOO_SLOW, TRY_LATER, UNAUTHENTICATED
+from agent.contract import stdio
+from agent.contract.closing import (
+    DEFECT,
+    MALFORMED,
+    OTHER_NODE,
+    OTHER_PROTOCOL,
+    REPLACED,
+    TOO_SLOW,
+    TRY_LATER,
+    UNAUTHENTICATED,
+)
 from reconciler.adapters.gateway import handshake
 from reconciler.adapters.gateway.connection import Connection, Services
 from reconciler.adapters.gateway.enrolment import Enrolments
@@ -19,13 +29,14 @@ from reconciler.adapters.gateway.hangup import Hangup
 from reconciler.adapters.gateway.lanes import Lanes
 from reconciler.adapters.gateway.reports import ReportDesk
 from reconciler.adapters.gateway.sets import SignedSet, SignedSets
+from reconciler.adapters.gateway.streams import StreamSocket
 from reconciler.core.problem import Problem, Refused, Unavailable, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from agent.contract.wire import Hello
-    from reconciler.core.ports import Intake, Signer, Verify
+    from reconciler.core.ports import Guest, Intake, Signer, Stream, Verify
 
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[Any], Awaitable[None]]
@@ -88,6 +99,23 @@ class Gateway:
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
+    def serve_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Where agents are served: known from here on, or else from the first request."""
+        self._loop = loop
+
+    def attend(self, stream: Stream, peer: str, guest: Guest) -> str:
+        """Converse with an agent over a stream until it has gone; its node's id. Blocking, for a thread of its own.
+
+        Raises `Unavailable` where the conversation did not come to its end, `Refused` where it never will.
+        """
+        if self._loop is None or self._loop.is_closed():
+            raise Unavailable("the gateway", "it is not serving")
+        socket = StreamSocket(stream, peer, guest, self._identity.ca_pem.decode())
+        try:
+            return asyncio.run_coroutine_threadsafe(self._visited(socket), self._loop).result()
+        finally:
+            socket.close()
+
     def wake(self, node_ids: Iterable[str]) -> None:
         """These nodes' sets changed: send the new ones to those that are connected here."""
         if self._loop is None or self._loop.is_closed():
@@ -109,7 +137,7 @@ class Gateway:
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         try:
-            hello, key = await self._greeted(receive, send)
+            hello, key = await self._greeted(receive, send, self._identity.fingerprints())
         except Hangup as hangup:
             log.warning("an agent at %s: turned away with %d: %s", peer, hangup.code, hangup.reason)
             await send(hangup.frame())
@@ -118,21 +146,40 @@ class Gateway:
         else:
             await self._attend(Connection(self._services, hello, key, peer, send), hello, receive)
 
-    async def _greeted(self, receive: Receive, send: Send) -> tuple[Hello, str]:
+    async def _visited(self, socket: StreamSocket) -> str:
+        try:
+            await socket.begin()
+            hello, key = await self._greeted(socket.receive, socket.send, (stdio.FINGERPRINT,))
+            if hello.node_id != socket.node_id:
+                raise Hangup(OTHER_NODE, f"the machine is node {hello.node_id}, not {socket.node_id or 'a new one'}")
+        except Hangup as hangup:
+            await socket.send(hangup.frame())
+            raise _told(socket.peer, hangup.code, hangup.reason) from None
+        except (_Gone, OSError):
+            raise _told(socket.peer, *socket.farewell) from None
+        connection = Connection(self._services, hello, key, socket.peer, socket.send)
+        await self._attend(connection, hello, socket.receive)
+        if connection.hangup is not None:
+            raise _told(socket.peer, connection.hangup.code, connection.hangup.reason)
+        if not socket.ended_well:
+            raise _told(socket.peer, *socket.farewell)
+        return hello.node_id
+
+    async def _greeted(self, receive: Receive, send: Send, fingerprints: Collection[str]) -> tuple[Hello, str]:
         """The hello and the key that proved it. Raises `Hangup`, or `_Gone` when the peer leaves."""
         if self._strangers >= STRANGERS:
             raise Hangup(TRY_LATER, "too many connections are at their hello")
         self._strangers += 1
         try:
-            return await self._greet(receive, send)
+            return await self._greet(receive, send, fingerprints)
         finally:
             self._strangers -= 1
 
-    async def _greet(self, receive: Receive, send: Send) -> tuple[Hello, str]:
+    async def _greet(self, receive: Receive, send: Send, fingerprints: Collection[str]) -> tuple[Hello, str]:
         nonce = secrets.token_urlsafe(32)
         await send({"type": "websocket.send", "text": handshake.challenge(self._identity.fleet_id, nonce)})
         claimed = handshake.read_hello(await _first_text(receive))
-        expected = handshake.Expected(self._identity.fleet_id, self._identity.fingerprints(), nonce)
+        expected = handshake.Expected(self._identity.fleet_id, fingerprints, nonce)
         key, welcome = await self._lanes.answers.begin(self._proven, claimed, expected)
         await send({"type": "websocket.send", "text": welcome})
         return claimed.hello, key
@@ -214,6 +261,13 @@ class Gateway:
                 connection.offer(desired)
             elif desired < held:
                 log.warning("node %s holds set %s, ahead of this server's %s: was it restored?", node_id, held, desired)
+
+
+def _told(peer: str, code: int, reason: str) -> Problem:
+    """Why a visit failed: `Refused` where the same would be said again."""
+    if code in (MALFORMED, OTHER_NODE, UNAUTHENTICATED, OTHER_PROTOCOL):
+        return Refused(f"{peer}: {reason}", "visit")
+    return Unavailable(peer, reason)
 
 
 class _Gone(Exception):

@@ -55,7 +55,10 @@ class UnixListener:
 
 
 class Listeners:
-    """Both listeners, from `start` to `stop`. `stopping` is set first, so that endless answers can end."""
+    """Both listeners, from `start` to `stop`. `stopping` is set first, so that endless answers can end.
+
+    `loop` is the event loop that they run in, once they are started.
+    """
 
     def __init__(self, tls: TlsListener, unix: UnixListener | None, stopping: threading.Event | None = None) -> None:
         self._tls = tls
@@ -65,6 +68,7 @@ class Listeners:
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.address: tuple[str, int] = (tls.host, tls.port)
 
     def start(self) -> None:
@@ -115,6 +119,7 @@ class Listeners:
                 server.ready.set()
 
     async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
         pairs = zip(self._servers, self._sockets, strict=True)
         await asyncio.gather(*(server.serve([listening]) for server, listening in pairs))
 

@@ -51,6 +51,8 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     gateway = Gateway(intake, identity, verify)
     listeners = Listeners(TlsListener(gateway, "127.0.0.1", 0, certificate), None)
     listeners.start()
+    assert listeners.loop is not None
+    gateway.serve_on(listeners.loop)
     try:
         yield Edge(intake, gateway, controller, listeners.address, files)
     finally:
