@@ -29,7 +29,7 @@ def new_key(path: Path, passphrase: str = "") -> paramiko.Ed25519Key:
     return paramiko.Ed25519Key.from_private_key_file(str(path), passphrase or None)
 
 
-class Doorman(paramiko.ServerInterface):
+class Doorman(paramiko.ServerInterface):  # type: ignore[misc]
     """Lets one key in, and runs one command per channel."""
 
     def __init__(self, host: Host) -> None:
