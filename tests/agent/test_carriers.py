@@ -18,11 +18,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from agent import carrier as carriers
-from agent.carrier import Carrier, Lost, Wakener
+from agent.carrier import Carrier, Lost
 from agent.contract import stdio
 from agent.contract.canonical import digest
 from agent.contract.wire import FRAME_LIMIT
 from agent.stdio import StdioCarrier
+from agent.wakener import Wakener
 from agent.websocket import TOO_BIG, Binary, Closed, Event, Text, Violation
 from tests.agent.pki import Authority
 
