@@ -112,6 +112,11 @@ def _mount(step: inputs.MountInputs) -> List[Claim]:
     return [Claim("path", paths.FSTAB, "mount:" + step.path, exclusive=False), Claim("mount", step.path)]
 
 
+def _firewall(step: inputs.FirewallInputs) -> List[Claim]:
+    files = [Claim("path", path) for path in paths.firewall_files(step.family, step.name)]
+    return [*files, Claim("table", "%s/%s" % (step.family, step.name))]
+
+
 def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
     del step
     return [Claim("path", paths.HOSTNAME_FILE), Claim("sysctl", "kernel.hostname")]
@@ -120,6 +125,12 @@ def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
 def _timezone(step: inputs.TimezoneInputs) -> List[Claim]:
     del step
     return [Claim("path", paths.LOCALTIME), Claim("path", paths.TIMEZONE_FILE)]
+
+
+def _locale(step: inputs.LocaleInputs) -> List[Claim]:
+    names = dict.fromkeys([step.name, *step.generate, *step.variables.values()])
+    files = [Claim("path", path) for path in (paths.LOCALE_GEN, paths.DEBIAN_LOCALE, paths.LOCALE_CONF)]
+    return [*files, *(Claim("locale", name) for name in names)]
 
 
 def _user(step: inputs.UserInputs) -> List[Claim]:
@@ -160,8 +171,10 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:sysctl": _sysctl,
     "ops:kernelModule": _kernel_module,
     "ops:mount": _mount,
+    "ops:firewall": _firewall,
     "ops:hostname": _hostname,
     "ops:timezone": _timezone,
+    "ops:locale": _locale,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -17,6 +17,7 @@ _WORD = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _SETTING = "^[a-z0-9_-]+([.][A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+$"
 _ZONE = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"
 _PLAIN = "^[A-Za-z0-9_-]+$"
+_LOCALE = "^[A-Za-z][A-Za-z0-9_.@-]*$"
 MOUNT_SECRETS = ("password", "passwd", "pass")
 """Options of a mount whose value is a secret, and so cannot stand in a file that everybody may read."""
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
@@ -201,6 +202,18 @@ class MountInputs(Wire):
 
 
 @dataclass(frozen=True)
+class FirewallInputs(Wire):
+    """A table of nftables, now and at boot; other tables are left alone."""
+
+    name: str = described("Name of the table.", pattern="^[A-Za-z][A-Za-z0-9_-]*$")
+    family: str = described("Its family.", "inet", pattern="^(inet|ip|ip6|arp|bridge|netdev)$")
+    content: Optional[str] = described("What stands between its braces: chains, sets, rules.", None)
+    source: Optional[str] = described("A file of the config repository that holds that.", None)
+    template: bool = described("Render it with Jinja2 over `labels`, `vars` and `facts`.", False)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class HostnameInputs(Wire):
     """The node's own name, now and at boot."""
 
@@ -212,6 +225,15 @@ class TimezoneInputs(Wire):
     """The time zone of the node."""
 
     name: str = described("As Europe/Berlin or UTC: a file below /usr/share/zoneinfo.", pattern=_ZONE)
+
+
+@dataclass(frozen=True)
+class LocaleInputs(Wire):
+    """The node's default locale, and others that are to be had."""
+
+    name: str = described("The default, LANG, as de_DE.UTF-8.", pattern=_LOCALE)
+    generate: List[str] = described("Others that are to be there.", [])
+    variables: Dict[str, str] = described("Other defaults: LC_TIME and its like.", {})
 
 
 @dataclass(frozen=True)
@@ -292,8 +314,10 @@ ACTIONS: Dict[str, Action] = {
     "ops:sysctl": Action(SysctlInputs, 1, True),
     "ops:kernelModule": Action(KernelModuleInputs, 1, True),
     "ops:mount": Action(MountInputs, 1, True),
+    "ops:firewall": Action(FirewallInputs, 1, True),
     "ops:hostname": Action(HostnameInputs, 1, True),
     "ops:timezone": Action(TimezoneInputs, 1, True),
+    "ops:locale": Action(LocaleInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

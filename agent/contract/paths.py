@@ -9,6 +9,9 @@ HOSTNAME_FILE = "/etc/hostname"
 LOCALTIME = "/etc/localtime"
 TIMEZONE_FILE = "/etc/timezone"
 FSTAB = "/etc/fstab"
+LOCALE_GEN = "/etc/locale.gen"
+LOCALE_CONF = "/etc/locale.conf"
+DEBIAN_LOCALE = "/etc/default/locale"
 
 
 def cron_file(name: str) -> str:
@@ -33,3 +36,10 @@ def sysctl_file(name: str) -> str:
 def module_files(module: str) -> Tuple[str, str]:
     """What modprobe goes by, and what is loaded at boot."""
     return "/etc/modprobe.d/opsctl-%s.conf" % module, "/etc/modules-load.d/opsctl-%s.conf" % module
+
+
+def firewall_files(family: str, table: str) -> Tuple[str, str, str]:
+    """A table of nftables, the unit that loads it, and the link that has the unit started at boot."""
+    unit = "opsctl-firewall-%s-%s.service" % (family, table)
+    rules = "/etc/nftables.d/opsctl-%s-%s.nft" % (family, table)
+    return rules, "%s/%s" % (UNITS, unit), "%s/sysinit.target.wants/%s" % (UNITS, unit)

@@ -170,13 +170,14 @@ def _content_to_write(desired: FileInputs, snapshot: Optional[Snapshot], given: 
             raise StepFailed("the source file %s is not part of this association" % desired.source)
         if snapshot is not None and snapshot.digest == given.files[desired.source].digest:
             return None
-    content = _wanted_content(desired, given)
+    content = wanted_content(desired, given)
     if content is None or (snapshot is not None and snapshot.digest == digest(content)):
         return None
     return content
 
 
-def _wanted_content(desired: FileInputs, given: Given) -> Optional[bytes]:
+def wanted_content(desired: FileInputs, given: Given) -> Optional[bytes]:
+    """The bytes that are declared, None where none are. Raises `StepFailed`."""
     if desired.source is None and desired.content is None:
         return None
     if desired.content is not None:

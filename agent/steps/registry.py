@@ -10,12 +10,14 @@ from agent.steps.block import BlockStep
 from agent.steps.cron import CronStep
 from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
+from agent.steps.firewall import FirewallStep
 from agent.steps.group import GroupStep
 from agent.steps.hosts import HostsStep
 from agent.steps.kernel_module import KernelModuleStep
 from agent.steps.line import LineStep
 from agent.steps.link import LinkStep
 from agent.steps.live import LiveStep, hostname_setting, sysctl_setting
+from agent.steps.locale import LocaleStep
 from agent.steps.mount import MountStep
 from agent.steps.package import PackageStep
 from agent.steps.script import ScriptStep
@@ -35,12 +37,14 @@ RESTORABLE: Dict[str, RestorableStep] = {
     "ops:cron": CronStep(),
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
+    "ops:firewall": FirewallStep(),
     "ops:group": GroupStep(),
     "ops:hostname": LiveStep(hostname_setting),
     "ops:hosts": HostsStep(),
     "ops:kernelModule": KernelModuleStep(),
     "ops:line": LineStep(),
     "ops:link": LinkStep(),
+    "ops:locale": LocaleStep(),
     "ops:mount": MountStep(),
     "ops:package": PackageStep(),
     "ops:service": ServiceStep(),

@@ -85,7 +85,7 @@ def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
         yield Flaw("validate", f"is `{typed.validate}`: {why}", "a command over the new file, as `nginx -t -c %s`")
 
 
-def _content(typed: contract.FileInputs | contract.UnitInputs) -> Iterator[Flaw]:
+def _content(typed: contract.FileInputs | contract.UnitInputs | contract.FirewallInputs) -> Iterator[Flaw]:
     given = [name for name in ("content", "source") if getattr(typed, name) is not None]
     if typed.state == "absent":
         for name in given:
@@ -235,6 +235,16 @@ def _hostname(typed: contract.HostnameInputs) -> Iterator[Flaw]:
         yield Flaw("name", f"has {len(typed.name)} characters", "at most 64")
 
 
+def _locale(typed: contract.LocaleInputs) -> Iterator[Flaw]:
+    for name in [*typed.generate, *typed.variables.values()]:
+        if not _LOCALE.match(name):
+            yield Flaw("", f"have `{name}`, which is no locale", "a name as de_DE.UTF-8")
+    for name in typed.variables:
+        if not re.match(r"(LC_[A-Z]+|LANGUAGE)\Z", name):
+            yield Flaw("variables", f"has `{name}`", "LC_TIME and its like")
+
+
+_LOCALE = re.compile(r"[A-Z][\w.@-]*\Z", re.IGNORECASE)
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z", re.IGNORECASE)
 
 
@@ -299,8 +309,10 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:sysctl": _sysctl,
     "ops:kernelModule": _kernel_module,
     "ops:mount": _mount,
+    "ops:firewall": _content,
     "ops:hostname": _hostname,
     "ops:timezone": _nothing,
+    "ops:locale": _locale,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -28,11 +28,12 @@ root=$PWD/root
 mount -t tmpfs -o mode=755 tmpfs /run
 
 # CAP_MKNOD goes beyond what systemd-nspawn withholds by itself: no node is to open a disk of the host.
+# CAP_NET_ADMIN is of its own network only: a node has a firewall.
 while :; do
     status=0
     systemd-nspawn --quiet --machine="$name" --directory="$root" --boot --register=no --keep-unit \
         --network-namespace-path=/proc/self/ns/net --resolv-conf=off --timezone=off --link-journal=no --console=pipe \
-        --drop-capability=CAP_MKNOD \
+        --drop-capability=CAP_MKNOD --capability=CAP_NET_ADMIN \
         "$@" || status=$?
     [ "$status" = 133 ] || exit "$status" # 133: the node asked for a reboot
 done

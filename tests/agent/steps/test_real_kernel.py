@@ -1,4 +1,4 @@
-"""What the kernel holds: mounts, where they are real, on a Debian node with systemd."""
+"""What the kernel holds: mounts and the firewall, where they are real, on a Debian node with systemd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.realnode
 
 @pytest.fixture(scope="module")
 def node(module_node_factory: NodeFactory) -> Node:
-    (made,) = module_node_factory("kernel")
+    (made,) = module_node_factory("kernel", packages=["nftables"])
     return furnish(made)
 
 
@@ -79,3 +79,55 @@ def test_what_cannot_be_mounted_does_not_wait_for_the_next_boot(node: Node) -> N
     told = converge(node, wrong, uid="Association/disk")
     assert "UUID=no-such" in told.reasons["mount:/srv/disk"]
     assert node.run(["sh", "-c", "cat /etc/fstab || true"]).stdout == before
+
+
+RULES = """
+set guests { type ipv4_addr; flags dynamic,timeout; timeout 1h; }
+set admins { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.2 }; }
+chain input {
+  type filter hook input priority 0; policy accept;
+  ct state established,related accept
+  ip saddr @admins tcp dport 22 counter accept comment "ssh {"
+  tcp dport PORT drop
+}
+"""
+
+
+def firewall(content: str) -> list[BodyStep]:
+    return [
+        step("ops:package", {"name": ["nftables"]}, name="package"),
+        step("ops:firewall", {"name": "web", "content": content}, name="rules"),
+    ]
+
+
+def test_a_firewall_its_drift_a_reboot_and_back(node: Node) -> None:
+    uid, table = "Association/firewall", "table:inet/web"
+    converge(node, *firewall("")[:1], uid=uid)
+    rules = RULES.replace("PORT", "81")
+    assert set(twice(node, *firewall(rules), uid=uid).values()) == {"Changed", "Unchanged"}
+    assert "tcp dport 81 drop" in node.run(["nft", "list", "table", "inet", "web"]).stdout
+
+    node.run(["nft", "add", "element", "inet", "web", "guests", "{ 10.9.9.9 }"])
+    assert not converge(node, *firewall(rules), uid=uid, cause="Interval").changed, "what packets fill is no drift"
+    node.run(["nft", "add", "table", "ip", "other"])
+    node.run(["nft", "add", "element", "inet", "web", "admins", "{ 10.9.9.9 }"])
+    healed = converge(node, *firewall(rules), uid=uid, cause="Interval")
+    assert healed.changes[table] == ("changed since it was loaded", "loaded"), healed.reasons
+    listed = node.run(["nft", "list", "ruleset"]).stdout
+    assert "10.9.9.9" not in listed
+    assert "table ip other" in listed
+
+    wrong = converge(node, *firewall(rules + "chain x { tcp dprot 80; }"), uid=uid, generation=2)
+    assert "nft does not accept the new content" in wrong.reasons["path:/etc/nftables.d/opsctl-inet-web.nft"]
+    assert set(twice(node, *firewall(RULES.replace("PORT", "82")), uid=uid, generation=3).values()) >= {"Changed"}
+
+    node.reboot()
+    listed = node.run(["nft", "list", "ruleset"]).stdout
+    assert "tcp dport 82 drop" in listed
+    again = converge(node, *firewall(RULES.replace("PORT", "82")), uid=uid, generation=3, cause="Boot")
+    assert not again.changed, "what was loaded at boot is as it was"
+
+    gone = converge(node, uid=uid, prune=True, generation=4)
+    assert gone.outcomes[table] == "Changed", gone.reasons
+    assert node.run(["nft", "list", "ruleset"], check=False).stdout == ""
+    assert node.run(["sh", "-c", "find /etc/systemd/system -name '*opsctl-firewall*'"]).stdout == ""

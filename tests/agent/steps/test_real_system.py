@@ -18,7 +18,7 @@ CLAIM = "authorizedKeys:alice#SHA256:3v2uSsWR+noy6F+Gu4FxSmQrGO6hQV6uYqfp3dtQelk
 
 @pytest.fixture(scope="module")
 def node(module_node_factory: NodeFactory) -> Node:
-    (made,) = module_node_factory("system", packages=["sudo"])
+    (made,) = module_node_factory("system", packages=["sudo", "locales"])
     return furnish(made)
 
 
@@ -162,3 +162,18 @@ def test_a_time_zone_and_back(node: Node) -> None:
     assert node.run(["date", "+%Z"]).stdout == "JST\n"
     converge(node, uid=uid, prune=True, generation=2)
     assert node.run(["date", "+%Z"]).stdout == was
+
+
+def test_a_locale_and_the_defaults_back(node: Node) -> None:
+    uid = "Association/locale"
+    package = step("ops:package", {"name": ["locales"]}, name="package")
+    converge(node, package, uid=uid)
+    wanted = step("ops:locale", {"name": "de_DE.UTF-8", "variables": {"LC_TIME": "C.UTF-8"}}, name="locale")
+    changed = twice(node, package, wanted, uid=uid)
+    assert changed["locale:de_DE.UTF-8"] == "Changed"
+    said = node.run(["sh", "-c", ". /etc/default/locale; export LANG LC_TIME; locale; locale -k LC_MONETARY | head -2"])
+    assert said.stderr == ""
+    assert 'int_curr_symbol="EUR "' in said.stdout
+    gone = converge(node, package, uid=uid, prune=True, generation=2)
+    assert gone.outcomes["path:/etc/locale.gen"] == "Changed", gone.reasons
+    assert gone.reasons["locale:de_DE.UTF-8"] == "left in place: a locale that was made stays, for others may use it"
