@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CA_LIFE = datetime.timedelta(days=3650)
 SERVER_LIFE = datetime.timedelta(days=90)
 RENEW_BEFORE = datetime.timedelta(days=30)
-CLOCK_SKEW = datetime.timedelta(days=1)
+CLOCK_SKEW = datetime.timedelta(days=3)
 """How far a client's clock may be behind the server's when a certificate is new."""
 LOCAL_NAMES = ("127.0.0.1", "::1", "localhost")
 

@@ -69,11 +69,13 @@ _RECONNECT_SECONDS = "0.5"
 class Sandbox:
     """A directory that an agent of this host takes for a machine (`--root`), made with what any machine has.
 
-    With `scripts`, scripts are run too: on this host, told of the directory as OPSCTL_ROOT.
+    With `scripts`, scripts are run too: on this host, told of the directory as OPSCTL_ROOT. `environment` is what the
+    agent is given besides.
     """
 
     def __init__(self, directory: Path, name: str, *, scripts: bool = False, python: str = sys.executable) -> None:
         self.directory, self.name, self._scripts, self._python = directory, name, scripts, python
+        self.environment: dict[str, str] = {}
         self.root, self.log = directory / "root", directory / "agent.log"
         for path in _USUAL_DIRECTORIES:
             (self.root / path).mkdir(parents=True)
@@ -132,10 +134,9 @@ class Sandbox:
             options.append("--scripts")
         return [self._python, str(self._agent), verb, *options, *arguments]
 
-    @staticmethod
-    def _environment() -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         """A server that comes back is found at once, and no proxy of this host stands between."""
-        return {"PATH": os.environ["PATH"], "OPSCTL_RECONNECT_MAX": _RECONNECT_SECONDS}
+        return {"PATH": os.environ["PATH"], "OPSCTL_RECONNECT_MAX": _RECONNECT_SECONDS, **self.environment}
 
     def read(self, path: str) -> str:
         file = self.root / path.lstrip("/")
