@@ -18,7 +18,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection, serve
 
 from agent import websocket
-from agent.carrier import Carrier, Lost, open_carrier
+from agent.carrier import Lost, WebSocketCarrier, open_carrier
 from agent.wakener import Wakener
 from agent.websocket import Binary, Closed, Event, Pong, Text
 from tests import faults
@@ -93,7 +93,7 @@ def port(request: pytest.FixtureRequest, context: ssl.SSLContext) -> Iterator[in
 
 
 @pytest.fixture
-def carrier(port: int, authority: Authority) -> Iterator[Carrier]:
+def carrier(port: int, authority: Authority) -> Iterator[WebSocketCarrier]:
     wakener = Wakener()
     carrier = open_carrier(f"https://127.0.0.1:{port}", "/", authority.pem, wakener, environ={})
     yield carrier
@@ -101,7 +101,7 @@ def carrier(port: int, authority: Authority) -> Iterator[Carrier]:
     wakener.close()
 
 
-def heard(carrier: Carrier, count: int) -> list[Event]:
+def heard(carrier: WebSocketCarrier, count: int) -> list[Event]:
     """The next events."""
     events: list[Event] = []
     for _ in range(10_000):
@@ -111,7 +111,7 @@ def heard(carrier: Carrier, count: int) -> list[Event]:
     raise AssertionError(f"only {len(events)} of {count} events came")
 
 
-def test_messages_of_every_length_come_back_as_they_were(carrier: Carrier) -> None:
+def test_messages_of_every_length_come_back_as_they_were(carrier: WebSocketCarrier) -> None:
     for size in SIZES:
         text, data = "ä" * (size // 2), random.Random(size).randbytes(size)
         carrier.conversation.send_text(text)
@@ -119,18 +119,18 @@ def test_messages_of_every_length_come_back_as_they_were(carrier: Carrier) -> No
         assert heard(carrier, 2) == [Text(text), Binary(data)]
 
 
-def test_many_at_once_come_back_in_order(carrier: Carrier) -> None:
+def test_many_at_once_come_back_in_order(carrier: WebSocketCarrier) -> None:
     for number in range(500):
         carrier.conversation.send_text(f"{number}")
     assert heard(carrier, 500) == [Text(f"{number}") for number in range(500)]
 
 
-def test_a_ping_is_answered(carrier: Carrier) -> None:
+def test_a_ping_is_answered(carrier: WebSocketCarrier) -> None:
     carrier.conversation.send_ping(b"there?")
     assert heard(carrier, 1) == [Pong(b"there?")]
 
 
-def test_a_goodbye_is_answered(carrier: Carrier) -> None:
+def test_a_goodbye_is_answered(carrier: WebSocketCarrier) -> None:
     carrier.conversation.send_close(1000, "done")
     (closed,) = heard(carrier, 1)
     assert isinstance(closed, Closed)
