@@ -31,7 +31,13 @@ class Signer:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self.public = public_of(secret)
+        self._public = b""
+
+    @property
+    def public(self) -> bytes:
+        """The public key; worked out when it is asked for first, for a pass without a server never does."""
+        self._public = self._public or public_of(self._secret)
+        return self._public
 
     def sign(self, namespace: str, payload: bytes) -> Signed:
         signature = sign(self._secret, sshsig.message_to_sign(payload, namespace))

@@ -13,11 +13,11 @@ from agent.bench import Bench
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
 from agent.contract.wire import Body
+from agent.node import Node
 from agent.objects import NotHeld
 from agent.outcome import RunResult
 from agent.reports import REMOVED, Subject
 from agent.runner import withdraw
-from agent.session import Node
 from agent.telling import Telling
 
 TRIES = 3

@@ -49,6 +49,10 @@ class Drift:
         """The claims of an association that are not to be put right yet."""
         return self._fights.left_alone(uid, self._clock.elapsed())
 
+    def fought_over(self, uid: str) -> bool:
+        """Whether something of the association is changed back again and again."""
+        return self._fights.next_heal(uid) is not None
+
     def seen(self, uid: str, result: RunResult, healing: bool) -> RunResult:
         """What a look came to, with the fights in it named. `healing` says that what changed had been right before."""
         if not healing:

@@ -25,7 +25,6 @@ from agent.contract import sshsig
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.crypto import Signer, new_key, sealing_public_of
 
-DEFAULT_STATE = "/var/lib/opsctl"
 _T = TypeVar("_T", bound=Wire)
 
 

@@ -16,7 +16,7 @@ import zipfile
 from typing import Callable, List, NamedTuple
 
 import agent
-from agent import durable, identity
+from agent import durable
 from agent.contract.canonical import digest
 
 HOME = "/opt/opsctl"
@@ -65,7 +65,7 @@ class Installed(NamedTuple):
 Run = Callable[[List[str]], None]
 
 
-def install(root: str = "/", state: str = identity.DEFAULT_STATE, start: bool = True) -> Installed:
+def install(root: str = "/", state: str = agent.DEFAULT_STATE, start: bool = True) -> Installed:
     """Install this very program. Repeated, it does nothing. With another `root` nothing is started.
 
     Raises InstallFailed, OSError.

@@ -15,13 +15,12 @@ from agent import durable
 from agent.contract.claims import Claim
 from agent.contract.wire import ClaimReport
 from agent.host.port import Host
+from agent.outcome import PRUNE
 from agent.steps.registry import RESTORABLE
 from agent.steps.step import InvalidPlatform, LeftAlone, State, StepFailed, why
 
 PRIOR_BYTES_AT_MOST = 4 * 1024 * 1024
 """Kept former content of all files together; beyond it, what changes is no longer restorable."""
-PRUNE = "prune"
-"""The step name under which a report tells of what was taken away."""
 
 
 class Entry(NamedTuple):
@@ -38,9 +37,9 @@ class Entry(NamedTuple):
 class Ledger:
     """The entries of one node, oldest first."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
         """A file that cannot be read is put aside under `.damaged`: without it nothing is taken away, ever."""
-        self._path = path
+        self._path, self._read_only = path, read_only
         self._entries: Dict[str, Entry] = {}
         self._owed: Dict[Tuple[str, str], List[str]] = {}
         self._changed = False
@@ -132,8 +131,8 @@ class Ledger:
     # The file
 
     def save(self) -> None:
-        """Durable on return; does nothing where nothing changed."""
-        if self._changed:
+        """Durable on return; does nothing where nothing changed, or where it is only read."""
+        if self._changed and not self._read_only:
             kept = {
                 "entries": [_row(entry) for entry in self._entries.values()],
                 "owed": [[uid, step, names] for (uid, step), names in self._owed.items()],

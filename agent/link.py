@@ -14,7 +14,8 @@ from agent.carrier import Carrier, Door, Lost, Servers
 from agent.contract.canonical import instant
 from agent.contract.wire import Hello
 from agent.log import ERROR, INFO, NOTICE, WARNING, log
-from agent.session import Node, Parted, Session
+from agent.node import Node
+from agent.session import Parted, Session
 from agent.status import StatusFile
 from agent.wakener import Wakener
 from agent.websocket import GOING_AWAY, Binary, Closed, Event, Text, Violation

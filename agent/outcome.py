@@ -11,6 +11,8 @@ from agent.contract.wire import REPORT_LIMIT, ClaimReport
 
 OUTPUT_LIMIT = 24000
 """Characters of script output in one report, SSM's limit."""
+PRUNE = "prune"
+"""The step name under which a report tells of what was taken away."""
 _ROOM = REPORT_LIMIT - 32 * 1024
 _WORST = 6  # bytes that one character takes as JSON
 
@@ -26,6 +28,12 @@ class RunResult(NamedTuple):
     output: Optional[str] = None
     truncated: int = 0
     changed: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether every step was as it should be: nothing done, nothing wrong, nothing left out, nothing to prune."""
+        well = self.status == "Success" and not (self.changed or self.truncated)
+        return well and all(claim.outcome == "Unchanged" and claim.step != PRUNE for claim in self.claims)
 
 
 def fitted(claims: List[ClaimReport], output: str, room: int = _ROOM) -> Tuple[List[ClaimReport], Optional[str], int]:

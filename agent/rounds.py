@@ -6,7 +6,7 @@ its generation is still `Assigned`, what was not taken away still leaves.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from agent import agenda as agendas
 from agent import log
@@ -22,11 +22,12 @@ from agent.contract.schedule import BadSchedule
 from agent.contract.wire import Assignment, Body, NodeContext
 from agent.departures import Departures
 from agent.drift import Drift
+from agent.node import Node
 from agent.objects import NotHeld
 from agent.outcome import RunResult
 from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
 from agent.runner import converge
-from agent.session import Node
+from agent.standing import Read, Seen, still
 from agent.steps.step import REBOOTING, why
 from agent.telling import Telling
 from agent.watch import Watch
@@ -35,6 +36,13 @@ LONGEST_WAIT = 60.0
 """Seconds; the wall clock, which schedules go by, may step meanwhile."""
 REBOOTS_WITHIN = 300.0
 """Seconds after which a reboot that was asked for and did not come holds nothing up any more."""
+
+
+class _Quiet(NamedTuple):
+    """A look that found nothing to do: what it depended on besides the node itself, and what it read there."""
+
+    depends: Tuple[Any, ...]
+    seen: Seen
 
 
 class Rounds:
@@ -61,6 +69,7 @@ class Rounds:
         self._context: Optional[NodeContext] = None
         self._claimants: Claimants = claimants(())
         self._facts: Mapping[str, Any] = {}
+        self._quiet: Dict[str, _Quiet] = {}
         self.statuses: Dict[str, str] = {}
         self._reboots_until = 0.0
 
@@ -84,6 +93,20 @@ class Rounds:
             if not stopping() and not self._rebooting():
                 self._look(uid, desired.assignments[uid], desired)
         return bool(leaving or due)
+
+    def foreseen(self) -> Dict[str, RunResult]:
+        """What a look at everything held finds, by association: nothing is changed, told or remembered."""
+        desired = self._node.assignments.desired()
+        if desired is None:
+            return {}
+        self._read_parts(desired)
+        self._facts = self._bench.facts()
+        found = {}
+        for uid, item in desired.assignments.items():
+            taken = self._node.journal.instant(uid)
+            run_instant = taken.text if taken is not None and taken.generation == item.generation else ""
+            found[uid] = self._converged(self._subject(uid, item, desired), ASSIGNED, run_instant, False)
+        return found
 
     def wait(self) -> float:
         """Seconds until something is due."""
@@ -181,7 +204,77 @@ class Rounds:
     # Looking
 
     def _look(self, uid: str, item: Assignment, desired: Desired) -> None:
-        subject = Subject(
+        subject = self._subject(uid, item, desired)
+        if uid in self._unusable:
+            self._read_parts(desired)  # it may have been fetched again
+        may_change = self._may_change(item, desired) and uid not in self._unusable
+        if self._still_quiet(subject, may_change):
+            self._looked(uid, news=False, failed=False)
+            return
+        try:
+            run_instant, scheduled = self._run_instant(uid, item.generation, may_change)
+        except OSError as error:  # without a journal nothing is run
+            log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
+            self._agenda.looked(uid, self._node.clock.elapsed())
+            return
+        cause, seen = self._cause(subject, scheduled), Seen()
+        if cause == ASSIGNED:
+            self._drift.begin(uid)
+        found = self._converged(subject, cause, run_instant, may_change, seen)
+        result = self._drift.seen(uid, found, cause != ASSIGNED)
+        self.statuses[uid] = result.status
+        before = self._node.journal.last_seq()
+        if result.status == REBOOTING:
+            self._telling.waits(subject, result)
+            self._reboot(uid)
+        elif self._telling.tell(subject, result, cause, may_change) and self._quiet_now(uid, result, seen):
+            self._quiet[uid] = _Quiet(self._depends(subject, may_change), seen)
+        self._looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
+
+    def _looked(self, uid: str, *, news: bool, failed: bool) -> None:
+        self._agenda.looked(uid, self._node.clock.elapsed())
+        again = self._drift.looked(uid, news=news, failed=failed)
+        if again is not None:
+            self._agenda.touch(uid, again)
+
+    # Looks that need not be taken in full
+
+    def _quiet_now(self, uid: str, result: RunResult, seen: Seen) -> bool:
+        """Whether the same reads will come to the same: all is well, nothing is run, nothing is fought over."""
+        if not (seen.repeatable and result.quiet):
+            return False
+        steps = self._bodies[uid].steps
+        held = all(step.action in ACTIONS and ACTIONS[step.action].declarative for step in steps)
+        return held and not self._drift.fought_over(uid)
+
+    def _still_quiet(self, subject: Subject, may_change: bool) -> bool:
+        """Whether the last look found nothing to do, and would read now what it read then."""
+        known = self._quiet.pop(subject.uid, None)
+        if known is None or subject.uid not in self._bodies or known.depends != self._depends(subject, may_change):
+            return False
+        if not still(self._bench.host, known.seen.reads):
+            return False
+        self._quiet[subject.uid] = known
+        return True
+
+    def _depends(self, subject: Subject, may_change: bool) -> Tuple[Any, ...]:
+        facts = self._facts if self._templated(subject.uid) else None
+        return (subject, may_change, self._node.journal.last_reported(subject.uid), self._claimants, facts)
+
+    def _templated(self, uid: str) -> bool:
+        return any(step.inputs.get("template") for step in self._bodies[uid].steps)
+
+    def quiet_reads(self) -> Optional[Dict[Read, Any]]:
+        """What the last pass over everything read; None where other things than reads may give the next one work."""
+        desired = self._desired
+        if desired is None or desired.removing or set(self._quiet) != set(desired.assignments):
+            return None
+        if any(not known.depends[1] or self._templated(uid) for uid, known in self._quiet.items()):
+            return None
+        return {read: given for known in self._quiet.values() for read, given in known.seen.reads.items()}
+
+    def _subject(self, uid: str, item: Assignment, desired: Desired) -> Subject:
+        return Subject(
             fleet_id=self._node.identity.fleet_id,
             node_id=self._node.identity.node_id,
             boot_id=self._bench.boot_id,
@@ -191,30 +284,6 @@ class Rounds:
             body_digest=item.body_digest,
             context_digest=desired.context_digest,
         )
-        if uid in self._unusable:
-            self._read_parts(desired)  # it may have been fetched again
-        may_change = self._may_change(item, desired) and uid not in self._unusable
-        try:
-            run_instant, scheduled = self._run_instant(uid, item.generation, may_change)
-        except OSError as error:  # without a journal nothing is run
-            log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
-            self._agenda.looked(uid, self._node.clock.elapsed())
-            return
-        cause = self._cause(subject, scheduled)
-        if cause == ASSIGNED:
-            self._drift.begin(uid)
-        result = self._drift.seen(uid, self._converged(subject, cause, run_instant, may_change), cause != ASSIGNED)
-        self.statuses[uid] = result.status
-        before = self._node.journal.last_seq()
-        if result.status == REBOOTING:
-            self._telling.waits(subject, result)
-            self._reboot(uid)
-        else:
-            self._telling.tell(subject, result, cause, may_change)
-        self._agenda.looked(uid, self._node.clock.elapsed())
-        again = self._drift.looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
-        if again is not None:
-            self._agenda.touch(uid, again)
 
     def _cause(self, subject: Subject, scheduled: bool) -> str:
         told = self._node.journal.last_reported(subject.uid)
@@ -227,7 +296,9 @@ class Rounds:
             return BOOT
         return DRIFT if self._agenda.only_touched(subject.uid, self._node.clock.elapsed()) else INTERVAL
 
-    def _converged(self, subject: Subject, cause: str, run_instant: str, may_change: bool) -> RunResult:
+    def _converged(
+        self, subject: Subject, cause: str, run_instant: str, may_change: bool, seen: Optional[Seen] = None
+    ) -> RunResult:
         reason = self._unusable.get(subject.uid)
         if reason is None and self._context is not None:
             try:
@@ -247,6 +318,7 @@ class Rounds:
                     environment=self._environment(),
                     claimants=self._claimants,
                     left_alone=self._drift.left_alone(subject.uid),
+                    seen=seen,
                 )
             except OSError as error:
                 log.log(log.ERROR, "%s: %s", subject.uid, error)

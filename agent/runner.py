@@ -23,6 +23,7 @@ from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
 from agent.restarts import Restarts
 from agent.runs import Journal, Runs
+from agent.standing import Seen
 from agent.steps.registry import BATCHES, NO_SCRIPTS, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, why
 
@@ -47,13 +48,14 @@ def converge(
     environment: Optional[Mapping[str, str]] = None,
     claimants: Optional[Claimants] = None,
     left_alone: FrozenSet[str] = frozenset(),
+    seen: Optional[Seen] = None,
 ) -> RunResult:
     """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
 
     `run_instant` names the run that scripts are at: empty for the one run of a generation, else an instant of its
     schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
     `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
-    text) are looked at and not put right.
+    text) are looked at and not put right. `seen` takes note of what is read of the node.
     """
     given = Given(
         name=context.name,
@@ -66,7 +68,9 @@ def converge(
         context=context_text(context.name, context.labels, context.vars_, facts),
     )
     held = claimants if claimants is not None else owners.claimants([body])
-    run = _Run(host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply, left_alone)
+    run = _Run(
+        host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply, left_alone, seen
+    )
     return run.to_its_end()
 
 
@@ -110,6 +114,7 @@ class _Run:
     boot_id: str
     allowed: bool
     left_alone: FrozenSet[str]
+    seen: Optional[Seen] = None
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
 
@@ -229,7 +234,8 @@ class _Run:
 
     def _see(self, look: Look) -> None:
         step = STEPS[look.step.action]
-        look.observed = step.observe(self.host, look.desired, look.given)
+        host = self.host if self.seen is None else self.seen.through(self.host)
+        look.observed = step.observe(host, look.desired, look.given)
         look.left = step.changes(look.desired, look.observed, look.given)
 
     # Acting

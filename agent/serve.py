@@ -11,24 +11,18 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import agent
-from agent import facts, identity, log
-from agent.assignments import Assignments
-from agent.bench import Bench
+from agent import identity, log
+from agent.bench import local_bench, local_host
 from agent.carrier import Door
 from agent.clock import SystemClock
-from agent.contact import Contact
 from agent.contract.canonical import NotCanonical, canonical, instant
 from agent.contract.wire import PROTOCOL, Hello
-from agent.durable import make_directory
-from agent.host import LocalHost
-from agent.journal import Journal
-from agent.ledger import Ledger
 from agent.link import Link
+from agent.node import open_node
 from agent.rounds import Rounds
-from agent.session import Node
 from agent.status import StatusFile
 from agent.steps.registry import versions
 from agent.telling import Telling
@@ -57,22 +51,15 @@ class Agent:
 
         Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`.
         """
-        found, keys, ca_pem = identity.load(state), identity.load_keys(state), identity.load_ca(state)
-        clock, self._boot_id = SystemClock(), identity.boot_id()
-        self._machine, self._key_generation = LocalHost(), keys.generation
-        self.journal = Journal(state)
-        if self.journal.damaged:
-            log.log(log.ERROR, "the journal was damaged (%d bytes); the rest was kept", self.journal.damaged)
-        scripts = os.path.join(state, "scripts")
-        make_directory(scripts)
-        assignments = Assignments(state, found)
-        contact = Contact(state, clock, self._boot_id)
-        self.node = Node(found, keys.signer(), assignments, self.journal, contact, clock)
-        status = StatusFile(state, "link.json")
+        self._boot_id = identity.boot_id()
+        self.node = open_node(state, SystemClock(), self._boot_id)
+        self.journal = self.node.journal
+        self._key_generation = identity.load_keys(state).generation
+        status, ca_pem = StatusFile(state, "link.json"), identity.load_ca(state)
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
-        executions = os.path.join(state, "executions")
-        self.host = LocalHost(root, scripts, executions=executions, runs_scripts=runs_scripts)
-        bench = Bench(self.host, Ledger(os.path.join(state, "ledger.json")), self._facts, self._boot_id)
+        self.host = local_host(state, root, runs_scripts=runs_scripts)
+        bench = local_bench(state, self.host, self._boot_id)
+        self._facts = bench.facts
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.watch = Watch(StatusFile(state, "watch.json"), root)
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking, self.watch if watching else None)
@@ -125,9 +112,6 @@ class Agent:
     def _assigned(self) -> None:
         self.watch.wake()
 
-    def _facts(self) -> Dict[str, Any]:
-        return facts.collect(self._machine)
-
     def _hello(self) -> Hello:
         context_digest, digests = self.node.assignments.held_digests()
         position = self.node.assignments.position()
@@ -136,7 +120,7 @@ class Agent:
             protocol_min=PROTOCOL,
             protocol_max=PROTOCOL,
             agent_version=agent.__version__,
-            platform=self._machine.platform,
+            platform=self.host.platform,
             boot_id=self._boot_id,
             key_generation=self._key_generation,
             steps=versions(),
@@ -252,7 +236,7 @@ def _noted(number: int, frame: Optional[FrameType]) -> None:
     del number, frame
 
 
-def _sayable(found: Dict[str, Any]) -> Dict[str, Any]:
+def _sayable(found: Mapping[str, Any]) -> Dict[str, Any]:
     """Facts that have a canonical form; the others are not worth a connection."""
     kept = {}
     for name, value in found.items():

@@ -14,11 +14,9 @@ import base64
 import json
 import os
 from collections import deque
-from typing import Any, Callable, Deque, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Tuple
 
-from agent.assignments import Assignments, NotUnderstood, SetRefused
-from agent.clock import Clock
-from agent.contact import Contact
+from agent.assignments import NotUnderstood, SetRefused
 from agent.contract import frames, sshsig
 from agent.contract.canonical import NotCanonical, canonical, digest_of, instant
 from agent.contract.closing import OTHER_PROTOCOL, UNAUTHENTICATED
@@ -38,10 +36,9 @@ from agent.contract.wire import (
     Transcript,
     Unsupported,
 )
-from agent.crypto import Signer, opened
-from agent.identity import Identity
-from agent.journal import Journal
+from agent.crypto import opened
 from agent.log import ERROR, NOTICE, WARNING, log
+from agent.node import Node
 from agent.transfer import Misdelivery, Transfers
 from agent.websocket import PROTOCOL_ERROR
 
@@ -58,17 +55,6 @@ class Parted(Exception):
     def __init__(self, code: int, reason: str, refused: bool = False) -> None:
         super().__init__(reason)
         self.code, self.refused = code, refused
-
-
-class Node(NamedTuple):
-    """What a conversation speaks for."""
-
-    identity: Identity
-    signer: Signer
-    assignments: Assignments
-    journal: Journal
-    contact: Contact
-    clock: Clock
 
 
 class Session:

@@ -7,9 +7,9 @@ from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from agent import log
 from agent.contract.wire import Report
+from agent.node import Node
 from agent.outcome import RunResult
 from agent.reports import REMOVED, Subject, content_of, report_of, worth_keeping
-from agent.session import Node
 from agent.status import StatusFile
 
 PROBLEMS_SHOWN = 20

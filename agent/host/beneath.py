@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from agent.host.port import UnsafePath
 
 _SEARCH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLLOWED_AT_MOST = 40
+_KEPT_AT_MOST = 64
 
 
 class Beneath:
@@ -24,15 +25,41 @@ class Beneath:
     def __init__(self, root: str) -> None:
         self._root = os.open(root, _SEARCH & ~os.O_NOFOLLOW)
         self._whole = os.path.realpath(root) == "/"
+        self._kept: Optional[Dict[str, int]] = None
+
+    @contextlib.contextmanager
+    def walking_once(self) -> Iterator[None]:
+        """Walks to each directory once, until the end. For looks that change nothing, and follow one another fast."""
+        if self._kept is not None:
+            yield
+            return
+        self._kept = {}
+        try:
+            yield
+        finally:
+            kept, self._kept = self._kept, None
+            for descriptor in kept.values():
+                os.close(descriptor)
 
     @contextlib.contextmanager
     def parent(self, path: str) -> Iterator[Tuple[int, str]]:
         """(descriptor of the directory that holds `path`, last part of `path`)."""
-        *parents, name = path.strip("/").split("/")
+        above, _, name = path.strip("/").rpartition("/")
         if name in ("", ".", ".."):
             raise UnsafePath(errno.EINVAL, "not a path beneath the root", path)
-        with self._named(path), self._walked(parents, path) as here:
-            yield here, name
+        try:
+            kept = self._kept.get(above) if self._kept is not None else None
+            if kept is not None:
+                yield kept, name
+                return
+            with self._walked(above.split("/"), path) as here:
+                if self._kept is not None and len(self._kept) < _KEPT_AT_MOST:
+                    self._kept[above] = os.dup(here)
+                yield here, name
+        except UnsafePath:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
 
     @contextlib.contextmanager
     def directory(self, path: str) -> Iterator[int]:

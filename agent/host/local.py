@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from agent.host import extended
 from agent.host.beneath import Beneath
@@ -58,13 +58,20 @@ class LocalHost:
             return _entry(here, name)
         return None
 
+    def walking_once(self) -> ContextManager[None]:
+        """See `Beneath.walking_once`."""
+        return self._tree.walking_once()
+
     def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:
         with _absent_is_none(), self._tree.parent(path) as (here, name):
-            entry = _entry(here, name)
-            if entry.kind != "file":
-                return Snapshot(entry)
-            with _opened(here, name) as file:
+            found = os.stat(name, dir_fd=here, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode):
+                return Snapshot(_described(found, _target(here, name, found)))
+            file = os.open(name, _READ, dir_fd=here)
+            try:
                 return _read_whole(file, keep)
+            finally:
+                os.close(file)
         return None
 
     def read(self, path: str, limit: int = CONTENT_KEPT) -> bytes:
@@ -279,8 +286,11 @@ def _absent_is_none() -> Iterator[None]:
 
 def _entry(here: int, name: str) -> Entry:
     found = os.stat(name, dir_fd=here, follow_symlinks=False)
-    target = os.readlink(name, dir_fd=here) if stat.S_ISLNK(found.st_mode) else ""
-    return _described(found, target)
+    return _described(found, _target(here, name, found))
+
+
+def _target(here: int, name: str, found: os.stat_result) -> str:
+    return os.readlink(name, dir_fd=here) if stat.S_ISLNK(found.st_mode) else ""
 
 
 def _described(found: os.stat_result, target: str = "") -> Entry:
@@ -302,15 +312,28 @@ def _opened(here: int, name: str) -> Iterator[int]:
 
 
 def _read_whole(file: int, keep: int) -> Snapshot:
-    entry = _described(os.fstat(file))
-    hashed, kept, size = hashlib.sha256(), [], 0
+    """Bytes, size and digest are those of one reading, whatever is written meanwhile."""
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EAGAIN, "it was replaced while it was looked at")
+    first = os.read(file, min(found.st_size, CONTENT_KEPT) + 1)
+    if 0 < len(first) <= found.st_size < CONTENT_KEPT:  # less than was asked for: that is all
+        digest, size, kept = hashlib.sha256(first).hexdigest(), len(first), [first]
+    else:
+        digest, size, kept = _read_on(file, first, keep)
+    entry = Entry("file", found.st_mode & 0o7777, found.st_uid, found.st_gid, size, found.st_nlink)
+    return Snapshot(entry, "sha256:" + digest, b"".join(kept) if size <= keep else None)
+
+
+def _read_on(file: int, first: bytes, keep: int) -> Tuple[str, int, List[bytes]]:
+    """Digest, size and, where they are few, the bytes of what begins with `first`."""
+    hashed, kept, size = hashlib.sha256(first), [first], len(first)
     for chunk in _chunks(file):
         hashed.update(chunk)
         size += len(chunk)
         if size <= keep:
             kept.append(chunk)
-    data = b"".join(kept) if size <= keep else None
-    return Snapshot(entry._replace(size=size), "sha256:" + hashed.hexdigest(), data)
+    return hashed.hexdigest(), size, kept
 
 
 def _chunks(file: int, limit: int = sys.maxsize) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from agent.contact import Contact
 from agent.contract.wire import Hello
 from agent.journal import Journal
 from agent.link import Link, Pace
-from agent.session import Node
+from agent.node import Node
 from agent.status import StatusFile
 
 HASTY = Pace(first=0.02, last=0.1, refused=0.1, ping=20.0, dead=20.0, handshake=5.0)

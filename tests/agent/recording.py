@@ -27,7 +27,8 @@ from agent.contract.reserved import RESERVED
 from agent.crypto import Signer
 from agent.identity import Identity
 from agent.journal import Journal
-from agent.session import Node, Session
+from agent.node import Node
+from agent.session import Session
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
 from tests.agent.rig import HandClock

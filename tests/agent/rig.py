@@ -17,8 +17,8 @@ from agent.contract.codec import from_wire, to_wire
 from agent.host import LocalHost
 from agent.journal import Journal
 from agent.ledger import Ledger
+from agent.node import Node
 from agent.rounds import Rounds
-from agent.session import Node
 from agent.status import StatusFile
 from agent.telling import Telling
 from agent.watch import Watch

@@ -26,6 +26,11 @@ _FLEET = (
     "changed, 3 removals, 5 conflicts; from a loaded catalog (associations compiled, nodes described: `plan.load.100k` "
     "is that part) and World in memory to the complete JSON plan with nodes named, conflict check and gate included"
 )
+_NODE = (
+    "the machine's own /usr/bin/python3 -I -S, the installed agent unpacked, on the disk of this checkout, fresh "
+    "processes turn by turn, medians; wall or CPU time, whichever ratio is larger; "
+)
+_ALL = "200 files of 1 KiB, 20 directories, 20 links, 10 packages, 5 lines, every byte read and hashed"
 FIGURES: dict[str, Figure] = {
     "plan.full.100k": Figure("s", 0.5, _FLEET + "; no cache from an earlier plan"),
     "plan.load.100k": Figure(
@@ -46,6 +51,31 @@ FIGURES: dict[str, Figure] = {
     "compliance.commit.10k": Figure("s", 2, "first pages of 10,000 nodes, committed and pushed to a local remote"),
     "compliance.commit.200of10k": Figure("s", 0.15, "200 of 10,000 pages changed, committed and pushed"),
     "compliance.bytes": Figure("KiB", 1, "packed growth per changed node, 40 commits of 200 nodes"),
+    "agent.noop.vs.cfengine": Figure("ratio", 0.08, _NODE + "`once --offline` over cf-agent; nothing to do: " + _ALL),
+    "agent.noop.vs.bare": Figure("ratio", 3, _NODE + "over a bare loop of the same reads; nothing to do: " + _ALL),
+    "agent.noop.resident.vs.bare": Figure(
+        "ratio", 3, "a pass of an agent that runs already over a pass of the bare loop in one process; " + _ALL
+    ),
+    "agent.first.vs.cfengine": Figure(
+        "ratio", 0.2, _NODE + "a first run, durable: 20 directories, 200 files of 1 KiB, 20 links"
+    ),
+    "agent.fixed.vs.cfengine": Figure("ratio", 0.25, _NODE + "nothing to do: 1 directory, 1 file"),
+    "agent.mended.vs.cfengine": Figure(
+        "ratio", None, _NODE + "10 of 200 files edited by hand and put right, durable; 20 directories, 20 links"
+    ),
+    "agent.dryrun.vs.noop": Figure(
+        "ratio", 1.2, _NODE + "`once --dry-run` over `once --offline`; nothing to do: " + _ALL
+    ),
+    "agent.start": Figure(
+        "ms",
+        60,
+        _NODE + "a dry run that finds 1 directory and 1 file missing, beyond `python3 -c pass`: program, keys, "
+        "journal, set and signature read, steps looked at",
+    ),
+    "agent.zipapp": Figure("KB", 600, "agent.pyz with Jinja2 in it"),
+    "agent.noop.vs.puppet": Figure("ratio", None, _NODE + "over puppet apply; nothing to do: " + _ALL),
+    "agent.noop.vs.salt": Figure("ratio", None, _NODE + "over salt-call --local; nothing to do: " + _ALL),
+    "agent.noop.vs.ansible": Figure("ratio", None, _NODE + "over ansible-playbook with loops; nothing to do: " + _ALL),
 }
 
 
@@ -107,12 +137,25 @@ def _git() -> Samples:
     }
 
 
+def _agent() -> Samples:
+    from tests.bench.agent_bench import bench_agent
+
+    return bench_agent()
+
+
+def _peers() -> Samples:
+    from tests.bench.agent_bench import bench_peers
+
+    return bench_peers()
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """What measures a group of figures, and in how many processes: what one plan warmed would flatter the next."""
 
     samples: Callable[[], Samples]
     processes: int = 1
+    seconds: int = 600
 
 
 MEASURES = {
@@ -123,5 +166,7 @@ MEASURES = {
     "store": Measure(_store),
     "git": Measure(_git),
     "million": Measure(_million),
+    "agent": Measure(_agent),
+    "peers": Measure(_peers, seconds=3600),
 }
 """By group: groups share what is costly to build, and nothing else."""

@@ -1,0 +1,231 @@
+"""The agent's command line: enroll, install, serve, once, status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, List
+
+import agent
+from agent import DEFAULT_STATE, log
+from agent.dial import BadAddress
+from agent.identity import NotEnrolled, StateDamaged
+from agent.journal import StateInUse
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_DESCRIPTION = """\
+The opsctl agent keeps this machine as its fleet's Git repository says. It connects to the server by itself, listens
+on nothing, and goes on healing while the server is away.
+
+  first    python3 agent.pyz enroll --server https://HOST:8443 --token-file FILE
+  then     python3 agent.pyz install
+"""
+
+_EPILOG = """\
+files:
+  /var/lib/opsctl           keys, identity, what is held, the journal (--state)
+  /opt/opsctl/VERSION       the installed program; /opt/opsctl/current is the version in use
+  opsctl-agent.service      the systemd unit that `install` writes; its log: journalctl -u opsctl-agent
+
+environment:
+  https_proxy, no_proxy     an HTTP proxy to reach the server through, and hosts to reach without it
+  OPSCTL_RECONNECT_MAX      longest pause between two attempts to connect, in seconds (60, or 300 after a refusal)
+
+exit status:
+  0 done   1 an error, said on standard error   2 wrong usage
+"""
+
+
+def run(arguments: List[str]) -> int:
+    """Run one command; the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.state is None:
+        options.state = os.path.join(options.root, DEFAULT_STATE.lstrip("/"))
+    options.state, options.root = os.path.abspath(options.state), os.path.abspath(options.root)
+    try:
+        return int(options.run(options))
+    except (BadAddress, NotEnrolled, StateDamaged, StateInUse, OSError) as error:
+        log.log(log.ERROR, "%s", error)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent.pyz",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version="opsctl agent %s" % agent.__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for add in (_add_enroll, _add_install, _add_serve, _add_once, _add_status):
+        add(commands)
+    return parser
+
+
+def _command(commands: "Commands", name: str, summary: str, description: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=description)
+    parser.add_argument(
+        "--state", metavar="DIR", help="where the agent keeps what it must not forget (default: %s)" % DEFAULT_STATE
+    )
+    parser.add_argument(
+        "--root", metavar="DIR", default="/", help="a sandbox: manage the files beneath DIR instead of this machine"
+    )
+    return parser
+
+
+def _add_enroll(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "enroll",
+        "give this machine an identity in a fleet",
+        "Make this machine's keys and trade a join token for an identity. The token names the fleet's CA: no other"
+        " server is told the secret. Safe to repeat. Make a token with `opsctl token create`.",
+    )
+    parser.add_argument("--server", metavar="URL", help="https://HOST:PORT; default: the servers that the token names")
+    parser.add_argument(
+        "--token-file", metavar="FILE", required=True, help="file that holds the token; - for standard input"
+    )
+    parser.add_argument("--name", metavar="NAME", help="name to enroll as, instead of the host name")
+    parser.set_defaults(run=_enroll)
+
+
+def _add_install(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "install",
+        "unpack this program and let systemd run it",
+        "Unpack this program under /opt/opsctl/VERSION, write a systemd unit, and start it. Repeated, it does nothing;"
+        " run from a newer agent.pyz, it moves the machine to that version. With --root, nothing is started.",
+    )
+    parser.add_argument("--no-start", action="store_true", help="unpack and write the unit only")
+    parser.set_defaults(run=_install)
+
+
+def _add_serve(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "serve",
+        "run until stopped",
+        "Connect, converge, heal and report until SIGTERM or SIGINT. The step in progress is given a minute to end.",
+    )
+    _add_scripts(parser)
+    parser.set_defaults(run=_serve)
+
+
+def _add_once(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "once",
+        "connect, converge once, report",
+        "Connect, take what is assigned, converge, report, and end. The exit status is 0 where everything is as it"
+        " should be and the server has acknowledged every report.",
+    )
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=30.0, help="patience with the server (default: 30)"
+    )
+    parser.add_argument(
+        "--stdio", action="store_true", help="talk with the server that started this over SSH, on standard input/output"
+    )
+    parser.add_argument(
+        "--ephemeral", action="store_true", help="with --stdio: keep nothing, and refuse what would take a memory"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="ask no server: converge what is held; reports wait for the next link"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="ask no server and change nothing: say what would change"
+    )
+    _add_scripts(parser)
+    parser.set_defaults(run=_once)
+
+
+def _add_scripts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scripts", action="store_true", help="with --root: run scripts too, although they act on the whole machine"
+    )
+
+
+def _add_status(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "status",
+        "who this node is, how the link is, what is held",
+        "Show who this node is, how its link is, what it holds and what came of it; also while the server is away, or"
+        " the agent is not running.",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.set_defaults(run=_status)
+
+
+def _enroll(options: argparse.Namespace) -> int:
+    from agent.enrolment import TOKEN_LIMIT, EnrolmentFailed, enroll
+
+    if options.token_file == "-":  # noqa: S105 - a file name
+        token = sys.stdin.read(TOKEN_LIMIT)
+    else:
+        with open(options.token_file, encoding="ascii", errors="replace") as file:
+            token = file.read(TOKEN_LIMIT)
+    try:
+        done = enroll(options.state, token, options.server, options.name)
+    except EnrolmentFailed as error:
+        log.log(log.ERROR, "not enrolled: %s", error)
+        return 1
+    found = done.identity
+    print(
+        "%s as %s (%s) in fleet %s"
+        % ("already enrolled" if done.already else "enrolled", found.node_name, found.node_id, found.fleet_id)
+    )
+    return 0
+
+
+def _install(options: argparse.Namespace) -> int:
+    from agent.install import InstallFailed, install
+
+    state = options.state
+    if options.root != "/" and state.startswith(options.root + "/"):
+        state = state[len(options.root) :]  # as the installed agent will see it
+    try:
+        done = install(options.root, state, start=not options.no_start)
+    except InstallFailed as error:
+        log.log(log.ERROR, "not installed: %s", error)
+        return 1
+    for change in done.changes:
+        print(change)
+    if not done.changes:
+        print("version %s is installed already" % done.version)
+    if done.started and not os.path.exists(os.path.join(options.state, "identity.json")):
+        print("not enrolled yet: the service starts once `enroll` has run (systemctl start opsctl-agent)")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from agent.serve import serve
+
+    return serve(options.state, options.root, options.scripts)
+
+
+def _once(options: argparse.Namespace) -> int:
+    if options.offline or options.dry_run:
+        from agent.offline import dry_run, offline
+
+        return (dry_run if options.dry_run else offline)(options.state, options.root, options.scripts)
+    if options.stdio:
+        from agent.visit import visit
+
+        return visit(options.state, options.root, options.scripts, options.wait, options.ephemeral)
+    from agent.serve import once
+
+    return once(options.state, options.root, options.scripts, options.wait)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from agent.overview import as_text, overview
+
+    found = overview(options.state)
+    print(json.dumps(found, indent=2, sort_keys=True) if options.format == "json" else as_text(found))
+    return 0

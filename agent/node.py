@@ -1,0 +1,37 @@
+"""What one enrolled node is and holds, as the parts of the agent share it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from agent import identity
+from agent.assignments import Assignments
+from agent.clock import Clock
+from agent.contact import Contact
+from agent.crypto import Signer
+from agent.identity import Identity
+from agent.journal import Journal
+from agent.log import ERROR, log
+
+
+class Node(NamedTuple):
+    """One node on its state directory."""
+
+    identity: Identity
+    signer: Signer
+    assignments: Assignments
+    journal: Journal
+    contact: Contact
+    clock: Clock
+
+
+def open_node(state: str, clock: Clock, boot_id: str) -> Node:
+    """The node of a state directory, its journal open.
+
+    Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`.
+    """
+    found, keys = identity.load(state), identity.load_keys(state)
+    journal = Journal(state)
+    if journal.damaged:
+        log(ERROR, "the journal was damaged (%d bytes); the rest was kept", journal.damaged)
+    return Node(found, keys.signer(), Assignments(state, found), journal, Contact(state, clock, boot_id), clock)
