@@ -6,15 +6,20 @@ Pure: times come in, decisions go out. Intervals are counted on the clock that n
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from agent.contract.canonical import instant, milliseconds
-from agent.contract.schedule import BadSchedule, next_after
+from agent.contract.schedule import BadSchedule, latest, next_after
 from agent.contract.wire import Assignment, Interval
 from agent.journal import RunInstant
+from agent.permits import Answer
 
 SPLAY_FROM = 60
 """Seconds of interval from which looks are spread; below, everything is looked at together."""
+HURRIED_OVER = 300
+"""Seconds over which nodes spread their looks when all of them may act again at the same instant."""
+ROUNDING = 1e-3
+"""Seconds: a look at its own place is not followed by one at the same."""
 STEPPED_BACK = 60_000
 """Milliseconds that a run instant may lie ahead of the clock before the clock is taken to have been wrong."""
 
@@ -80,6 +85,12 @@ class Agenda:
             after = self._after(uid, now, self._interval)
             self._entries[uid] = entry._replace(looked=now, due=after, touched=None)
 
+    def hurry(self, now: float) -> None:
+        """Look at everything again soon: what was in the way is gone."""
+        for uid, entry in self._entries.items():
+            soon = now + splay(self._node_id, uid, min(self._interval, HURRIED_OVER))
+            self._entries[uid] = entry._replace(due=min(entry.due, soon))
+
     def next_look(self) -> Optional[float]:
         return min((entry.next for entry in self._entries.values()), default=None)
 
@@ -94,15 +105,67 @@ class Agenda:
         offset = splay(self._node_id, uid, interval)
         if not offset:
             return last + interval
-        return ((last - offset) // interval + 1) * interval + offset
+        after = ((last - offset) // interval + 1) * interval + offset
+        return after if after - last > ROUNDING else after + interval
 
 
 def splay(node_id: str, uid: str, interval: int) -> float:
     """Seconds into the interval at which this node looks at this association; 0 for short intervals."""
-    if interval < SPLAY_FROM:
-        return 0.0
+    return 0.0 if interval < SPLAY_FROM else interval * place(node_id, uid)
+
+
+def place(node_id: str, uid: str) -> float:
+    """Where in any stretch of time this node has its turn at this association, from 0 to before 1."""
     drawn = int.from_bytes(hashlib.sha256(("%s %s" % (node_id, uid)).encode()).digest()[:8], "big")
-    return interval * (drawn / 2**64)
+    return (drawn >> 11) / 2**53
+
+
+class Turn(NamedTuple):
+    """What a look is to do about the runs of an association.
+
+    `take` is the run that its scripts are at from now on; `ask` the one that has to be permitted before it is begun;
+    `over` why the one that was due is not made.
+    """
+
+    take: Optional[RunInstant] = None
+    ask: Optional[RunInstant] = None
+    over: str = ""
+
+
+NO_TURN = Turn()
+
+
+def turn(
+    item: Assignment,
+    expression: Optional[str],
+    taken: Optional[RunInstant],
+    answer: Callable[[int, str], Answer],
+    now: int,
+    place: int = 0,
+) -> Turn:
+    """The turn of an association that may be changed at `now` (Unix milliseconds).
+
+    `place` is the node's in the splay: the milliseconds after an instant of the schedule at which it is its turn.
+    `answer` says what is known of the permit for a run (generation, run instant). Raises BadSchedule.
+    """
+    counted = item.permit != "none"
+    if expression is None and not counted:
+        return NO_TURN
+    first = taken is None or taken.generation != item.generation
+    if taken is None or taken.generation != item.generation:
+        due: Optional[RunInstant] = first_instant(item.generation, now)
+    else:
+        due = None if expression is None else due_instant(expression, taken, now - place)
+    if due is None:
+        return NO_TURN
+    if not counted or (taken is not None and not first and due.text == taken.text):
+        return Turn(take=due)
+    known = answer(due.generation, due.text)
+    if known.granted:
+        return Turn(take=due)
+    if known.over and taken is not None and not first:
+        return Turn(take=due._replace(text=taken.text), over="not run at %s: %s" % (due.text, known.reason))
+    return Turn(ask=due)
 
 
 def first_instant(generation: int, now: int) -> RunInstant:
@@ -113,14 +176,12 @@ def first_instant(generation: int, now: int) -> RunInstant:
 def due_instant(expression: str, taken: RunInstant, now: int) -> Optional[RunInstant]:
     """The run that the schedule asks for since the one taken, None for none yet. Times are Unix milliseconds.
 
-    Instants that passed while the node was away are made up for once, not one by one. Raises BadSchedule.
+    Instants that passed while the node was away are made up for by the last of them. Raises BadSchedule.
     """
     if taken.at > now + STEPPED_BACK:
         return taken._replace(at=now)  # the clock was ahead when it was taken: count from now, run nothing
-    due = next_after(expression, taken.at)
-    if due is None or due > now:
-        return None
-    return RunInstant(taken.generation, instant(due), now)
+    due = latest(expression, taken.at, now)
+    return None if due is None else RunInstant(taken.generation, instant(due), now)
 
 
 def next_instant(expression: Optional[str], taken: Optional[RunInstant]) -> Optional[int]:

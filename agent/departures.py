@@ -44,7 +44,7 @@ class Departures:
         """Try one. `claimants` are those of what stays."""
         removal = desired.removing[uid]
         self._retry_at[uid] = self._node.clock.elapsed() + desired.interval
-        if not self._node.contact.in_touch(desired.expires_in):
+        if self._node.leave.objection(desired.expires_in):
             return
         result = self._withdrawn(self._body(uid, removal), claimants)
         self._tries[uid] = self._tries.get(uid, 0) + 1

@@ -11,6 +11,7 @@ from agent.contact import Contact
 from agent.crypto import Signer
 from agent.identity import Identity
 from agent.journal import Journal
+from agent.leave import Leave
 from agent.log import ERROR, log
 
 
@@ -23,6 +24,7 @@ class Node(NamedTuple):
     journal: Journal
     contact: Contact
     clock: Clock
+    leave: Leave
 
 
 def open_node(state: str, clock: Clock, boot_id: str) -> Node:
@@ -34,4 +36,6 @@ def open_node(state: str, clock: Clock, boot_id: str) -> Node:
     journal = Journal(state)
     if journal.damaged:
         log(ERROR, "the journal was damaged (%d bytes); the rest was kept", journal.damaged)
-    return Node(found, keys.signer(), Assignments(state, found), journal, Contact(state, clock, boot_id), clock)
+    contact = Contact(state, clock, boot_id)
+    leave = Leave(state, found, contact, clock)
+    return Node(found, keys.signer(), Assignments(state, found), journal, contact, clock, leave)

@@ -28,7 +28,9 @@ class Subject(NamedTuple):
     context_digest: str
 
 
-def report_of(subject: Subject, result: RunResult, cause: str, elapsed: float) -> Report:
+def report_of(
+    subject: Subject, result: RunResult, cause: str, elapsed: float, run_instant: Optional[str] = None
+) -> Report:
     """The report of one look; its number is the journal's to give. `elapsed` is seconds since boot."""
     made = Report(
         protocol=PROTOCOL,
@@ -43,6 +45,7 @@ def report_of(subject: Subject, result: RunResult, cause: str, elapsed: float) -
         reason=_text(result.reason),
         output=_text(result.output),
         truncated=result.truncated,
+        run_instant=run_instant,
         **subject._asdict(),
     )
     if len(canonical(to_wire(made))) <= REPORT_LIMIT - 32:  # the number takes some digits
@@ -73,7 +76,7 @@ def content_of(report: Report) -> str:
 
 def worth_keeping(report: Report, content: str, applied: bool, before: Optional[Reported]) -> bool:
     """Whether the server learns something: a run, a change, the last word, or a state it was not told of."""
-    if before is None or report.cause in (SCHEDULE, REMOVED):
+    if before is None or report.cause in (SCHEDULE, REMOVED) or report.run_instant is not None:
         return True
     if content != before.content or (applied and not before.applied):
         return True

@@ -6,22 +6,24 @@ its generation is still `Assigned`, what was not taken away still leaves.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from agent import agenda as agendas
 from agent import log
-from agent.agenda import Agenda
+from agent.agenda import NO_TURN, Agenda, Turn
 from agent.assignments import Desired, NotUnderstood
 from agent.bench import Bench
 from agent.claimants import Claimants, claimants
 from agent.contract import ephemeral
-from agent.contract.canonical import instant
+from agent.contract.canonical import instant, milliseconds
 from agent.contract.codec import to_wire
 from agent.contract.inputs import ACTIONS
 from agent.contract.schedule import BadSchedule
 from agent.contract.wire import Assignment, Body, NodeContext
 from agent.departures import Departures
 from agent.drift import Drift
+from agent.heals import Heals
 from agent.node import Node
 from agent.objects import NotHeld
 from agent.outcome import RunResult
@@ -32,6 +34,8 @@ from agent.steps.step import REBOOTING, why
 from agent.telling import Telling
 from agent.watch import Watch
 
+HEALING = (BOOT, INTERVAL, DRIFT)
+"""Causes of looks that put right what differs, and nothing that is new."""
 LONGEST_WAIT = 60.0
 """Seconds; the wall clock, which schedules go by, may step meanwhile."""
 REBOOTS_WITHIN = 300.0
@@ -70,6 +74,8 @@ class Rounds:
         self._claimants: Claimants = claimants(())
         self._facts: Mapping[str, Any] = {}
         self._quiet: Dict[str, _Quiet] = {}
+        self._heals = Heals()
+        self._kept_from = ""
         self.statuses: Dict[str, str] = {}
         self._reboots_until = 0.0
 
@@ -83,6 +89,7 @@ class Rounds:
             return False
         if desired != self._desired:
             self._adopt(desired)
+        self._note_leave(desired)
         leaving, due = self._departures.due(desired), self._due(desired)
         if leaving or due:
             self._facts = self._bench.facts()
@@ -118,9 +125,9 @@ class Rounds:
         if self._desired is not None:
             coming.append(self._departures.next_try(self._desired))
         times += [at - clock.elapsed() for at in coming if at is not None]
+        # An instant that has passed waits for leave or a permit, and is looked at again when there is one.
         now = clock.now()
-        # An instant that has passed waits for the gate, which is asked at the next look.
-        times += [(at - now) / 1000 for at in map(self._next_instant, self._bodies) if at is not None and at > now]
+        times += [(at - now) / 1000 for at in self._instants() if at > now]
         return max(0.0, min(times))
 
     def checked_at(self) -> Optional[int]:
@@ -150,6 +157,7 @@ class Rounds:
         self._desired = desired
         self._read_parts(desired)
         self._telling.forget([*desired.assignments, *desired.removing])
+        self._node.leave.permits.forget_all_but(desired.assignments)
         self.statuses = {uid: status for uid, status in self.statuses.items() if uid in desired.assignments}
         self._node.assignments.sweep()
 
@@ -184,22 +192,62 @@ class Rounds:
                 self._bodies[uid] = body
 
     def _due(self, desired: Desired) -> List[str]:
-        """What is due by its interval, then what its schedule alone asks for."""
+        """What is due by its interval, then what its schedule or a permit alone asks for."""
         due = self._agenda.due(self._node.clock.elapsed())
-        now = self._node.clock.now()
         for uid in sorted(set(self._bodies).difference(due)):
-            at = self._next_instant(uid)
-            if at is not None and at <= now and self._may_change(desired.assignments[uid], desired):
-                due.append(uid)
+            item = desired.assignments[uid]
+            if not self._objection(item, desired):
+                turn = self._turn(uid, item)
+                self._ask(uid, turn)
+                if turn.take is not None:
+                    due.append(uid)
         return due
 
-    def _next_instant(self, uid: str) -> Optional[int]:
-        return agendas.next_instant(_schedule(self._bodies[uid]), self._node.journal.instant(uid))
+    def _note_leave(self, desired: Desired) -> None:
+        """Where the node may act again, everything is looked at soon."""
+        objection = self._node.leave.objection(desired.expires_in)
+        if self._kept_from and not objection:
+            self._agenda.hurry(self._node.clock.elapsed())
+        self._kept_from = objection
 
-    def _may_change(self, item: Assignment, desired: Desired) -> bool:
-        """Whether the gate lets the node act now; else it only looks."""
-        in_touch = self._node.contact.in_touch(desired.expires_in)
-        return in_touch and item.permit == "none" and agendas.allowed(item.allowed, self._node.clock.now())
+    def _instants(self) -> Iterator[int]:
+        """What comes next on the wall's clock, in Unix milliseconds: runs of schedules, the end of a hold."""
+        assignments = self._desired.assignments if self._desired is not None else {}
+        for uid in self._bodies:
+            at = agendas.next_instant(_schedule(self._bodies[uid]), self._node.journal.instant(uid))
+            if at is not None and uid in assignments:
+                yield at + self._place(uid, assignments[uid])
+        hold = self._node.leave.holds.in_force(self._node.clock.now())
+        if hold is not None and hold.until is not None:
+            yield milliseconds(hold.until)
+
+    def _place(self, uid: str, item: Assignment) -> int:
+        """Milliseconds after an instant of the schedule at which it is this node's turn."""
+        return int(agendas.place(self._node.identity.node_id, uid) * item.splay * 1000)
+
+    def _objection(self, item: Assignment, desired: Desired) -> str:
+        """Why the node may only look now; empty where it may act."""
+        objection = self._node.leave.objection(desired.expires_in)
+        if not objection and not agendas.allowed(item.allowed, self._node.clock.now()):
+            return "no change is allowed now: the node only monitors"
+        return objection
+
+    def _turn(self, uid: str, item: Assignment) -> Turn:
+        """What the association's runs have to do, where the node may act."""
+        expression = _schedule(self._bodies[uid])
+        now, place = self._node.clock.now(), self._place(uid, item)
+        elapsed = self._node.clock.elapsed()
+        permits = self._node.leave.permits
+        answer = partial(permits.answer, uid, now=elapsed)
+        try:
+            return agendas.turn(item, expression, self._node.journal.instant(uid), answer, now, place)
+        except BadSchedule as error:
+            log.log(log.WARNING, "%s: %s", uid, error)
+            return NO_TURN
+
+    def _ask(self, uid: str, turn: Turn) -> None:
+        if turn.ask is not None and self._node.leave.permits.want(uid, turn.ask.generation, turn.ask.text):
+            self._telling.wake()
 
     # Looking
 
@@ -207,12 +255,15 @@ class Rounds:
         subject = self._subject(uid, item, desired)
         if uid in self._unusable:
             self._read_parts(desired)  # it may have been fetched again
-        may_change = self._may_change(item, desired) and uid not in self._unusable
-        if self._still_quiet(subject, may_change):
+        objection = self._objection(item, desired) or self._unusable.get(uid, "")
+        turn = NO_TURN if objection else self._turn(uid, item)
+        self._ask(uid, turn)
+        first_is_awaited = turn.ask is not None and not turn.ask.text  # a word on it would say that it has begun
+        if first_is_awaited or (turn.take is None and self._still_quiet(subject, not objection)):
             self._looked(uid, news=False, failed=False)
             return
         try:
-            run_instant, scheduled = self._run_instant(uid, item.generation, may_change)
+            run_instant, scheduled = self._run_instant(uid, item, turn)
         except OSError as error:  # without a journal nothing is run
             log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
             self._agenda.looked(uid, self._node.clock.elapsed())
@@ -220,16 +271,40 @@ class Rounds:
         cause, seen = self._cause(subject, scheduled), Seen()
         if cause == ASSIGNED:
             self._drift.begin(uid)
-        found = self._converged(subject, cause, run_instant, may_change, seen)
+        elapsed, may_change = self._node.clock.elapsed(), not objection
+        if not objection and cause in HEALING:
+            objection = self._heals.objection(uid, item.heals, elapsed)
+        found = self._converged(subject, cause, run_instant, not objection, seen)
         result = self._drift.seen(uid, found, cause != ASSIGNED)
+        if result.changed and cause in HEALING:
+            self._heals.healed(uid, elapsed)
+        result = self._explained(uid, item, result, objection)
         self.statuses[uid] = result.status
         before = self._node.journal.last_seq()
         if result.status == REBOOTING:
             self._telling.waits(subject, result)
             self._reboot(uid)
-        elif self._telling.tell(subject, result, cause, may_change) and self._quiet_now(uid, result, seen):
+        elif self._told(subject, result, cause, not objection) and self._quiet_now(uid, result, seen):
             self._quiet[uid] = _Quiet(self._depends(subject, may_change), seen)
         self._looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
+
+    def _explained(self, uid: str, item: Assignment, result: RunResult, objection: str) -> RunResult:
+        """What a look found, with the reason why it was left so, or why a run was not made."""
+        over = self._node.leave.permits.given_up(uid, item.generation)
+        if over is not None and result.status == "Success":
+            return result._replace(status="Cancelled", reason=over.reason)
+        if objection and result.reason is None and any(claim.outcome == "Drifted" for claim in result.claims):
+            return result._replace(reason=objection)
+        return result
+
+    def _told(self, subject: Subject, result: RunResult, cause: str, acted: bool) -> bool:
+        """Report the look. What was applied once stays so, though the node may only look afterwards."""
+        permits = self._node.leave.permits
+        run_instant = permits.begun(subject.uid, subject.generation)
+        told = self._telling.tell(subject, result, cause, acted or cause != ASSIGNED, run_instant)
+        if told and run_instant is not None:
+            permits.returned(subject.uid)
+        return told
 
     def _looked(self, uid: str, *, news: bool, failed: bool) -> None:
         self._agenda.looked(uid, self._node.clock.elapsed())
@@ -329,29 +404,24 @@ class Rounds:
         now = instant(self._node.clock.now())
         return RunResult("Failed", [], now, now, reason)
 
-    def _run_instant(self, uid: str, generation: int, may_change: bool) -> Tuple[str, bool]:
+    def _run_instant(self, uid: str, item: Assignment, turn: Turn) -> Tuple[str, bool]:
         """The run that the association's scripts are at, and whether its schedule has just asked for it.
 
-        It is in the journal before it is used: a crash meanwhile makes no second run of it.
+        It is on disk before it is used: a crash meanwhile makes no second run of it.
         """
-        expression = _schedule(self._bodies[uid]) if uid in self._bodies else None
-        if expression is None:
-            return "", False
-        journal, now = self._node.journal, self._node.clock.now()
+        journal, permits = self._node.journal, self._node.leave.permits
         taken = journal.instant(uid)
-        if taken is None or taken.generation != generation:
-            if may_change:
-                journal.take_instant(uid, agendas.first_instant(generation, now))
-            return "", False
-        try:
-            due = agendas.due_instant(expression, taken, now) if may_change else None
-        except BadSchedule as error:
-            log.log(log.WARNING, "%s: %s", uid, error)
-            return taken.text, False
-        if due is None:
-            return taken.text, False
-        journal.take_instant(uid, due)
-        return due.text, due.text != taken.text
+        if taken is not None and taken.generation != item.generation:
+            taken = None
+        text = taken.text if taken is not None else ""
+        if turn.take is None:
+            return text, False
+        if turn.over:
+            permits.give_up(uid, item.generation, turn.take.text, turn.over)
+        elif item.permit != "none":
+            permits.begin(uid, item.generation, turn.take.text)
+        journal.take_instant(uid, turn.take)
+        return turn.take.text, taken is not None and (turn.take.text != text or bool(turn.over))
 
     def _blob(self, digest: str) -> bytes:
         try:

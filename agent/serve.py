@@ -32,6 +32,8 @@ GRACE = 60.0
 """Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""
 LINK_GRACE = 3.0
 """Seconds for the link to say goodbye; one that is still dialling is left behind."""
+FEATURES = ("hold", "permit")
+"""What this agent does beyond its steps, as it tells servers."""
 QUIET = 2.0
 """Seconds after the welcome in which a server that has a newer set will have sent it."""
 
@@ -124,7 +126,7 @@ class Agent:
             boot_id=self._boot_id,
             key_generation=self._key_generation,
             steps=versions(),
-            features=[],
+            features=list(FEATURES),
             incarnation=position.incarnation,
             serial=position.serial,
             context_digest=context_digest,
@@ -186,6 +188,9 @@ def _once(worker: Agent, patience: float) -> int:
     worker.wait_for(lambda: not link.talking(lambda session: not session.set_came), QUIET)
     worker.wait_for(lambda: not link.talking(lambda session: not session.settled), patience)
     worker.rounds.run_due(worker.stopping.is_set)
+    if worker.node.leave.permits.unanswered():
+        worker.wait_for(lambda: not worker.node.leave.permits.unanswered(), patience)
+        worker.rounds.run_due(worker.stopping.is_set)
     link.pulse(worker.rounds.checked_at())
     reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)
     if not reported:

@@ -3,9 +3,10 @@
     server: challenge            agent: hello (signed)        server: welcome (signed: the same transcript)
     server: assignments (signed) agent: fetch ...             server: stream, chunks ...
     agent: held                  agent: report (signed) ...   server: ack ...
+    server: hold (signed)        agent: ask ...               server: permit (signed), or postponed
 
 Nothing is obeyed before the server has proven to hold the controller key that this node pinned, and no assignment
-set without that key's signature of its own.
+set, hold or permit without that key's signature of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from agent.assignments import NotUnderstood, SetRefused
 from agent.contract import frames, sshsig
 from agent.contract.canonical import NotCanonical, canonical, digest_of, instant
 from agent.contract.closing import OTHER_PROTOCOL, UNAUTHENTICATED
-from agent.contract.codec import Malformed, Wire, to_wire
+from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
+from agent.contract.leave import Ask, Permit, Postponed
 from agent.contract.reserved import RESERVED
 from agent.contract.wire import (
     PROTOCOL,
@@ -37,6 +39,7 @@ from agent.contract.wire import (
     Unsupported,
 )
 from agent.crypto import opened
+from agent.holds import HoldRefused
 from agent.log import ERROR, NOTICE, WARNING, log
 from agent.node import Node
 from agent.transfer import Misdelivery, Transfers
@@ -44,7 +47,9 @@ from agent.websocket import PROTOCOL_ERROR
 
 REPORTS_IN_FLIGHT = 16
 REFUSALS = 50
-"""Sets refused on one connection before it is given up: whoever sends them will not stop."""
+"""Frames refused on one connection before it is given up: whoever sends them will not stop."""
+ASK_AGAIN = 300.0
+"""Seconds after which a permit that nothing was heard of is asked for again on the same connection."""
 RETRY_MISSING = 30.0
 """Seconds after which bytes that the server did not have are asked for again."""
 
@@ -74,6 +79,7 @@ class Session:
         self._retry_at: Optional[float] = None
         self._refusals = 0
         self._last_sent = 0
+        self._asked: Dict[Ask, float] = {}
         self.spoken_at = 0.0
         self.set_came = False
 
@@ -105,6 +111,7 @@ class Session:
         if not self.open:
             return
         self._send_reports()
+        self._send_asks()
         if self._retry_at is not None and self._node.clock.elapsed() >= self._retry_at:
             self._retry_at = None
             self._transfers.missing.clear()
@@ -194,6 +201,8 @@ class Session:
         if name == "assignments":
             self._offered(frames.signed_of(value))
             self.set_came = True  # last: whoever waits for it then asks whether it is settled
+        elif name in ("hold", "permit"):
+            self._ordered(name, frames.signed_of(value))
         elif name in RESERVED:
             self._say(Unsupported(name))
         elif name in frames.CONTROL:
@@ -210,8 +219,40 @@ class Session:
             self._transfers.absent(message)
             log(WARNING, "the server does not have %s", message.digest)
             self._advance()
+        elif isinstance(message, Postponed):
+            self._node.leave.permits.postponed(message)
+            self._on_assigned()
         elif isinstance(message, Unsupported):
             log(WARNING, "the server does not support %s", message.what)
+
+    def _ordered(self, name: str, signed: Signed) -> None:
+        """A hold or a permit. What cannot be taken changes nothing: without a permit nothing is run."""
+        try:
+            if name == "hold":
+                self._node.leave.holds.take(signed)
+            else:
+                self._permitted(signed)
+        except (HoldRefused, Malformed, ValueError, RecursionError, sshsig.BadSignature) as error:
+            log(ERROR, "a %s is refused: %s", name, error)
+            self._refused(error)
+        else:
+            self._node.contact.heard()
+            self._on_assigned()
+
+    def _permitted(self, signed: Signed) -> None:
+        identity = self._node.identity
+        permit = from_wire(Permit, json.loads(opened(signed, identity.controller(), sshsig.JOB)), "permit")
+        if (permit.envelope.fleet_id, permit.envelope.node_id) != (identity.fleet_id, identity.node_id):
+            raise ValueError("it is for node %s of fleet %s" % (permit.envelope.node_id, permit.envelope.fleet_id))
+        if not_fields(Permit, permit.envelope.must_understand):
+            raise ValueError("this agent does not understand all of it")
+        self._node.leave.permits.granted(permit, self._node.clock.elapsed())
+
+    def _refused(self, error: Exception) -> None:
+        """Count it: whoever goes on sending what is refused will not stop."""
+        self._refusals += 1
+        if self._refusals > REFUSALS:
+            raise Parted(PROTOCOL_ERROR, "%d frames were refused" % self._refusals, refused=True) from error
 
     def _offered(self, signed: Signed) -> None:
         assignments = self._node.assignments
@@ -222,9 +263,7 @@ class Session:
             self._say(Unsupported(error.what, "assignments"))
         except (SetRefused, sshsig.BadSignature) as error:
             log(ERROR, "an assignment set is refused: %s", error)
-            self._refusals += 1
-            if self._refusals > REFUSALS:
-                raise Parted(PROTOCOL_ERROR, "%d sets were refused" % self._refusals, refused=True) from error
+            self._refused(error)
             self._say_held()
         else:
             self._node.contact.heard()
@@ -267,6 +306,16 @@ class Session:
                 continue
             signed = self._node.signer.sign(sshsig.REPORT, payload)
             self.outgoing.append(frames.signed_control("report", signed))
+
+    def _send_asks(self) -> None:
+        """Permits that runs wait for, each asked for once, and again after a while."""
+        now = self._node.clock.elapsed()
+        wanted = self._node.leave.permits.wanted()
+        self._asked = {ask: at for ask, at in self._asked.items() if ask in wanted and now - at < ASK_AGAIN}
+        for ask in wanted:
+            if ask not in self._asked:
+                self._asked[ask] = now
+                self._say(ask)
 
     def _say_held(self) -> None:
         position = self._node.assignments.position()

@@ -19,15 +19,17 @@ class Telling:
     """Keeps reports that say something new. `wake` says that one waits to be sent."""
 
     def __init__(self, node: Node, results: StatusFile, wake: Callable[[], None]) -> None:
-        self._node, self._results, self._wake = node, results, wake
+        self._node, self._results, self.wake = node, results, wake
         self._shown: Dict[str, Any] = results.last()
 
-    def tell(self, subject: Subject, result: RunResult, cause: str, applied: bool) -> bool:
+    def tell(
+        self, subject: Subject, result: RunResult, cause: str, applied: bool, run_instant: Optional[str] = None
+    ) -> bool:
         """Report a look where it says something new; False where the report could not be kept.
 
-        `applied` says whether the node was allowed to change.
+        `applied` says whether the node was allowed to change; `run_instant` returns a permit.
         """
-        report = report_of(subject, result, cause, self._node.clock.elapsed())
+        report = report_of(subject, result, cause, self._node.clock.elapsed(), run_instant)
         content = "" if cause == REMOVED else content_of(report)
         if not worth_keeping(report, content, applied, self._node.journal.last_reported(subject.uid)):
             return True
@@ -39,13 +41,13 @@ class Telling:
         if seq is None:
             log.log(log.WARNING, "the report on %s waits in memory until the disk takes it", subject.uid)
         self._say(report, seq)
-        self._wake()
+        self.wake()
         return True
 
     def write_again(self) -> None:
         """What the disk did not take is tried again."""
         if self._node.journal.write_again():
-            self._wake()
+            self.wake()
 
     def waits(self, subject: Subject, result: RunResult) -> None:
         """Show what is not the last word of a run, and is no report."""

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any, Dict, NamedTuple, Tuple, Type
 
-from agent.contract import wire
+from agent.contract import leave, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 
 DATA, END = 0, 1
@@ -27,8 +27,10 @@ CONTROL: Dict[str, Type[Wire]] = {
     "credit": wire.Credit,
     "pulse": wire.Pulse,
     "unsupported": wire.Unsupported,
+    "ask": leave.Ask,
+    "postponed": leave.Postponed,
 }
-"""Plain control frames. `hello`, `welcome`, `assignments` and `report` carry `Signed` under `signed`."""
+"""Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `report`) carry `Signed`."""
 
 _NAMES = {kind: name for name, kind in CONTROL.items()}
 

@@ -9,25 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
 from agent.contract.codec import Wire
-
-
-@dataclass(frozen=True)
-class Envelope(Wire):
-    """What every signed message to a node carries."""
-
-    protocol: int
-    fleet_id: str
-    node_id: str
-    incarnation: int
-    serial: int
-    issued_at: str
-    expires_in: int
-    job_id: Optional[str] = None
-    delivery_timeout: Optional[int] = None
-    execution_timeout: Optional[int] = None
-    attempt: int = 1
-    cause: Optional[str] = None
-    must_understand: List[str] = field(default_factory=list)
+from agent.contract.leave import Envelope
 
 
 @dataclass(frozen=True)
@@ -36,24 +18,6 @@ class Job(Wire):
 
     envelope: Envelope
     body_digest: str
-
-
-@dataclass(frozen=True)
-class Hold(Wire):
-    """Turns healing into monitoring until it is lifted or `until` passes (`opsctl-hold@v1`)."""
-
-    envelope: Envelope
-    reason: str
-    until: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class Permit(Wire):
-    """Lets one association make one run or take one generation (`opsctl-job@v1`)."""
-
-    envelope: Envelope
-    uid: str
-    generation: int
 
 
 @dataclass(frozen=True)
@@ -114,8 +78,6 @@ class Proof(Wire):
 
 RESERVED = {
     "job": Job,
-    "hold": Hold,
-    "permit": Permit,
     "seals": Seals,
     "ticket": Ticket,
     "revocation": Revocation,

@@ -40,6 +40,25 @@ def next_after(expression: str, after_ms: int) -> Optional[int]:
     return _parse(expression).next_after(after_ms)
 
 
+def latest(expression: str, after_ms: int, until_ms: int) -> Optional[int]:
+    """The last run instant after `after_ms` and up to `until_ms`; None where there is none. Raises `BadSchedule`."""
+    schedule = _parse(expression)
+    found = schedule.next_after(after_ms)
+    if found is None or found > until_ms:
+        return None
+    beyond = until_ms
+    following = schedule.next_after(found)
+    while following is not None and following <= until_ms:
+        middle = (following + beyond) // 2
+        later = schedule.next_after(middle)
+        if later is None or later > until_ms:
+            found, beyond = following, middle
+        else:
+            found = later
+        following = schedule.next_after(found)
+    return found
+
+
 class _Rate(NamedTuple):
     period: int
 

@@ -86,12 +86,19 @@ class Interval(Wire):
 
 @dataclass(frozen=True)
 class Assignment(Wire):
-    """One association as one node should hold it."""
+    """One association as one node should hold it, and what the node may do with it alone.
+
+    `permit` is `none` or `required`: then every run, the generation's and the schedule's, is asked for first.
+    `splay` are the seconds over which nodes spread a run of the schedule, each at a place of its own; `heals` is how
+    often in an hour the node may put right what differs, None for any number.
+    """
 
     generation: int
     body_digest: str
     permit: str
     allowed: List[Interval] = field(default_factory=list)
+    splay: int = 0
+    heals: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,7 @@ class Report(Wire):
     `seq` is durable and monotonic per node. `cause` says what made the agent look: Assigned, Interval, Boot, Schedule,
     Drift (something of it was touched), Removed. A report with cause Removed is the last of its association.
     `truncated` counts what did not fit.
+    `run_instant` returns the permit of that run: empty for the generation's own, None where there was none.
     """
 
     protocol: int
@@ -206,6 +214,7 @@ class Report(Wire):
     reason: Optional[str] = None
     output: Optional[str] = None
     truncated: int = 0
+    run_instant: Optional[str] = None
 
 
 @dataclass(frozen=True)

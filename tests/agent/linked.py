@@ -11,6 +11,7 @@ from agent.clock import SystemClock
 from agent.contact import Contact
 from agent.contract.wire import Hello
 from agent.journal import Journal
+from agent.leave import Leave
 from agent.link import Link, Pace
 from agent.node import Node
 from agent.status import StatusFile
@@ -30,7 +31,8 @@ class Linked:
         self.assignments = Assignments(state, found)
         self.contact = Contact(state, self.clock, "boot-1")
         signer = identity.load_keys(state).signer()
-        self.node = Node(found, signer, self.assignments, self.journal, self.contact, self.clock)
+        leave = Leave(state, found, self.contact, self.clock)
+        self.node = Node(found, signer, self.assignments, self.journal, self.contact, self.clock, leave)
         self.assigned = 0
         self.pauses: list[tuple[float, float]] = []
         self.link = Link(

@@ -23,11 +23,14 @@ from agent.contract import frames, sshsig, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.inputs import ACTIONS
+from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.reserved import RESERVED
 from agent.crypto import Signer
 from agent.identity import Identity
 from agent.journal import Journal
+from agent.leave import Leave
 from agent.node import Node
+from agent.serve import FEATURES
 from agent.session import Session
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
@@ -36,12 +39,12 @@ from tests.agent.rig import HandClock
 DIRECTORY = Path(__file__).with_name("recorded")
 FLEET, NODE = "fleet-1", "mi-0123456789abcdef0"
 FINGERPRINT = digest(b"the certificate of the recording")
+ASKED = Ask("Association/scan", 2, "2026-03-01T00:00:00.000Z")
+"""The permit that a run waits for."""
 _CONTROLLER = ControllerKey(b"c" * 32)
 _NAMESPACES = {
-    "hold": sshsig.HOLD,
     "job": sshsig.JOB,
     "keys": sshsig.KEYS,
-    "permit": sshsig.JOB,
     "proof": sshsig.JOB,
     "revocation": sshsig.REVOCATION,
     "seals": sshsig.ASSIGNMENTS,
@@ -60,7 +63,7 @@ def hello() -> wire.Hello:
         boot_id="boot-1",
         key_generation=1,
         steps={name: action.version for name, action in ACTIONS.items()},
-        features=[],
+        features=list(FEATURES),
         incarnation=1,
         serial=0,
         facts={"hostname": "web-1"},
@@ -78,8 +81,10 @@ class Stage:
         self.journal = Journal(directory)
         assignments = Assignments(directory, identity)
         contact = Contact(directory, clock, "boot-1")
-        node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock)
+        leave = Leave(directory, identity, contact, clock)
+        node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave)
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
+        self.leave = leave
         for cause in ("Assigned", "Drift"):
             self.journal.report(report(cause=cause), "content", applied=True)
 
@@ -91,6 +96,7 @@ class Stage:
                 self.session.text(text)
             else:
                 self.session.binary(base64.b64decode(text))
+            self.session.tick()
         while self.session.outgoing:
             yield "agent " + self.session.outgoing.popleft()
 
@@ -100,6 +106,8 @@ def replay(lines: list[str]) -> list[str]:
     said = next(json.loads(line[6:])["hello"] for line in lines if line.startswith('agent {"hello"'))
     with tempfile.TemporaryDirectory() as directory:
         stage = Stage(directory, from_wire(wire.Hello, said))
+        if any(line.startswith('agent {"uid"') and '"type":"ask"' in line for line in lines):
+            stage.leave.permits.want(ASKED.uid, ASKED.generation, ASKED.run_instant)
         played = []
         for line in lines:
             if line.startswith("server"):
@@ -113,6 +121,7 @@ def record() -> list[str]:
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
         stage = Stage(directory, hello())
+        stage.leave.permits.want(ASKED.uid, ASKED.generation, ASKED.run_instant)
         for line in _server(lines):
             lines += [line, *stage.answer(line)]
         stage.journal.close()
@@ -148,6 +157,12 @@ def _server(so_far: list[str]) -> Iterator[str]:
         yield _say(wire.Stream(stream, digest(data), len(data)))
         yield from _chunks(stream, data)
     yield _say(wire.Ack(2))
+    envelope = Envelope(1, FLEET, NODE, 1, 4, "2026-03-01T00:00:00.000Z", 60)
+    hold = Hold(envelope, "freeze of the year's end", "2026-03-02T00:00:00.000Z")
+    yield _signed("hold", sshsig.HOLD, canonical(to_wire(hold)))
+    permit = Permit(envelope, ASKED.uid, ASKED.generation, ASKED.run_instant)
+    yield _say(Postponed(ASKED.uid, ASKED.generation, ASKED.run_instant, "maxConcurrency 1: 1 of 3 at once"))
+    yield _signed("permit", sshsig.JOB, canonical(to_wire(permit)))
     for name in sorted(RESERVED):
         yield _signed(name, _NAMESPACES[name], canonical(_reserved(name)))
     yield _signed(
@@ -171,8 +186,6 @@ def _reserved(name: str) -> dict[str, Any]:
     }
     fields: dict[str, dict[str, Any]] = {
         "job": {"bodyDigest": digest(b"a job")},
-        "hold": {"reason": "freeze of the year's end", "until": "2026-03-02T00:00:00.000Z"},
-        "permit": {"uid": "Association/motd", "generation": 3},
         "seals": {"seals": [{"path": "secrets/db", "fingerprint": "ab", "suite": "x25519", "sealed": "AAAA"}]},
         "ticket": {"ticketId": "t-1", "subject": "alice", "limits": {"seconds": 600}},
         "revocation": {"revokedId": "t-1"},

@@ -16,6 +16,7 @@ from agent.contract.canonical import canonical, digest, milliseconds
 from agent.contract.codec import from_wire, to_wire
 from agent.host import LocalHost
 from agent.journal import Journal
+from agent.leave import Leave
 from agent.ledger import Ledger
 from agent.node import Node
 from agent.rounds import Rounds
@@ -80,7 +81,8 @@ class Rig:
         self.journal = Journal(self.state)
         self.assignments = Assignments(self.state, found)
         self.contact = Contact(self.state, self.clock, self.boot)
-        self.node = Node(found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock)
+        leave = Leave(self.state, found, self.contact, self.clock)
+        self.node = Node(found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock, leave)
         scripts = self.directory / "state" / "scripts"
         scripts.mkdir(exist_ok=True)
         ledger = Ledger(f"{self.state}/ledger.json")

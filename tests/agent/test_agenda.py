@@ -78,7 +78,7 @@ def test_a_long_interval_is_kept_at_a_place_of_its_own(interval: int, last: floa
     book.looked(uid, last)
     first = book.next_look()
     assert first is not None
-    assert last < first <= last + interval
+    assert last < first <= last + interval + agenda.ROUNDING
     book.looked(uid, first)
     second = book.next_look()
     assert second is not None
@@ -112,7 +112,7 @@ def test_instants_missed_while_away_are_made_up_for_once() -> None:
     taken = RunInstant(1, "", DAY)
     due = agenda.due_instant("cron(0 3 * * ? *)", taken, DAY + 5 * 24 * HOUR)
     assert due is not None
-    assert due.text == "2026-03-01T03:00:00.000Z"
+    assert due.text == "2026-03-05T03:00:00.000Z"
     assert agenda.due_instant("cron(0 3 * * ? *)", due, DAY + 5 * 24 * HOUR + 1) is None
     assert agenda.next_instant("cron(0 3 * * ? *)", due) == DAY + (5 * 24 + 3) * HOUR
 

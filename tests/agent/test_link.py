@@ -227,7 +227,7 @@ def test_whoever_sends_refused_sets_without_end_is_left(gateway: Gateway, linked
     for _ in range(60):
         connection.say(forged)
     gateway.wait(lambda: bool(gateway.closes))
-    assert gateway.closes[0] == (1002, "51 sets were refused")
+    assert gateway.closes[0] == (1002, "51 frames were refused")
 
 
 def test_the_set_on_disk_is_verified_again_at_start(gateway: Gateway, enrolled: str) -> None:

@@ -196,10 +196,9 @@ def test_a_report_that_is_too_large_is_cut_and_counted(rig: Rig, monkeypatch: py
     [
         {"allowed": []},
         {"allowed": [wire.Interval(not_before="2026-03-01T01:00:00.000Z")]},
-        {"permit": "required"},
     ],
 )
-def test_without_the_gates_leave_it_only_looks(rig: Rig, assignment: dict[str, object]) -> None:
+def test_outside_the_allowed_intervals_it_only_looks(rig: Rig, assignment: dict[str, object]) -> None:
     rig.give(1, body(mode="ApplyAndMonitor"), script("touch $OPSCTL_ROOT/ran"), assignment=assignment)
     reports = rig.run()
     assert [outcomes(report) for report in reports] == [["Drifted"], ["Drifted"]]
