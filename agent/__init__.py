@@ -6,3 +6,5 @@ Belongs here: what runs on a node. Never imports `reconciler`. `contract` is the
 __version__ = "0.1.0"
 DEFAULT_STATE = "/var/lib/opsctl"
 """Where the agent keeps what it must not forget, unless it is told otherwise."""
+USER_STATE = "~/.local/state/opsctl"
+"""The same for an ordinary user's agent."""

@@ -1,4 +1,4 @@
-"""The agent's command line: enroll, install, serve, once, status."""
+"""The agent's command line: enroll, install, upgrade, serve, once, status."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING, List
 
 import agent
-from agent import DEFAULT_STATE, log
+from agent import DEFAULT_STATE, USER_STATE, log
 from agent.dial import BadAddress
 from agent.identity import NotEnrolled, StateDamaged
-from agent.journal import StateInUse
+from agent.lock import StateInUse
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -27,9 +27,11 @@ on nothing, and goes on healing while the server is away.
 
 _EPILOG = """\
 files:
-  /var/lib/opsctl           keys, identity, what is held, the journal (--state)
+  /var/lib/opsctl           keys, identity, what is held, the journal, what scripts said (--state)
   /opt/opsctl/VERSION       the installed program; /opt/opsctl/current is the version in use
   opsctl-agent.service      the systemd unit that `install` writes; its log: journalctl -u opsctl-agent
+
+  with --non-root ~/.local/state/opsctl, ~/.local/share/opsctl/VERSION and a unit of `systemctl --user`
 
 environment:
   https_proxy, no_proxy     an HTTP proxy to reach the server through, and hosts to reach without it
@@ -44,7 +46,8 @@ def run(arguments: List[str]) -> int:
     """Run one command; the exit status."""
     options = _parser().parse_args(arguments)
     if options.state is None:
-        options.state = os.path.join(options.root, DEFAULT_STATE.lstrip("/"))
+        default = os.path.expanduser(USER_STATE) if options.non_root else DEFAULT_STATE
+        options.state = os.path.join(options.root, default.lstrip("/"))
     options.state, options.root = os.path.abspath(options.state), os.path.abspath(options.root)
     try:
         return int(options.run(options))
@@ -62,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version="opsctl agent %s" % agent.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for add in (_add_enroll, _add_install, _add_serve, _add_once, _add_status):
+    for add in (_add_enroll, _add_install, _add_upgrade, _add_serve, _add_once, _add_status):
         add(commands)
     return parser
 
@@ -74,6 +77,9 @@ def _command(commands: "Commands", name: str, summary: str, description: str) ->
     )
     parser.add_argument(
         "--root", metavar="DIR", default="/", help="a sandbox: manage the files beneath DIR instead of this machine"
+    )
+    parser.add_argument(
+        "--non-root", action="store_true", help="as an ordinary user: do what that user may, and say what needs root"
     )
     return parser
 
@@ -104,6 +110,23 @@ def _add_install(commands: "Commands") -> None:
     )
     parser.add_argument("--no-start", action="store_true", help="unpack and write the unit only")
     parser.set_defaults(run=_install)
+
+
+def _add_upgrade(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "upgrade",
+        "move to a newer, signed agent.pyz, and back if it does not connect",
+        "Check FILE against FILE.sig and the controller key that this node pinned, unpack it beside the version in use,"
+        " switch to it and restart. If the server has not acknowledged the new agent in time, go back. Sign with"
+        " `opsctl agent sign FILE`.",
+    )
+    parser.add_argument("file", metavar="FILE", help="the newer agent.pyz; its signature lies beside it as FILE.sig")
+    parser.add_argument("--allow-downgrade", action="store_true", help="take an older version too")
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=120.0, help="patience with the new agent (default: 120)"
+    )
+    parser.set_defaults(run=_upgrade)
 
 
 def _add_serve(commands: "Commands") -> None:
@@ -184,13 +207,14 @@ def _enroll(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
-    from agent.install import InstallFailed, install
+    from agent.install import SYSTEM, InstallFailed, install, of_user
 
     state = options.state
     if options.root != "/" and state.startswith(options.root + "/"):
         state = state[len(options.root) :]  # as the installed agent will see it
     try:
-        done = install(options.root, state, start=not options.no_start)
+        layout = of_user() if options.non_root else SYSTEM
+        done = install(layout, options.root, state, start=not options.no_start)
     except InstallFailed as error:
         log.log(log.ERROR, "not installed: %s", error)
         return 1
@@ -203,13 +227,36 @@ def _install(options: argparse.Namespace) -> int:
     return 0
 
 
+def _upgrade(options: argparse.Namespace) -> int:
+    from agent import identity
+    from agent.install import SYSTEM, of_user
+    from agent.upgrade import UpgradeRefused, check_order, installation, release, switch, watched
+
+    try:
+        here = installation(of_user() if options.non_root else SYSTEM, options.state, options.root)
+        wanted = release(options.file, identity.load(options.state).controller())
+        check_order(wanted.version, here.version, options.allow_downgrade)
+    except UpgradeRefused as error:
+        log.log(log.ERROR, "not upgraded: %s", error)
+        return 1
+    code = watched(lambda say: switch(here, wanted, options.wait, say))
+    if code == 0:
+        print("version %s is in use" % wanted.version)
+    else:
+        log.log(log.ERROR, "not upgraded: version %s is in use again", here.version)
+    return code
+
+
 def _serve(options: argparse.Namespace) -> int:
     from agent.serve import serve
 
+    _check_user(options)
     return serve(options.state, options.root, options.scripts)
 
 
 def _once(options: argparse.Namespace) -> int:
+    if not options.stdio:
+        _check_user(options)
     if options.offline or options.dry_run:
         from agent.offline import dry_run, offline
 
@@ -221,6 +268,12 @@ def _once(options: argparse.Namespace) -> int:
     from agent.serve import once
 
     return once(options.state, options.root, options.scripts, options.wait)
+
+
+def _check_user(options: argparse.Namespace) -> None:
+    """A machine is root's to keep; whoever else does says that it is meant."""
+    if os.geteuid() != 0 and options.root == "/" and not options.non_root:
+        raise PermissionError("this needs root; --non-root does what an ordinary user may, and says what it may not")
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 /opt/opsctl/VERSION/    the program of one version, compiled for this Python
 /opt/opsctl/current     a link to the version in use, replaced in one step
+
+An ordinary user's agent lies beneath `~/.local/share/opsctl`, with a unit of the user's own systemd.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ import agent
 from agent import durable
 from agent.contract.canonical import digest
 
-HOME = "/opt/opsctl"
-UNIT = "/etc/systemd/system/opsctl-agent.service"
 SERVICE = "opsctl-agent.service"
+MEMORY = 1024 * 1024 * 1024
+"""Bytes that the agent may have, the programs included that it runs itself (not scripts, which are bounded apart)."""
 _DIGEST = "archive.digest"
 
 _UNIT_TEXT = """\
@@ -33,9 +35,15 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart={python} -I {home}/current serve --state {state}
+ExecStart={python} -I {home}/current serve --state {state}{how}
 Restart=always
 RestartSec=5
+
+# The server has better things to do. Scripts and packages are run at this pace too; services are not started by it.
+Nice=10
+IOSchedulingClass=best-effort
+IOSchedulingPriority=7
+MemoryMax={memory}
 
 # Jobs run in scopes of their own; what they left in the agent's outlives the agent too.
 KillMode=process
@@ -46,8 +54,33 @@ OOMPolicy=continue
 # small instead: it listens on nothing, and runs Python without its environment and site packages (-I).
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={wanted_by}
 """
+
+
+class Layout(NamedTuple):
+    """Where an installation lies on its node, and how systemd is told of it."""
+
+    home: str
+    unit: str
+    systemctl: List[str]
+    wanted_by: str
+    of_user: bool
+    service: str = SERVICE
+
+
+SYSTEM = Layout(
+    "/opt/opsctl", "/etc/systemd/system/opsctl-agent.service", ["systemctl"], "multi-user.target", of_user=False
+)
+
+
+def of_user() -> Layout:
+    """An ordinary user's own."""
+    home = os.path.expanduser("~")
+    unit = os.path.join(home, ".config/systemd/user", SERVICE)
+    return Layout(
+        os.path.join(home, ".local/share/opsctl"), unit, ["systemctl", "--user"], "default.target", of_user=True
+    )
 
 
 class InstallFailed(Exception):
@@ -65,22 +98,24 @@ class Installed(NamedTuple):
 Run = Callable[[List[str]], None]
 
 
-def install(root: str = "/", state: str = agent.DEFAULT_STATE, start: bool = True) -> Installed:
+def install(
+    layout: Layout = SYSTEM, root: str = "/", state: str = agent.DEFAULT_STATE, start: bool = True
+) -> Installed:
     """Install this very program. Repeated, it does nothing. With another `root` nothing is started.
 
     Raises InstallFailed, OSError.
     """
-    changes = unpack(_archive(), root)
-    changes += _write_unit(root, state)
-    started = start and root == "/" and os.path.isdir("/run/systemd/system")
+    changes = unpack(_archive(), layout, root)
+    changes += _write_unit(layout, root, state)
+    started = start and root == "/" and managed(layout)
     if started:
-        _start(bool(changes), _systemctl)
+        _start(bool(changes), runner(layout))
     return Installed(agent.__version__, changes, started)
 
 
-def unpack(archive: str, root: str) -> List[str]:
+def unpack(archive: str, layout: Layout, root: str) -> List[str]:
     """Unpack an archive under its version and point `current` at it; what changed."""
-    home = _beneath(root, HOME)
+    home = beneath(root, layout.home)
     os.makedirs(home, mode=0o755, exist_ok=True)
     with open(archive, "rb") as file:
         wanted = digest(file.read())
@@ -88,15 +123,44 @@ def unpack(archive: str, root: str) -> List[str]:
     changes = []
     if durable.read(os.path.join(version, _DIGEST)) != wanted.encode():
         _replace_tree(archive, wanted, version)
-        changes.append("unpacked %s" % os.path.join(HOME, agent.__version__))
-    if _point(os.path.join(home, "current"), agent.__version__):
-        changes.append("%s/current is %s" % (HOME, agent.__version__))
+        changes.append("unpacked %s" % os.path.join(layout.home, agent.__version__))
+    if point(os.path.join(home, "current"), agent.__version__):
+        changes.append("%s/current is %s" % (layout.home, agent.__version__))
     return changes
 
 
-def unit_text(state: str, python: str) -> str:
+def unit_text(state: str, python: str, layout: Layout = SYSTEM) -> str:
     """The unit. Its paths are those on the node, whatever the root."""
-    return _UNIT_TEXT.format(state=state, python=python, home=HOME)
+    how = " --non-root" if layout.of_user else ""
+    words = {"home": layout.home, "wanted_by": layout.wanted_by, "memory": MEMORY, "how": how}
+    return _UNIT_TEXT.format(state=state, python=python, **words)
+
+
+def managed(layout: Layout) -> bool:
+    """Whether a systemd is here that would run it."""
+    return os.path.isdir("/run/user/%d/systemd" % os.geteuid() if layout.of_user else "/run/systemd/system")
+
+
+def runner(layout: Layout) -> Run:
+    """How to say something to systemd; the call raises InstallFailed where it does not do it."""
+
+    def run(arguments: List[str]) -> None:
+        argv = [*layout.systemctl, *arguments]
+        environment = dict(os.environ)
+        environment.setdefault("XDG_RUNTIME_DIR", "/run/user/%d" % os.geteuid())
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            check=False,
+        )
+        if done.returncode:
+            said = done.stdout.decode("utf-8", "replace").strip()
+            raise InstallFailed("`%s` failed: %s" % (" ".join(argv), said or "exit %d" % done.returncode))
+
+    return run
 
 
 def _archive() -> str:
@@ -127,7 +191,7 @@ def _replace_tree(archive: str, wanted: str, version: str) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _point(link: str, target: str) -> bool:
+def point(link: str, target: str) -> bool:
     """Let a link point at `target`, in one step; whether it did not before."""
     try:
         if os.readlink(link) == target:
@@ -141,32 +205,25 @@ def _point(link: str, target: str) -> bool:
     return True
 
 
-def _write_unit(root: str, state: str) -> List[str]:
-    path = _beneath(root, UNIT)
-    text = unit_text(state, sys.executable if root == "/" else "/usr/bin/python3").encode()
+def _write_unit(layout: Layout, root: str, state: str) -> List[str]:
+    path = beneath(root, layout.unit)
+    text = unit_text(state, sys.executable if root == "/" else "/usr/bin/python3", layout).encode()
     if durable.read(path) == text:
         return []
     os.makedirs(os.path.dirname(path), exist_ok=True)
     durable.replace(path, text, mode=0o644)
-    return ["wrote %s" % UNIT]
+    return ["wrote %s" % layout.unit]
 
 
 def _start(changed: bool, run: Run) -> None:
     """Let systemd run it: now and at boot. An agent that runs already is restarted when it changed."""
     if changed:
-        run(["systemctl", "daemon-reload"])
-    run(["systemctl", "enable", "--quiet", SERVICE])
-    run(["systemctl", "restart" if changed else "start", SERVICE])
+        run(["daemon-reload"])
+    run(["enable", "--quiet", SERVICE])
+    run(["restart" if changed else "start", SERVICE])
 
 
-def _systemctl(argv: List[str]) -> None:
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        said = done.stdout.decode("utf-8", "replace").strip()
-        raise InstallFailed("`%s` failed: %s" % (" ".join(argv), said or "exit %d" % done.returncode))
-
-
-def _beneath(root: str, path: str) -> str:
+def beneath(root: str, path: str) -> str:
     """`path` under `root`, which must not be left through a link."""
     os.makedirs(root, exist_ok=True)
     whole = os.path.join(os.path.abspath(root), path.lstrip("/"))

@@ -10,6 +10,7 @@ import random
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
+import agent
 from agent.carrier import Carrier, Door, Lost, Servers
 from agent.contract.canonical import instant
 from agent.contract.wire import Hello
@@ -264,7 +265,7 @@ class Link:
         """`since` is when the node was connected, or stopped being so; tries in between leave it alone."""
         if self._since is None or (state == "connected") != self._connected:
             self._since, self._connected = instant(self._node.clock.now()), state == "connected"
-        value: Dict[str, Any] = {"state": state, "server": url, "since": self._since}
+        value: Dict[str, Any] = {"state": state, "server": url, "since": self._since, "version": agent.__version__}
         if why:
             value["why"] = why
         self._status.write(value)

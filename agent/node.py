@@ -30,7 +30,7 @@ class Node(NamedTuple):
 def open_node(state: str, clock: Clock, boot_id: str) -> Node:
     """The node of a state directory, its journal open.
 
-    Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`.
+    Raises `identity.NotEnrolled`, `identity.StateDamaged`, `lock.StateInUse`.
     """
     found, keys = identity.load(state), identity.load_keys(state)
     journal = Journal(state)

@@ -6,7 +6,7 @@ import os
 from typing import Any, Dict, List
 
 import agent
-from agent import assignments, identity, journal, status
+from agent import assignments, identity, lock, status
 
 LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
 """Bytes and inodes below which the agent is in trouble."""
@@ -24,7 +24,7 @@ def overview(state: str) -> Dict[str, Any]:
         "fleetId": found.fleet_id,
         "servers": found.servers,
         "agentVersion": agent.__version__,
-        "process": journal.holder(state),
+        "process": lock.holder(state),
         "link": status.read(state, "link.json"),
         "incarnation": None if held is None else held.incarnation,
         "serial": None if held is None else held.serial,

@@ -11,6 +11,7 @@ from typing import Any, Callable, FrozenSet, Iterator, List, Mapping, Optional, 
 
 from agent import claimants as owners
 from agent import look as looking
+from agent import permission
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
 from agent.contract.claims import unsafe_path
@@ -149,6 +150,9 @@ class _Run:
                 break
             looks.append(self._look(step))
         due = [look for look in looks if look.changes and not look.tried and self._to_be_done(look)]
+        for look in due:
+            look.problem = permission.refusal(self.host, look.step)
+        due = [look for look in due if not look.problem]
         if due:
             self._apply(due)
         for look in looks:
@@ -184,7 +188,7 @@ class _Run:
         except StepFailed as error:
             look.problem, look.rc, look.output = error, error.rc, error.output
         except OSError as error:
-            look.problem, look.unseen = StepFailed(why(error)), True
+            look.problem, look.unseen = permission.failed(self.host, error), True
         except Exception as error:  # a defect in one step must not stop the others
             look.problem = _defect(error)
         return look
@@ -268,6 +272,7 @@ class _Run:
             failure = next((result for result in results if result), None)
             told = self.runs.end(key, failure.rc if failure else due[0].rc, failure)
             results = [told if result is failure else result for result in results]
+        results = [permission.told(self.host, result) for result in results]
         for look, failure in zip(due, results):
             look.applied, look.problem = True, failure
             if failure is None:
@@ -296,7 +301,7 @@ class _Run:
             due[0].output, due[0].rc = error.output, error.rc
             return [error]
         except OSError as error:
-            return [StepFailed(why(error)) for _ in due]
+            return [permission.failed(self.host, error) for _ in due]
         except Exception as error:
             return [_defect(error) for _ in due]
 

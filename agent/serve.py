@@ -51,7 +51,7 @@ class Agent:
     ) -> None:
         """`door` stands in for the identity's servers.
 
-        Raises `identity.NotEnrolled`, `identity.StateDamaged`, `journal.StateInUse`.
+        Raises `identity.NotEnrolled`, `identity.StateDamaged`, `lock.StateInUse`.
         """
         self._boot_id = identity.boot_id()
         self.node = open_node(state, SystemClock(), self._boot_id)

@@ -15,7 +15,7 @@ import tempfile
 import time
 from typing import Iterator, List, Tuple, Type, TypeVar
 
-from agent import identity, journal, log
+from agent import identity, journal, lock, log
 from agent.assignments import Assignments
 from agent.carrier import Carrier, Lost
 from agent.contract import frames, stdio
@@ -25,7 +25,8 @@ from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Join, Refusal
 from agent.crypto import CryptoUnavailable
 from agent.enrolment import EnrolmentFailed, asking, identity_of, pinned_ca
-from agent.journal import Reported, StateInUse
+from agent.journal import Reported
+from agent.lock import StateInUse
 from agent.serve import once
 from agent.stdio import StdioCarrier
 from agent.wakener import Wakener
@@ -186,5 +187,5 @@ def _tidy(where: str) -> None:
         with contextlib.suppress(OSError):
             found = os.lstat(path)
             old = time.time() - found.st_mtime > STALE
-            if name.startswith(PREFIX) and old and found.st_uid == os.getuid() and journal.holder(path) is None:
+            if name.startswith(PREFIX) and old and found.st_uid == os.getuid() and lock.holder(path) is None:
                 shutil.rmtree(path, ignore_errors=True)

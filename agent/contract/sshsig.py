@@ -26,6 +26,9 @@ RELEASE = "opsctl-release@v1"
 API = "opsctl-api@v1"
 
 
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+
+
 class BadSignature(ValueError):
     """The signature is not one, not by that key, or not for that namespace."""
 
@@ -117,3 +120,21 @@ def parts(data: bytes) -> Parts:
         return Parts(_public_of_blob(key), namespace.decode(), raw)
     except UnicodeDecodeError as error:
         raise BadSignature("the namespace is not text") from error
+
+
+def armoured(data: bytes) -> str:
+    """A binary SSHSIG as the text that a signature's file holds."""
+    text = base64.b64encode(data).decode()
+    lines = [text[at : at + 70] for at in range(0, len(text), 70)]
+    return "\n".join([_BEGIN, *lines, _END, ""])
+
+
+def dearmoured(text: str) -> bytes:
+    """The binary SSHSIG in a signature's file. Raises BadSignature."""
+    lines = text.strip().splitlines()
+    if len(lines) < 2 or lines[0] != _BEGIN or lines[-1] != _END:
+        raise BadSignature("not an SSH signature")
+    try:
+        return base64.b64decode("".join(lines[1:-1]), validate=True)
+    except ValueError as error:
+        raise BadSignature("the signature is not base64") from error

@@ -318,6 +318,7 @@ def _tried(batch: Sequence[Planned], do: Callable[[Planned], None]) -> List[Opti
             failure = error
         except OSError as error:
             failure = StepFailed(why(error))
+            failure.__cause__ = error
         results.append(failure)
         if failure and planned.ends:
             break

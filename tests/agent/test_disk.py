@@ -16,6 +16,7 @@ from agent import journal as journals
 from agent import recordlog
 from agent.enrolment import enroll
 from agent.journal import Journal, RunKey
+from agent.lock import StateInUse
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.program import until
@@ -128,7 +129,7 @@ def test_a_journal_that_turns_read_only_and_back(disk: Path) -> None:
     assert reading.report(report(), "c", applied=True) is None
     reading.acknowledged(1)
     assert (seqs(reading), reading.pending_count()) == ([], 1)
-    with pytest.raises(journals.StateInUse):
+    with pytest.raises(StateInUse):
         Journal(str(disk))
     turn(disk, "rw")
     assert reading.write_again()

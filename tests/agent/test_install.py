@@ -83,6 +83,8 @@ def test_the_unit_keeps_the_agent_up_and_lets_jobs_be() -> None:
     assert service["Restart"] == "always"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert unit["Unit"]["ConditionPathExists"] == "/var/lib/opsctl/identity.json"
+    assert service["Nice"] == "10"
+    assert service["MemoryMax"] == str(install.MEMORY)
     inherited = ("Protect", "Private", "Restrict", "NoNewPrivileges", "SystemCall", "ReadOnly", "Inaccessible")
     assert not [name for name in service if name.startswith(inherited)]
 
@@ -104,5 +106,5 @@ def test_systemd_finds_no_fault_with_the_unit(tmp_path: Path) -> None:
 def test_a_running_agent_is_restarted_only_when_something_changed(changed: bool) -> None:
     ran: list[list[str]] = []
     install._start(changed, ran.append)
-    verbs = [argv[1] for argv in ran]
+    verbs = [argv[0] for argv in ran]
     assert verbs == (["daemon-reload", "enable", "restart"] if changed else ["enable", "start"])

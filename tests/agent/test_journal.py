@@ -19,7 +19,8 @@ from agent import journal as journals
 from agent import recordlog
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
-from agent.journal import Journal, Reported, RunInstant, RunKey, StateInUse
+from agent.journal import Journal, Reported, RunInstant, RunKey
+from agent.lock import StateInUse
 from tests.agent.reports import report
 
 KEY = RunKey("Association/backup", 3, "", "dump", 1)
