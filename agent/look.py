@@ -120,6 +120,6 @@ def _short(text: str, limit: int = _DESCRIPTION_LIMIT) -> str:
 def _outcome(look: Look, claim: Claim) -> str:
     """Of a claim that differed. Where a step of several claims failed, those that came right were changed."""
     if not look.applied:
-        return "Drifted"
+        return "Failed" if look.problem else "Drifted"
     came_right = len(look.changes) > 1 and claim not in {still.claim for still in look.left}
     return "Failed" if look.problem and not came_right else "Changed"

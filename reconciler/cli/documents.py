@@ -269,6 +269,15 @@ class AgentDocument(TypedDict):
     digest: str
 
 
+class SignatureDocument(TypedDict):
+    """`opsctl agent sign`. `digest` is that of the file which was signed, `key` the controller's public key."""
+
+    format: Literal["opsctl.signature/v1"]
+    path: str
+    digest: str
+    key: str
+
+
 class ProblemDocument(TypedDict):
     """Any command that fails: the same object as the API answers with. `class` says what may be done about it."""
 
@@ -286,6 +295,7 @@ DOCUMENTS: dict[str, Any] = {
     "plan": PlanView,
     "problem": ProblemDocument,
     "retired": RetiredDocument,
+    "signature": SignatureDocument,
     "status": StatusDocument,
     "token": TokenDocument,
     "validate": ValidateDocument,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.resources
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from agent.contract import sshsig
 from agent.contract.canonical import digest
 from reconciler.adapters.git import Checkout, Mirror, Remote, Worktree
+from reconciler.adapters.private_files import EVERYONE_READS, write_whole
+from reconciler.adapters.signer import read_key
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import Commit
 from reconciler.core.problem import Refused, Unavailable
@@ -176,6 +180,27 @@ def write_agent(out: Path) -> PackedAgent:
     out.write_bytes(data)
     out.chmod(0o755)
     return PackedAgent(len(data), digest(data))
+
+
+class Signature(NamedTuple):
+    """What was signed, by its digest, and with which public key (OpenSSH text)."""
+
+    path: Path
+    digest: str
+    key: str
+
+
+def sign_release(file: Path, state: Path) -> Signature:
+    """Write FILE.sig: the controller key's word that nodes may run FILE. `state` is the server's state directory."""
+    key = read_key(state / "keys" / "controller.key")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Unavailable(str(file), error.strerror or str(error)) from error
+    signed = key.sign(data, sshsig.RELEASE)
+    path = file.with_name(file.name + ".sig")
+    write_whole(path, sshsig.armoured(base64.b64decode(signed.sig)).encode(), mode=EVERYONE_READS)
+    return Signature(path, digest(data), key.public)
 
 
 def _data(name: str) -> importlib.resources.abc.Traversable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 from agent.contract import sshsig
 from agent.contract.wire import Signed
 from reconciler.core.problem import Refused, Unavailable
-
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 
 
 class KeygenSigner:
@@ -66,10 +63,7 @@ def _signed(key: Path, payload: bytes, namespace: str) -> bytes:
 
 
 def _dearmoured(text: str) -> bytes:
-    lines = text.strip().splitlines()
     try:
-        if lines[0] != _BEGIN or lines[-1] != _END:
-            raise ValueError("no SSH signature")
-        return base64.b64decode("".join(lines[1:-1]), validate=True)
-    except (IndexError, ValueError, binascii.Error) as error:
+        return sshsig.dearmoured(text)
+    except sshsig.BadSignature as error:
         raise Unavailable("ssh-keygen", "what it wrote is not a signature") from error
