@@ -133,6 +133,11 @@ def _locale(step: inputs.LocaleInputs) -> List[Claim]:
     return [*files, *(Claim("locale", name) for name in names)]
 
 
+def _certificate(step: inputs.CertificateInputs) -> List[Claim]:
+    files = [Claim("path", path) for path in (step.path, step.key_path) if path and step.self_signed]
+    return [Claim("certificate", step.path or step.endpoint or ""), *files]
+
+
 def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
@@ -175,6 +180,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:hostname": _hostname,
     "ops:timezone": _timezone,
     "ops:locale": _locale,
+    "ops:certificate": _certificate,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

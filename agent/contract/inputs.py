@@ -237,6 +237,23 @@ class LocaleInputs(Wire):
 
 
 @dataclass(frozen=True)
+class CertificateInputs(Wire):
+    """A certificate that stays valid for so many days, in a file or at a TLS server."""
+
+    path: Optional[str] = described("PEM file, with its chain: what ends first counts.", None)
+    endpoint: Optional[str] = described("A TLS server instead, as host:port.", None)
+    server_name: Optional[str] = described("The name that the server is asked for; the host where absent.", None)
+    days: int = described("Days that it must stay valid for.", 30)
+    renew: List[str] = described("Lines of a script that renews it.", [], one_or_many=True)
+    timeout_seconds: int = described("Limit of that script.", 600)
+    self_signed: List[str] = described(
+        "Names and addresses; one that signs itself is made for them.", [], one_or_many=True
+    )
+    key_path: Optional[str] = described("Where the key of that is written.", None)
+    valid_days: int = described("How long that is valid.", 365)
+
+
+@dataclass(frozen=True)
 class UserInputs(Wire):
     """A local user account."""
 
@@ -318,6 +335,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:hostname": Action(HostnameInputs, 1, True),
     "ops:timezone": Action(TimezoneInputs, 1, True),
     "ops:locale": Action(LocaleInputs, 1, True),
+    "ops:certificate": Action(CertificateInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

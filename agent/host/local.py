@@ -207,6 +207,11 @@ class LocalHost:
             said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
             raise OSError(errno.EPERM, said or "exit %d" % ran.rc, argv[0])
 
+    def peer_certificate(self, address: str, port: int, name: str, timeout: float) -> bytes:
+        from agent.host import peer
+
+        return peer.certificate(address, port, name, timeout)
+
     def user_id(self, name: str) -> Optional[int]:
         import pwd
 

@@ -34,7 +34,7 @@ class MemoryHost:
 
     `programs` answer `run` by the name in argv[0], `shell` answers `run_script`. `commands` records every argv and
     script run, `writes` every change made, so that a test can say that there was none. `ended` holds the runs that
-    outlived an agent, by execution; `reboots` counts.
+    outlived an agent, by execution; `reboots` counts; `peers` are the certificates of TLS servers, by host:port.
     """
 
     sandbox: bool = False
@@ -43,6 +43,7 @@ class MemoryHost:
     platform: str = "Linux"
     ended: Dict[str, Ran] = field(default_factory=dict)
     reboots: int = 0
+    peers: Dict[str, bytes] = field(default_factory=dict)
     nodes: Dict[str, Node] = field(default_factory=lambda: {"/": Node("directory", 0o755)})
     users: Dict[str, int] = field(default_factory=lambda: {"root": 0})
     groups: Dict[str, int] = field(default_factory=lambda: {"root": 0})
@@ -194,6 +195,13 @@ class MemoryHost:
 
     def reboot(self) -> None:
         self.reboots += 1
+
+    def peer_certificate(self, address: str, port: int, name: str, timeout: float) -> bytes:
+        del name, timeout
+        where = "%s:%d" % (address, port)
+        if where not in self.peers:
+            _fail(errno.ECONNREFUSED, where)
+        return self.peers[where]
 
     def user_id(self, name: str) -> Optional[int]:
         return self.users.get(name, int(name) if name.isdigit() else None)

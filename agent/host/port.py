@@ -161,6 +161,9 @@ class Host(Protocol):
     def reboot(self) -> None:
         """Asks for a reboot and returns. Raises OSError where it is refused."""
 
+    def peer_certificate(self, address: str, port: int, name: str, timeout: float) -> bytes:
+        """The DER certificate that a TLS server presents for a name, whoever has signed it. Nothing is sent to it."""
+
     def user_id(self, name: str) -> Optional[int]: ...
     def group_id(self, name: str) -> Optional[int]: ...
     def user_name(self, uid: int) -> str: ...

@@ -12,6 +12,8 @@ from agent.host.port import Entry, Host
 from agent.steps.directory import no_parent
 from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
 
+_FOLLOWED_AT_MOST = 8
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -72,6 +74,16 @@ class LinkStep:
         else:
             host.symlink(prior["target"], claim.name)
         host.sync_directory(posixpath.dirname(claim.name))
+
+
+def followed(host: Host, path: str) -> str:
+    """Where links at the last part of the path lead, as far as they do; whoever made them."""
+    for _ in range(_FOLLOWED_AT_MOST):
+        entry = host.lstat(path)
+        if entry is None or entry.kind != "link":
+            break
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
+    return path
 
 
 def _said(target: Optional[str]) -> str:

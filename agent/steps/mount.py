@@ -8,7 +8,6 @@ others, only the line is managed; so it is in a sandbox.
 from __future__ import annotations
 
 import dataclasses
-import posixpath
 from dataclasses import dataclass
 from typing import List, Optional
 
@@ -19,6 +18,7 @@ from agent.host.port import Host
 from agent.steps import part
 from agent.steps.derived import directory
 from agent.steps.execution import ending
+from agent.steps.link import followed
 from agent.steps.mountinfo import Mounted, at, differing, escaped, mounted, place
 from agent.steps.part import PartStep, Span, Wanted
 from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
@@ -27,7 +27,6 @@ from agent.steps.unit import reload
 _TIME = 120.0
 _PART = PartStep()
 _BY_NAME = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
-_LINKS_AT_MOST = 8
 _OTHERS_MOUNT = ("noauto", "x-systemd.automount")
 
 
@@ -154,12 +153,7 @@ def _device(host: Host, source: str) -> Optional[str]:
     path = "/dev/disk/%s/%s" % (_BY_NAME[name], value.strip('"')) if equals and name in _BY_NAME else source
     if not path.startswith("/dev/"):
         return None
-    for _ in range(_LINKS_AT_MOST):
-        entry = host.lstat(path)
-        if entry is None or entry.kind != "link":
-            break
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
-    return path
+    return followed(host, path)
 
 
 def _run(host: Host, argv: List[str]) -> None:

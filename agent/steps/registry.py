@@ -7,6 +7,7 @@ from typing import Dict, Optional, Union
 from agent.contract.inputs import ACTIONS
 from agent.steps.authorized_key import AuthorizedKeyStep
 from agent.steps.block import BlockStep
+from agent.steps.certificate import CertificateStep
 from agent.steps.cron import CronStep
 from agent.steps.directory import DirectoryStep
 from agent.steps.file import FileStep
@@ -34,6 +35,7 @@ BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
 RESTORABLE: Dict[str, RestorableStep] = {
     "ops:authorizedKey": AuthorizedKeyStep(),
     "ops:block": BlockStep(),
+    "ops:certificate": CertificateStep(),
     "ops:cron": CronStep(),
     "ops:directory": DirectoryStep(),
     "ops:file": FileStep(),
@@ -59,6 +61,7 @@ SCRIPTS: Dict[str, ScriptedStep] = {"ops:script": ScriptStep(), "aws:runShellScr
 STEPS: Dict[str, Union[Step, RestorableStep, BatchStep, ScriptedStep]] = {**RESTORABLE, **SCRIPTS}
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
+    "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",
     "ops:group": "a sandbox has no accounts",
     "ops:package": "a sandbox has no packages",
     "ops:service": "a sandbox has no services",

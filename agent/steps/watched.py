@@ -83,6 +83,11 @@ def _mount(host: Host, claim: Claim) -> Watched:
     return Watched(mounts=True)
 
 
+def _certificate(host: Host, claim: Claim) -> Watched:
+    del host
+    return Watched((claim.name,) if claim.name.startswith("/") else ())
+
+
 def _unit(host: Host, claim: Claim) -> Watched:
     """What systemd says of it, and the links that a hand may take away."""
     if host.sandbox:
@@ -99,6 +104,7 @@ KINDS: Dict[str, Sort] = {
     "authorizedKeys": Sort(_authorized_keys, "the user's authorized_keys, and /etc/passwd"),
     "package": Sort(_package, "dpkg's status file", "packages of rpm"),
     "mount": Sort(_mount, "the kernel's list of mounts"),
+    "certificate": Sort(_certificate, "its file", "the days that it is still valid, and what a server presents"),
     "unit": Sort(_unit, "the unit, by systemd's signals on D-Bus"),
 }
 

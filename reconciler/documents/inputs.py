@@ -235,6 +235,32 @@ def _hostname(typed: contract.HostnameInputs) -> Iterator[Flaw]:
         yield Flaw("name", f"has {len(typed.name)} characters", "at most 64")
 
 
+def _certificate(typed: contract.CertificateInputs) -> Iterator[Flaw]:
+    if (typed.path is None) == (typed.endpoint is None):
+        what = "give both `path` and `endpoint`" if typed.path else "say not which certificate"
+        yield Flaw("", what, "one of `path` and `endpoint`")
+    if typed.endpoint is not None and not _ENDPOINT.match(typed.endpoint):
+        yield Flaw("endpoint", f"is `{typed.endpoint}`", "host:port")
+    if typed.self_signed and (typed.path is None or typed.key_path is None):
+        yield Flaw("selfSigned", "is given without both `path` and `keyPath`")
+    if typed.self_signed and typed.renew:
+        yield Flaw("renew", "is given for a certificate that opsctl makes itself")
+    if typed.self_signed and typed.valid_days <= typed.days:
+        yield Flaw("validDays", f"is `{typed.valid_days}`", f"more than `days`, {typed.days}")
+    for name in typed.self_signed:
+        if not _NAMED.match(name):
+            yield Flaw("selfSigned", f"has `{name}`, which is no host name or address")
+    if typed.key_path is not None and (why := unsafe_path(typed.key_path)):
+        yield Flaw("keyPath", f"is `{typed.key_path}`: {why}", "an absolute path")
+    if typed.days < 1:
+        yield Flaw("days", f"is `{typed.days}`", "at least 1")
+    yield from _timeout(typed)
+
+
+_ENDPOINT = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}\Z", re.IGNORECASE)
+_NAMED = re.compile(r"([*][.])?[\w.:-]+\Z")
+
+
 def _locale(typed: contract.LocaleInputs) -> Iterator[Flaw]:
     for name in [*typed.generate, *typed.variables.values()]:
         if not _LOCALE.match(name):
@@ -273,7 +299,9 @@ def _authorized_key(typed: contract.AuthorizedKeyInputs) -> Iterator[Flaw]:
         yield Flaw("options", "has more than one line")
 
 
-def _timeout(typed: contract.ScriptInputs | contract.RunShellScriptInputs) -> Iterator[Flaw]:
+def _timeout(
+    typed: contract.CertificateInputs | contract.ScriptInputs | contract.RunShellScriptInputs,
+) -> Iterator[Flaw]:
     if typed.timeout_seconds < 1:
         yield Flaw("timeoutSeconds", f"is `{typed.timeout_seconds}`", "at least 1")
 
@@ -313,6 +341,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:hostname": _hostname,
     "ops:timezone": _nothing,
     "ops:locale": _locale,
+    "ops:certificate": _certificate,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -8,6 +8,7 @@ applying, looks left out.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ def made(case: Mapping[str, Any], place: str, root: Path) -> Host:
         host = MemoryHost(sandbox=bool(case.get("sandbox", False)))
         host.users.update(case.get("users", {}))
         host.groups.update(case.get("groups", {}))
+        host.peers.update({server: base64.b64decode(der) for server, der in case.get("peers", {}).items()})
         answers = case.get("programs", [])
         for name in {answer["run"][0] for answer in answers}:
             host.programs[name] = program([answer for answer in answers if answer["run"][0] == name])
