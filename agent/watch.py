@@ -22,8 +22,8 @@ from agent.wakener import Wakener
 
 QUIET, QUIET_AT_MOST = 0.05, 0.5
 """Seconds without news after which a change is taken to be whole, and for how long that is waited for."""
-DEAF = 0.25
-"""Seconds between two reads of what is about nothing of ours: a busy directory costs no more."""
+DEAF, DEAF_AT_MOST = 0.01, 0.25
+"""Seconds between two reads that are about nothing of ours, doubled while it goes on: a busy directory costs little."""
 RETRY_UNITS, RETRY_PATHS = 10.0, 600.0
 """Seconds between two attempts to watch what could not be."""
 _READS_AT_ONCE = 16
@@ -80,7 +80,7 @@ class Watch:
 
     def wait(self, seconds: float) -> None:
         """Until something was touched and it is quiet again, or `wake`, or for `seconds`."""
-        until = time.monotonic() + seconds
+        until, deaf = time.monotonic() + seconds, DEAF
         while True:
             retry = self._mend()
             if self._touched:
@@ -89,9 +89,13 @@ class Watch:
             if self._wakener.file in ready or time.monotonic() >= until:
                 self._wakener.clear()
                 return
-            if ready and not self._read(ready) and self._wakener.file in self._poll(DEAF, deaf=True):
-                self._wakener.clear()
-                return
+            if not ready:
+                deaf = DEAF
+            elif not self._read(ready):
+                if self._poll(deaf, deaf=True):
+                    self._wakener.clear()
+                    return
+                deaf = min(2 * deaf, DEAF_AT_MOST)
         self._settle()
 
     def touched(self) -> Set[Thing]:

@@ -16,9 +16,6 @@ from agent.steps.registry import NOT_IN_A_SANDBOX
 from agent.steps.step import InvalidPlatform
 from agent.steps.user import account_of
 
-_UNIT_FILES = "/etc/systemd/system"
-_WANTS = {"timer": "timers", "socket": "sockets"}
-
 
 class Watched(NamedTuple):
     """Absolute paths and unit names that tell of a claim, and whether any mounting does."""
@@ -89,12 +86,7 @@ def _certificate(host: Host, claim: Claim) -> Watched:
 
 
 def _unit(host: Host, claim: Claim) -> Watched:
-    """What systemd says of it, and the links that a hand may take away."""
-    if host.sandbox:
-        return Watched()
-    target = _WANTS.get(claim.name.rpartition(".")[2], "multi-user")
-    links = ("%s/%s.target.wants/%s" % (_UNIT_FILES, target, claim.name), "%s/%s" % (_UNIT_FILES, claim.name))
-    return Watched(links, (claim.name,))
+    return Watched() if host.sandbox else Watched(units=(claim.name,))
 
 
 KINDS: Dict[str, Sort] = {
