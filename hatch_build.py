@@ -51,6 +51,10 @@ if sys.version_info < (3, 8):
 # Ahead of site packages: a template renders with the Jinja2 that the server has, or not at all.
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "_vendor"))
 
+from agent import lean
+
+lean.spare("inspect")  # dataclasses asks it about classes without a docstring; with what it brings it takes a megabyte
+
 from agent.__main__ import main
 
 sys.exit(main())

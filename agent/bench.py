@@ -10,15 +10,17 @@ from agent.durable import make_directory
 from agent.host import LocalHost
 from agent.host.port import Host
 from agent.ledger import Ledger
+from agent.rendering import rendered
 
 
 class Bench(NamedTuple):
-    """`facts` are gathered when they are asked for."""
+    """`facts` are gathered when they are asked for; `render` renders a template over a context, both texts."""
 
     host: Host
     ledger: Ledger
     facts: Callable[[], Mapping[str, Any]]
     boot_id: str
+    render: Callable[[str, str], str] = rendered
 
 
 def local_host(state: str, root: str, *, runs_scripts: bool) -> LocalHost:

@@ -6,7 +6,6 @@ One thread. Whoever has something to send calls `wake`.
 from __future__ import annotations
 
 import os
-import random
 import threading
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
 
@@ -26,6 +25,11 @@ LASTING = 10.0
 """Seconds after which a connection was no failure: the next pause is a short one again."""
 FIRST_REFUSAL = 4400
 """Close codes from here on mean that the server will not have this node as it is."""
+
+
+def _drawn(low: float, high: float) -> float:
+    """Anything between the two. Not of `random`, which brings more than it is needed for."""
+    return low + (high - low) * int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 class Pace(NamedTuple):
@@ -95,7 +99,7 @@ class Link:
         on_assigned: Callable[[], None],
         status: StatusFile,
         pace: Optional[Pace] = None,
-        draw: Callable[[float, float], float] = random.uniform,
+        draw: Callable[[float, float], float] = _drawn,
         door: Optional[Door] = None,
     ) -> None:
         """`door` stands in for the identity's servers."""

@@ -394,6 +394,7 @@ class Rounds:
                     claimants=self._claimants,
                     left_alone=self._drift.left_alone(subject.uid),
                     seen=seen,
+                    render=self._bench.render,
                 )
             except OSError as error:
                 log.log(log.ERROR, "%s: %s", subject.uid, error)

@@ -22,6 +22,7 @@ from agent.ledger import Ledger, prune
 from agent.log import WARNING, log
 from agent.look import Look, is_run
 from agent.outcome import RunResult, fitted
+from agent.rendering import rendered
 from agent.restarts import Restarts
 from agent.runs import Journal, Runs
 from agent.standing import Seen
@@ -50,13 +51,15 @@ def converge(
     claimants: Optional[Claimants] = None,
     left_alone: FrozenSet[str] = frozenset(),
     seen: Optional[Seen] = None,
+    render: Callable[[str, str], str] = rendered,
 ) -> RunResult:
     """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
 
     `run_instant` names the run that scripts are at: empty for the one run of a generation, else an instant of its
     schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
     `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
-    text) are looked at and not put right. `seen` takes note of what is read of the node.
+    text) are looked at and not put right. `seen` takes note of what is read of the node. `render` renders a template
+    over a context, both texts.
     """
     given = Given(
         name=context.name,
@@ -67,6 +70,7 @@ def converge(
         files=body.files,
         environment=dict(environment or {}),
         context=context_text(context.name, context.labels, context.vars_, facts),
+        render=render,
     )
     held = claimants if claimants is not None else owners.claimants([body])
     run = _Run(
@@ -103,6 +107,8 @@ def withdraw(host: Host, body: Body, ledger: Ledger, claimants: Claimants, *, ap
 
 @dataclass
 class _Run:
+    """One association's, from its first step to its last."""
+
     host: Host
     body: Body
     journal: Journal

@@ -20,8 +20,10 @@ from agent.carrier import Door
 from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
 from agent.contract.wire import PROTOCOL, Hello
+from agent.host.pages import give_back
 from agent.link import Link
 from agent.node import open_node
+from agent.rendering import Renderer
 from agent.rounds import Rounds
 from agent.status import StatusFile
 from agent.steps.registry import versions
@@ -34,6 +36,8 @@ LINK_GRACE = 3.0
 """Seconds for the link to say goodbye; one that is still dialling is left behind."""
 FEATURES = ("hold", "permit")
 """What this agent does beyond its steps, as it tells servers."""
+REST = 20.0
+"""Seconds without work after which memory is given back."""
 QUIET = 2.0
 """Seconds after the welcome in which a server that has a newer set will have sent it."""
 
@@ -60,11 +64,15 @@ class Agent:
         status, ca_pem = StatusFile(state, "link.json"), identity.load_ca(state)
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
         self.host = local_host(state, root, runs_scripts=runs_scripts)
+        self._renderer = Renderer()
         bench = local_bench(state, self.host, self._boot_id)
+        if watching:
+            bench = bench._replace(render=self._renderer.render)
         self._facts = bench.facts
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.watch = Watch(StatusFile(state, "watch.json"), root)
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking, self.watch if watching else None)
+        self._busy = True
         self.stopping = threading.Event()
         self.failed = False
         self.on_stop: Callable[[], None] = _nothing
@@ -72,6 +80,7 @@ class Agent:
     def close(self) -> None:
         self.link.close()
         self.watch.close()
+        self._renderer.close()
         self.journal.close()
 
     def stop(self) -> None:
@@ -87,8 +96,19 @@ class Agent:
         """Look at what is due or was touched, again and again, until `stop`."""
         while not self.stopping.is_set():
             if self.rounds.run_due(self.stopping.is_set):
+                self._busy = True
                 self.link.pulse(self.rounds.checked_at())
-            self.watch.wait(self.rounds.wait())
+            seconds = self.rounds.wait()
+            if not self._busy or seconds < REST:
+                self.watch.wait(seconds)
+            elif not self.watch.wait(REST):
+                self._rest()
+
+    def _rest(self) -> None:
+        """Nothing was to do for a while: keep only what waiting takes."""
+        self._busy = False
+        self._renderer.close()
+        give_back()
 
     def thread(self, name: str, target: Any) -> threading.Thread:
         """A thread whose failure ends the agent, so that the init system starts it again."""
@@ -115,6 +135,7 @@ class Agent:
         self.watch.wake()
 
     def _hello(self) -> Hello:
+        self._busy = True
         context_digest, digests = self.node.assignments.held_digests()
         position = self.node.assignments.position()
         return Hello(

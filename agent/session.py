@@ -23,7 +23,6 @@ from agent.contract.canonical import NotCanonical, canonical, digest_of, instant
 from agent.contract.closing import OTHER_PROTOCOL, UNAUTHENTICATED
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
 from agent.contract.leave import Ask, Permit, Postponed
-from agent.contract.reserved import RESERVED
 from agent.contract.wire import (
     PROTOCOL,
     Ack,
@@ -203,10 +202,10 @@ class Session:
             self.set_came = True  # last: whoever waits for it then asks whether it is settled
         elif name in ("hold", "permit"):
             self._ordered(name, frames.signed_of(value))
-        elif name in RESERVED:
-            self._say(Unsupported(name))
         elif name in frames.CONTROL:
             self._plain(frames.plain(name, value))
+        elif _is_reserved(name):
+            self._say(Unsupported(name))
 
     def _plain(self, message: Wire) -> None:
         if isinstance(message, Ack):
@@ -329,3 +328,9 @@ def _expected(name: str, wanted: str, read: Callable[..., Any], *arguments: Any)
     if name != wanted:
         raise Malformed("%.40r came where %r was due" % (name, wanted))
     return read(*arguments)
+
+
+def _is_reserved(name: str) -> bool:
+    from agent.contract.reserved import RESERVED  # hardly ever asked for
+
+    return name in RESERVED

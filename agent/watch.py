@@ -78,25 +78,28 @@ class Watch:
         self._units.over(self._by_unit)
         self._say()
 
-    def wait(self, seconds: float) -> None:
-        """Until something was touched and it is quiet again, or `wake`, or for `seconds`."""
+    def wait(self, seconds: float) -> bool:
+        """Until something was touched and it is quiet again, or `wake`, or for `seconds`: False if it was for that."""
         until, deaf = time.monotonic() + seconds, DEAF
         while True:
             retry = self._mend()
             if self._touched:
                 break
             ready = self._poll(max(0.0, min(until, retry) - time.monotonic()))
-            if self._wakener.file in ready or time.monotonic() >= until:
+            if self._wakener.file in ready:
                 self._wakener.clear()
-                return
+                return True
+            if time.monotonic() >= until:
+                return False
             if not ready:
                 deaf = DEAF
             elif not self._read(ready):
                 if self._poll(deaf, deaf=True):
                     self._wakener.clear()
-                    return
+                    return True
                 deaf = min(2 * deaf, DEAF_AT_MOST)
         self._settle()
+        return True
 
     def touched(self) -> Set[Thing]:
         """What was touched since the last call. What happens from now on is told by the next."""

@@ -8,7 +8,6 @@ of its period since 1970, so a node that restarts finds the same instants again.
 from __future__ import annotations
 
 import bisect
-import calendar
 import datetime
 import functools
 import re
@@ -79,6 +78,8 @@ class _Days(NamedTuple):
 
     def of(self, year: int, month: int) -> List[int]:
         """The days of this month, in order."""
+        import calendar  # of use only to cron expressions, and not small
+
         first, length = calendar.monthrange(year, month)
         sunday_first = (first + 1) % 7
         return [day for day in range(1, length + 1) if self._has(day, length, sunday_first)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from typing import List, Optional
 
@@ -18,6 +17,8 @@ def content_diff(path: str, before: Optional[bytes], after: Optional[bytes], lim
     old, new = _lines(before), _lines(after)
     if old is None or new is None:
         return "%s -> %s" % (summary(before), summary(after))
+    import difflib  # of use only where something differs
+
     names = ("/dev/null" if before is None else path, "/dev/null" if after is None else path)
     return bounded(list(difflib.unified_diff(old, new, *names, n=3, lineterm="")), limit)
 

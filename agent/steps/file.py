@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
-import json
 import posixpath
 import re
 import shlex
@@ -22,7 +20,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Set
 from agent.contract.canonical import digest
 from agent.contract.claims import Claim
 from agent.contract.inputs import FileInputs
-from agent.contract.template import TemplateError, render
+from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
@@ -198,17 +196,11 @@ def _source(path: str, given: Given) -> bytes:
 def _rendered(template: bytes, name: str, given: Given) -> bytes:
     context = given.context or context_text(given.name, given.labels, given.vars, given.facts)
     try:
-        return _render(template.decode("utf-8"), context).encode("utf-8")
+        return given.render(template.decode("utf-8"), context).encode("utf-8")
     except UnicodeError:
         raise StepFailed("the template %s is not UTF-8 text" % name) from None
     except TemplateError as error:
         raise StepFailed("template %s, line %d: %s" % (name, error.line, error)) from error
-
-
-@functools.lru_cache(maxsize=512)
-def _render(template: str, context: str) -> str:
-    """A pure function of two texts, so that a look at what has not changed renders nothing."""
-    return render(template, json.loads(context))
 
 
 def _shown(path: str, before: Optional[bytes], after: Optional[bytes], want: Attributes, entry: Optional[Entry]) -> str:

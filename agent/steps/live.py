@@ -84,8 +84,21 @@ class LiveStep:
             _set(host, claim.name, prior["value"])
 
 
-def sysctl_setting(desired: SysctlInputs) -> Setting:
-    """ops:sysctl."""
+class SysctlStep(LiveStep):
+    """A setting of the kernel."""
+
+    def __init__(self) -> None:
+        super().__init__(_sysctl)
+
+
+class HostnameStep(LiveStep):
+    """The node's own name."""
+
+    def __init__(self) -> None:
+        super().__init__(_hostname)
+
+
+def _sysctl(desired: SysctlInputs) -> Setting:
     path, value = sysctl_file(desired.name), " ".join(one_line("value", desired.value).split())
     if desired.state == "absent":
         return Setting(FileInputs(path, state="absent"), desired.name, None)
@@ -93,8 +106,7 @@ def sysctl_setting(desired: SysctlInputs) -> Setting:
     return Setting(FileInputs(path, content=content, mode="0644", owner="root", group="root"), desired.name, value)
 
 
-def hostname_setting(desired: HostnameInputs) -> Setting:
-    """ops:hostname."""
+def _hostname(desired: HostnameInputs) -> Setting:
     name = one_line("name", desired.name)
     made = FileInputs(HOSTNAME_FILE, content=name + "\n", mode="0644", owner="root", group="root")
     return Setting(made, "kernel.hostname", name)

@@ -2,63 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Union
+import importlib
+from typing import Any, Dict, Iterator, Mapping, Optional, cast
 
 from agent.contract.inputs import ACTIONS
-from agent.steps.authorized_key import AuthorizedKeyStep
-from agent.steps.block import BlockStep
-from agent.steps.certificate import CertificateStep
-from agent.steps.cron import CronStep
-from agent.steps.directory import DirectoryStep
-from agent.steps.file import FileStep
-from agent.steps.firewall import FirewallStep
-from agent.steps.group import GroupStep
-from agent.steps.hosts import HostsStep
-from agent.steps.kernel_module import KernelModuleStep
-from agent.steps.line import LineStep
-from agent.steps.link import LinkStep
-from agent.steps.live import LiveStep, hostname_setting, sysctl_setting
-from agent.steps.locale import LocaleStep
-from agent.steps.mount import MountStep
-from agent.steps.package import PackageStep
-from agent.steps.script import ScriptStep
-from agent.steps.service import ServiceStep
-from agent.steps.shell import ShellStep
 from agent.steps.step import BatchStep, RestorableStep, ScriptedStep, Step
-from agent.steps.sudoers import SudoersStep
-from agent.steps.timer import TimerStep
-from agent.steps.timezone import TimezoneStep
-from agent.steps.unit import UnitStep
-from agent.steps.user import UserStep
 
-BATCHES: Dict[str, BatchStep] = {"ops:file": FileStep()}
-RESTORABLE: Dict[str, RestorableStep] = {
-    "ops:authorizedKey": AuthorizedKeyStep(),
-    "ops:block": BlockStep(),
-    "ops:certificate": CertificateStep(),
-    "ops:cron": CronStep(),
-    "ops:directory": DirectoryStep(),
-    "ops:file": FileStep(),
-    "ops:firewall": FirewallStep(),
-    "ops:group": GroupStep(),
-    "ops:hostname": LiveStep(hostname_setting),
-    "ops:hosts": HostsStep(),
-    "ops:kernelModule": KernelModuleStep(),
-    "ops:line": LineStep(),
-    "ops:link": LinkStep(),
-    "ops:locale": LocaleStep(),
-    "ops:mount": MountStep(),
-    "ops:package": PackageStep(),
-    "ops:service": ServiceStep(),
-    "ops:sudoers": SudoersStep(),
-    "ops:sysctl": LiveStep(sysctl_setting),
-    "ops:timer": TimerStep(),
-    "ops:timezone": TimezoneStep(),
-    "ops:unit": UnitStep(),
-    "ops:user": UserStep(),
+
+class _Table(Mapping[str, Any]):
+    """Steps by their actions, from what makes them: `module.Name`. A module is imported when its step is asked for.
+
+    A server needs a few of all these steps, and what is not imported takes neither time nor memory.
+    """
+
+    def __init__(self, makers: Mapping[str, str]) -> None:
+        self._makers = makers
+        self._made: Dict[str, Any] = {}
+
+    def __getitem__(self, action: str) -> Any:
+        if action not in self._made:
+            module, _, name = self._makers[action].partition(".")
+            self._made[action] = getattr(importlib.import_module("agent.steps." + module), name)()
+        return self._made[action]
+
+    def __contains__(self, action: object) -> bool:
+        return action in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+_RESTORABLE = {
+    "ops:authorizedKey": "authorized_key.AuthorizedKeyStep",
+    "ops:block": "block.BlockStep",
+    "ops:certificate": "certificate.CertificateStep",
+    "ops:cron": "cron.CronStep",
+    "ops:directory": "directory.DirectoryStep",
+    "ops:file": "file.FileStep",
+    "ops:firewall": "firewall.FirewallStep",
+    "ops:group": "group.GroupStep",
+    "ops:hostname": "live.HostnameStep",
+    "ops:hosts": "hosts.HostsStep",
+    "ops:kernelModule": "kernel_module.KernelModuleStep",
+    "ops:line": "line.LineStep",
+    "ops:link": "link.LinkStep",
+    "ops:locale": "locale.LocaleStep",
+    "ops:mount": "mount.MountStep",
+    "ops:package": "package.PackageStep",
+    "ops:service": "service.ServiceStep",
+    "ops:sudoers": "sudoers.SudoersStep",
+    "ops:sysctl": "live.SysctlStep",
+    "ops:timer": "timer.TimerStep",
+    "ops:timezone": "timezone.TimezoneStep",
+    "ops:unit": "unit.UnitStep",
+    "ops:user": "user.UserStep",
 }
-SCRIPTS: Dict[str, ScriptedStep] = {"ops:script": ScriptStep(), "aws:runShellScript": ShellStep()}
-STEPS: Dict[str, Union[Step, RestorableStep, BatchStep, ScriptedStep]] = {**RESTORABLE, **SCRIPTS}
+_SCRIPTS = {"ops:script": "script.ScriptStep", "aws:runShellScript": "shell.ShellStep"}
+
+BATCHES = cast(Mapping[str, BatchStep], _Table({"ops:file": "file.FileStep"}))
+RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
+SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS))
+STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS}))
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",

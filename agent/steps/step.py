@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Op
 from agent.contract.claims import Claim
 from agent.contract.wire import FileRef
 from agent.host.port import Host, Ran
+from agent.rendering import rendered
 
 State = Optional[Dict[str, Any]]
 """What a claim is, as JSON for the ledger; None where there is nothing. `bytes` in it is base64 of kept content."""
@@ -59,7 +60,7 @@ class Given:
 
     `content` gives the bytes of a repository file by its path, `files` their digests and sizes; `environment` is what
     scripts are told; `step` is the step's name; `recalled` is what the journal says of this run of it; `execution` is
-    the run's name, once it is to begin.
+    the run's name, once it is to begin; `render` renders a template over a context, both texts.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Given:
     execution: str = ""
     context: str = ""
     """`context_text` of the four that a template reads, made once."""
+    render: Callable[[str, str], str] = rendered
     changed: FrozenSet[str] = frozenset()
     """Those steps named by `restartOn` and `reloadOn` for which this one is to be restarted or reloaded."""
 

@@ -11,10 +11,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from agent.contract.claims import Claim, claims_of
 from agent.host.port import Host
-from agent.steps.dpkg import STATUS
 from agent.steps.registry import NOT_IN_A_SANDBOX
 from agent.steps.step import InvalidPlatform
-from agent.steps.user import account_of
 
 
 class Watched(NamedTuple):
@@ -62,6 +60,8 @@ def _group(host: Host, claim: Claim) -> Watched:
 
 def _authorized_keys(host: Host, claim: Claim) -> Watched:
     """The file in the user's home, and the file that says where that is."""
+    from agent.steps.user import account_of
+
     try:
         account = account_of(host, claim.name)
     except (InvalidPlatform, OSError):
@@ -71,6 +71,8 @@ def _authorized_keys(host: Host, claim: Claim) -> Watched:
 
 
 def _package(host: Host, claim: Claim) -> Watched:
+    from agent.steps.dpkg import STATUS
+
     del host, claim
     return Watched((STATUS,))
 
