@@ -43,6 +43,7 @@ class Ledger:
         self._entries: Dict[str, Entry] = {}
         self._owed: Dict[Tuple[str, str], List[str]] = {}
         self._changed = False
+        self._prior_bytes = 0
         data = durable.read(path)
         if data is None:
             return
@@ -50,6 +51,7 @@ class Ledger:
             kept = json.loads(data)
             self._entries = {str(entry.claim): entry for entry in map(_entry, kept["entries"])}
             self._owed = {(uid, step): list(changed) for uid, step, changed in kept["owed"]}
+            self._prior_bytes = sum(map(_kept_bytes, self._entries.values()))
         except (ValueError, TypeError, KeyError):
             os.replace(path, path + ".damaged")
 
@@ -57,7 +59,9 @@ class Ledger:
         """The claim is about to change. What was there before its first change is what is kept."""
         known = self._entries.get(str(claim))
         if known is None:
-            self._put(Entry(claim, uid, action, self._affordable(prior)))
+            entry = Entry(claim, uid, action, self._affordable(prior))
+            self._prior_bytes += _kept_bytes(entry)
+            self._put(entry)
         else:
             self._put(known._replace(uid=uid, action=action, done=False))
 
@@ -83,7 +87,9 @@ class Ledger:
             self._put(known._replace(uid=uid))
 
     def forget(self, claim: Claim) -> None:
-        if self._entries.pop(str(claim), None) is not None:
+        entry = self._entries.pop(str(claim), None)
+        if entry is not None:
+            self._prior_bytes -= _kept_bytes(entry)
             self._changed = True
 
     def release(self, uid: str, keep_claims: Collection[str]) -> None:
@@ -146,8 +152,8 @@ class Ledger:
             self._changed = True
 
     def _affordable(self, prior: State) -> State:
-        kept = sum(len((entry.prior or {}).get("bytes", "")) for entry in self._entries.values())
-        return prior if kept + len((prior or {}).get("bytes", "")) <= PRIOR_BYTES_AT_MOST else _bare(prior)
+        more = len((prior or {}).get("bytes", ""))
+        return prior if self._prior_bytes + more <= PRIOR_BYTES_AT_MOST else _bare(prior)
 
 
 def prune(
@@ -193,6 +199,10 @@ def _report(
     claim: Claim, outcome: str, before: Optional[str] = None, after: Optional[str] = None, reason: Optional[str] = None
 ) -> ClaimReport:
     return ClaimReport(str(claim), PRUNE, outcome, before, after if outcome in ("Changed", "Drifted") else None, reason)
+
+
+def _kept_bytes(entry: Entry) -> int:
+    return len((entry.prior or {}).get("bytes", ""))
 
 
 def _bare(state: State) -> State:

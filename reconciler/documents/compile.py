@@ -168,10 +168,12 @@ class _Compiler:
 
     def _triggers(self, ready: ReadyStep, step: BodyStep) -> None:
         """`restartOn` and `reloadOn` name steps that were done before this one."""
+        if step.action != "ops:service":
+            return
         names = [other.step.name for other in self._document.steps]
         earlier = names[: names.index(step.name)]
         for word in ("restartOn", "reloadOn"):
-            for at, name in enumerate(step.inputs.get(word, ()) if step.action == "ops:service" else ()):
+            for at, name in enumerate(step.inputs.get(word, ())):
                 if name not in earlier:
                     where = (*ready.loc, "inputs", word, at)
                     message = f"{path_text(where)} is `{name}`, which is no step before this one"
