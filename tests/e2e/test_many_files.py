@@ -18,7 +18,7 @@ def path(number: int) -> str:
 
 
 def many() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for part in range(ASSOCIATIONS):
         files = [config.file(path(number), f"{number}\n") for number in range(part, FILES, ASSOCIATIONS)]
         folder = {"action": "ops:directory", "inputs": {"path": f"/srv/{part}"}}
