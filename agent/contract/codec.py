@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from typing import Any, Dict, Iterable, List, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, Iterable, List, Tuple, Type, TypeVar
 
 _T = TypeVar("_T", bound="Wire")
+_Read = Callable[[Any, str], Any]
 
 
 class Malformed(ValueError):
@@ -88,10 +89,9 @@ def from_wire(cls: Type[_T], value: Any, where: str = "$") -> _T:
     if not isinstance(value, dict):
         raise Malformed("%s: expected an object for %s" % (where, cls.__name__))
     arguments = {}
-    hints = _hints(_key(cls))
-    for name, wire_name, default in _layout(_key(cls)):
+    for name, wire_name, default, read in _readers(_key(cls)):
         if wire_name in value:
-            arguments[name] = _convert(hints[name], value[wire_name], "%s.%s" % (where, wire_name))
+            arguments[name] = read(value[wire_name], where + "." + wire_name)
         elif default is dataclasses.MISSING:
             raise Malformed("%s: %s lacks %s" % (where, cls.__name__, wire_name))
     return cls(**arguments)
@@ -109,11 +109,6 @@ def _key(cls: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=None)
-def _hints(cls: Any) -> Dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-@functools.lru_cache(maxsize=None)
 def _layout(cls: Any) -> Tuple[Tuple[str, str, Any], ...]:
     rows = []
     for item in dataclasses.fields(cls):
@@ -124,35 +119,57 @@ def _layout(cls: Any) -> Tuple[Tuple[str, str, Any], ...]:
     return tuple(rows)
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
+@functools.lru_cache(maxsize=None)
+def _readers(cls: Any) -> Tuple[Tuple[str, str, Any, _Read], ...]:
+    """The layout of a class, with what reads each field."""
+    hints = typing.get_type_hints(cls)
+    return tuple((name, wire_name, default, _reader(hints[name])) for name, wire_name, default in _layout(cls))
+
+
+def _reader(kind: Any) -> _Read:
+    """What turns a JSON value into one of this type; it is told where the value stands."""
     if kind is Any:
-        return value
-    origin = typing.get_origin(kind)
+        return lambda value, where: value
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is None:
-        return _convert_plain(kind, value, where)
-    arguments = typing.get_args(kind)
+        return _plain(kind)
     if origin is typing.Union:
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = [argument for argument in arguments if argument is not type(None)]
-        return _convert(inner, value, where)
+        (inner,) = [_reader(argument) for argument in arguments if argument is not type(None)]
+        return lambda value, where: None if value is None else inner(value, where)
     if origin in (list, tuple):
-        if not isinstance(value, list):
-            raise Malformed("%s: expected a list" % where)
-        items = [_convert(arguments[0], item, "%s[%d]" % (where, at)) for at, item in enumerate(value)]
-        return items if origin is list else tuple(items)
+        return _listed(origin, _reader(arguments[0]))
     if origin is dict:
-        if not isinstance(value, dict):
-            raise Malformed("%s: expected an object" % where)
-        return {key: _convert(arguments[1], item, "%s.%s" % (where, key)) for key, item in value.items()}
+        return _keyed(_reader(arguments[1]))
     raise TypeError("the codec does not know %r" % (kind,))
 
 
-def _convert_plain(kind: Any, value: Any, where: str) -> Any:
+def _listed(kind: Any, read: _Read) -> _Read:
+    def reading(value: Any, where: str) -> Any:
+        if not isinstance(value, list):
+            raise Malformed("%s: expected a list" % where)
+        return kind(read(item, "%s[%d]" % (where, at)) for at, item in enumerate(value))
+
+    return reading
+
+
+def _keyed(read: _Read) -> _Read:
+    def reading(value: Any, where: str) -> Any:
+        if not isinstance(value, dict):
+            raise Malformed("%s: expected an object" % where)
+        return {key: read(item, where + "." + key) for key, item in value.items()}
+
+    return reading
+
+
+def _plain(kind: Any) -> _Read:
     if isinstance(kind, type) and issubclass(kind, Wire):
-        return from_wire(kind, value, where)
-    if kind is int and isinstance(value, bool):
-        raise Malformed("%s: expected int, got bool" % where)
-    if isinstance(kind, type) and isinstance(value, kind):
-        return value
-    raise Malformed("%s: expected %s, got %s" % (where, getattr(kind, "__name__", kind), type(value).__name__))
+        return functools.partial(from_wire, kind)
+
+    def reading(value: Any, where: str) -> Any:
+        if kind is int and isinstance(value, bool):
+            raise Malformed("%s: expected int, got bool" % where)
+        if isinstance(kind, type) and isinstance(value, kind):
+            return value
+        raise Malformed("%s: expected %s, got %s" % (where, getattr(kind, "__name__", kind), type(value).__name__))
+
+    return reading

@@ -6,8 +6,10 @@ functions are the rest. Positions are private to one process: they are never wri
 
 from __future__ import annotations
 
-from itertools import compress
 from typing import TYPE_CHECKING, TypeAlias
+
+from bitarray import bitarray
+from bitarray.util import count_n, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +19,6 @@ NodeSet: TypeAlias = int
 EMPTY: NodeSet = 0
 
 _FEW = 32
-_BITS = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
 
 
 def of(positions: Iterable[int]) -> NodeSet:
@@ -25,10 +26,9 @@ def of(positions: Iterable[int]) -> NodeSet:
     listed = positions if isinstance(positions, list) else list(positions)
     if not listed:
         return EMPTY
-    held = bytearray((max(listed) >> 3) + 1)
-    for position in listed:
-        held[position >> 3] |= 1 << (position & 7)
-    return int.from_bytes(held, "little")
+    held = zeros(max(listed) + 1, "little")
+    held[listed] = 1
+    return int.from_bytes(held.tobytes(), "little")
 
 
 def below(count: int) -> NodeSet:
@@ -53,30 +53,18 @@ def positions(nodes: NodeSet) -> list[int]:
         highest.append(top)
         nodes ^= 1 << top
     highest.reverse()
-    return _many(nodes) + highest if nodes else highest
+    return [*_bits(nodes).search(1), *highest] if nodes else highest
 
 
-def _many(nodes: NodeSet) -> list[int]:
-    """Positions byte by byte, empty bytes skipped."""
-    data = nodes.to_bytes((nodes.bit_length() + 7) >> 3, "little")
-    starts = compress(range(0, len(data) << 3, 8), data)
-    occupied = data.translate(None, b"\0")
-    return [start + bit for start, byte in zip(starts, occupied, strict=True) for bit in _BITS[byte]]
+def _bits(nodes: NodeSet) -> bitarray:
+    held = bitarray(endian="little")
+    held.frombytes(nodes.to_bytes((nodes.bit_length() + 7) >> 3, "little"))
+    return held
 
 
 def first(nodes: NodeSet, count: int) -> NodeSet:
     """The `count` lowest positions of the set."""
     if count <= 0:
         return EMPTY
-    if nodes.bit_count() <= count:
-        return nodes
-    start, width, rest = 0, nodes.bit_length(), nodes
-    while width > 1:
-        half = width >> 1
-        low = rest & below(half)
-        held = low.bit_count()
-        if held >= count:
-            rest, width = low, half
-        else:
-            start, width, rest, count = start + half, width - half, rest >> half, count - held
-    return nodes & below(start + 1)
+    held = _bits(nodes)
+    return nodes if held.count() <= count else nodes & below(count_n(held, count))

@@ -6,13 +6,14 @@ they said of it. All values are frozen; a change makes a new snapshot that share
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from itertools import compress
+from operator import is_not
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.core import nodeset
+from reconciler.core.jsontext import json_of
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Nodes:
     by_name: Mapping[str, int] = field(default_factory=dict)
     by_label: Mapping[tuple[str, str], Holders] = field(default_factory=dict)
     by_key: Mapping[str, Holders] = field(default_factory=dict)
-    name_texts: tuple[str, ...] = ()
-    member_texts: tuple[str, ...] = ()
+    name_texts: tuple[bytes, ...] = ()
+    member_texts: tuple[bytes, ...] = ()
     everyone: NodeSet = EMPTY
     moving: NodeSet = EMPTY
     unjoined: NodeSet = EMPTY
@@ -157,15 +158,15 @@ def _unlike(one: tuple[object, ...], other: tuple[object, ...]) -> list[int]:
         end = min(start + _CHUNK, shorter)
         here, there = one[start:end], other[start:end]
         if here != there:
-            pairs = enumerate(zip(here, there, strict=True), start)
-            found += [at for at, (this, that) in pairs if this is not that and this != that]
+            others = compress(range(start, end), map(is_not, here, there))
+            found += [at for at in others if one[at] != other[at]]
     return [*found, *range(shorter, longer)]
 
 
 def index(entries: Iterable[NodeEntry | None]) -> Nodes:
     """Nodes with all their indexes."""
     rows = tuple(entries)
-    nothing = Nodes((None,) * len(rows), name_texts=("",) * len(rows), member_texts=("",) * len(rows))
+    nothing = Nodes((None,) * len(rows), name_texts=(b"",) * len(rows), member_texts=(b"",) * len(rows))
     return _changed(nothing, {bit: entry for bit, entry in enumerate(rows) if entry is not None})
 
 
@@ -206,8 +207,8 @@ def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
             names.move(bit, old.name if old is not None else None, entry.name if entry is not None else None)
         if entry is not None and not (old is not None and _says_the_same(old, entry)):
             stirred.append(bit)
-    others = ~nodeset.of(at)
-    everyone = nodes.everyone & others | nodeset.of(bit for bit, entry in at.items() if entry is not None)
+    changed, without = nodeset.of(at), nodeset.without
+    everyone = without(nodes.everyone, changed) | nodeset.of(bit for bit, entry in at.items() if entry is not None)
     moving = nodeset.of(bit for bit, entry in at.items() if entry is not None and entry.moving)
     name_texts, member_texts = _texts(nodes, entries, renamed)
     return replace(
@@ -220,7 +221,7 @@ def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
         name_texts=name_texts,
         member_texts=member_texts,
         everyone=everyone,
-        moving=nodes.moving & others | moving,
+        moving=without(nodes.moving, changed) | moving,
         unjoined=nodes.unjoined & everyone | nodeset.of(stirred),
     )
 
@@ -232,23 +233,17 @@ def _says_the_same(old: NodeEntry, new: NodeEntry) -> bool:
 
 def _texts(
     nodes: Nodes, entries: Sequence[NodeEntry | None], renamed: Sequence[int]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     """Names and members as JSON, worked out anew for the bits whose node is called otherwise now."""
     if not renamed:
         return nodes.name_texts, nodes.member_texts
-    more = [""] * (len(entries) - len(nodes.entries))
+    more = [b""] * (len(entries) - len(nodes.entries))
     names, members = [*nodes.name_texts, *more], [*nodes.member_texts, *more]
-    called = [entries[bit] for bit in renamed]
-    name_texts = _json([entry.name if entry is not None else "" for entry in called])
-    id_texts = _json([entry.id if entry is not None else "" for entry in called])
-    for bit, name, id_ in zip(renamed, name_texts, id_texts, strict=True):
-        names[bit], members[bit] = name, f"{id_}:{name}"
+    for bit in renamed:
+        entry = entries[bit]
+        names[bit] = json_of(entry.name) if entry is not None else b""
+        members[bit] = json_of(entry.id) + b":" + names[bit] if entry is not None else b""
     return tuple(names), tuple(members)
-
-
-def _json(texts: list[str]) -> list[str]:
-    """Each text as JSON, all in one call: JSON never holds a line feed of a text's own."""
-    return json.dumps(texts, ensure_ascii=False, separators=("\n", ":"))[1:-1].split("\n")[: len(texts)]
 
 
 class _Renaming:
@@ -302,7 +297,8 @@ class _Moving(Generic[_Key]):
             lost, gained = self._lost.get(key, ()), self._gained.get(key, ())
             held = after.pop(key, EMPTY)
             if held or len(gained) > _FEW:
-                after |= _kept(key, _set_of(held) & ~nodeset.of(lost) | nodeset.of(gained))
+                left = nodeset.without(_set_of(held), nodeset.of(lost))
+                after |= _kept(key, left | nodeset.of(gained))
             else:
                 after[key] = tuple(sorted(gained))
         return after

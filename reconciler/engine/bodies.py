@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.engine.difference import may_template, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from reconciler.capabilities.nodes.association import Compiled
     from reconciler.core.world import Columns
@@ -32,30 +32,34 @@ class KnownBodies:
             self._read[digest] = self._found(digest)
         return self._read[digest]
 
+    def may_template(self, digest: str) -> bool:
+        """Whether a body may have templates, and so is to be read; one that is not at hand may."""
+        desired = self._desired.get(digest)
+        data = desired.body if desired is not None else self._given(digest)
+        return data is None or may_template(data)
+
     def templated(self, columns: Mapping[str, Columns]) -> list[tuple[str, str]]:
         """Associations and digests of the bodies that nodes were given and that may have templates."""
         return self._recall("templated", (columns,), self._templated, columns)
 
     def _templated(self, columns: Mapping[str, Columns]) -> list[tuple[str, str]]:
         given = ((uid, digest) for uid, held in columns.items() for digest in held.given)
-        return [(uid, digest) for uid, digest in given if self._may_template(digest)]
-
-    def _may_template(self, digest: str) -> bool:
-        desired = self._desired.get(digest)
-        data = desired.body if desired is not None else self._given(digest)
-        return data is None or may_template(data)
+        return [(uid, digest) for uid, digest in given if self.may_template(digest)]
 
     def _found(self, digest: str) -> ReadBody | None:
         desired = self._desired.get(digest)
         if desired is not None:
-            return read_body(desired.body, _claims(desired))
+            return read_body(desired.body, _Claims(desired))
         data = self._given(digest) if digest else None
         return read_body(data) if data is not None else None
 
 
-def _claims(compiled: Compiled) -> Mapping[str, Sequence[str]]:
-    """By step."""
-    claims = defaultdict[str, list[str]](list)
-    for placed in compiled.claims:
-        claims[placed.step].append(str(placed.claim))
-    return claims
+class _Claims(dict[str, Sequence[str]]):
+    """Claims by step of a compiled body, written out for the steps that somebody asks about."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._claims = compiled.claims
+
+    def __missing__(self, name: str) -> Sequence[str]:
+        found = self[name] = [str(placed.claim) for placed in self._claims if placed.step == name]
+        return found

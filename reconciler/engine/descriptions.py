@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.contract.canonical import digest_of
 from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Withdraw
+from reconciler.core.jsontext import json_of
 from reconciler.core.nodeset import EMPTY, NodeSet
-from reconciler.engine.difference import ClaimChange
-from reconciler.engine.groups import Group, text_of
+from reconciler.engine.groups import Group
 from reconciler.engine.views import moved
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.engine.difference import Reads
     from reconciler.engine.groups import Sight
     from reconciler.engine.plan import Plan
-    from reconciler.engine.views import Moved
+    from reconciler.engine.views import ClaimView, Moved
 
 Difference = tuple["Moved", ...]
 
@@ -57,12 +57,12 @@ class Descriptions:
         """Groups of nodes that change alike. Nodes that never had a context, or one that nobody has, are in none."""
         differences = self._differences(nodes)
         follows = self._follows(followers, _by_path(differences))
-        alike: dict[tuple[Difference, tuple[ClaimChange, ...]], list[int]] = {}
+        alike: dict[tuple[Difference, tuple[bytes, ...]], list[int]] = {}
         for bit, difference in differences.items():
             alike.setdefault((difference, follows.get(bit, ())), []).append(bit)
-        for (difference, changes), bits in alike.items():
-            claims = text_of([*map(_told, difference), *changes])
-            yield Group("Describe", "", "", digest_of([*difference]), nodeset.of(bits), claims)
+        for (difference, following), bits in alike.items():
+            claims = b",".join([*(json_of(_told(change)) for change in difference), *following])
+            yield Group("Describe", "", "", digest_of([*difference]), nodeset.of(bits), b"[" + claims + b"]")
 
     def _differences(self, nodes: NodeSet) -> dict[int, Difference]:
         found = {}
@@ -75,9 +75,9 @@ class Descriptions:
 
     def _follows(
         self, followers: tuple[Follower, ...], by_path: Mapping[tuple[str, str], NodeSet]
-    ) -> dict[int, tuple[ClaimChange, ...]]:
-        """By bit, what new contexts make of templates, association by association."""
-        found: dict[int, tuple[ClaimChange, ...]] = {}
+    ) -> dict[int, tuple[bytes, ...]]:
+        """By bit, what new contexts make of templates, association by association, each change as JSON."""
+        found: dict[int, tuple[bytes, ...]] = {}
         sight = self._sight
         for uid, digest, nodes in followers:
             body = sight.bodies.of(digest)
@@ -86,8 +86,9 @@ class Descriptions:
             for part, bit in sight.reading.parts(there, reads) or () if there else ():
                 contexts = (sight.reading.before(bit), sight.reading.after(bit))
                 changes = sight.changes(uid, body, body, contexts)
+                texts = tuple(json_of(change) for change in changes)
                 for one in nodeset.positions(part) if changes else ():
-                    found[one] = found.get(one, ()) + changes
+                    found[one] = found.get(one, ()) + texts
         return found
 
 
@@ -109,7 +110,15 @@ def _concerned(reads: Reads, by_path: Mapping[tuple[str, str], NodeSet]) -> Node
     return found
 
 
-def _told(change: Moved) -> ClaimChange:
+def _told(change: Moved) -> ClaimView:
     sign = "+" if change.old is None else "-" if change.new is None else "~"
     old, new = ("(unset)" if text is None else str(json.loads(text)) for text in (change.old, change.new))
-    return ClaimChange(f"{change.part}:{change.key}", sign, "", "", (f"{old} -> {new}",))
+    return {
+        "claim": f"{change.part}:{change.key}",
+        "sign": sign,
+        "step": "",
+        "place": "",
+        "detail": [f"{old} -> {new}"],
+        "diff": "",
+        "note": "",
+    }

@@ -5,23 +5,26 @@ A template that uses no facts is rendered, once per distinct context; otherwise 
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from agent.contract import template
 from agent.contract.claims import claims_of
 from agent.contract.codec import from_wire
 from agent.contract.inputs import ACTIONS
 from agent.contract.template import Template, TemplateError
+from reconciler.engine.reading import what_is_read
+from reconciler.engine.textdiff import unified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from reconciler.engine.views import Context
+    from reconciler.engine.textdiff import Content
+    from reconciler.engine.views import ClaimView, Context
 
 Contents = Callable[[str], bytes | None]
 """Digest -> bytes of a file that a body names, None where they are not at hand."""
@@ -32,12 +35,6 @@ Reads = frozenset[tuple[str, ...]]
 PlaceOf = Callable[[str], str]
 """The name of a step, empty for what concerns all -> `file:line:column` of what asks for it."""
 
-Content = str | bytes | None
-"""What a file holds: text, or bytes that are none; None where there is no file."""
-
-DIFF_LINES = 200
-_CONTEXT = 3
-"""Lines shown around a change."""
 _SCRIPTS: Mapping[str, Sequence[str]] = {"aws:runShellScript": ("runCommand",), "ops:script": ("test", "apply")}
 """Inputs that are lines of a script, by action: shown as content."""
 
@@ -46,53 +43,36 @@ _SAID_BY_THE_CLAIM = _SHOWN_ELSEWHERE | {"name"}
 _STEP_NAMES = frozenset({"name", "action", "version", "inputs"})
 
 
-class ClaimChange(NamedTuple):
-    """One claim that a change touches, as `views.ClaimView` has it: `place` is where the repository asks for it.
-
-    `detail` are attributes, as `mode: 0644 -> 0600`, or `mode: 0644` of what is new; `diff` is of a file or a script.
-    """
-
-    claim: str
-    sign: str
-    step: str
-    place: str
-    detail: tuple[str, ...] = ()
-    diff: str = ""
-    note: str = ""
-
-
 Step = Mapping[str, Any]
 """A step as the wire has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """A body as differences see it: `steps` by name, digests of `files` by path, claims by step."""
+    """A body as differences see it: `steps` by name, digests of `files` by path, claims by step.
+
+    `templates` are the steps that are rendered, each with its file.
+    """
 
     content: Mapping[str, Any]
     steps: Mapping[str, Step]
     files: Mapping[str, str]
     claims: Mapping[str, Sequence[str]]
-    templated: bool
+    templates: Sequence[tuple[Step, str]]
 
     def file_of(self, step: Step) -> str:
         """The digest of the file that a step names, empty for none."""
         return self.files.get(step["inputs"].get("source"), "") if self.files else ""
 
-    @property
-    def templates(self) -> list[tuple[Step, str]]:
-        """Steps that are rendered, each with its file."""
-        if not self.templated:
-            return []
-        return [(step, self.file_of(step)) for step in self.steps.values() if _is_template(step)]
-
 
 def read_body(data: bytes, claims: Mapping[str, Sequence[str]] | None = None) -> ReadBody:
     """A body from its canonical JSON. `claims` are those of its steps by name, where they are known already."""
-    content = json.loads(data)
+    content = orjson.loads(data)
     steps = {step["name"]: step for step in content["steps"]}
-    files = {path: file["digest"] for path, file in content.get("files", {}).items()}
-    return ReadBody(content, steps, files, _Claims(steps) if claims is None else claims, may_template(data))
+    files = {path: file["digest"] for path, file in content["files"].items()} if "files" in content else {}
+    rendered = [step for step in content["steps"] if _is_template(step)] if may_template(data) else ()
+    templates = [(step, files.get(step["inputs"].get("source"), "")) for step in rendered]
+    return ReadBody(content, steps, files, _Claims(steps) if claims is None else claims, templates)
 
 
 def may_template(body: bytes) -> bool:
@@ -121,6 +101,7 @@ class Differ:
         self._contents = contents
         self._templates: dict[str, Template | TemplateError] = {}
         self._reads: dict[str, Reads | None] = {}
+        self._rendered: dict[tuple[str, tuple[object, ...]], tuple[str, str]] = {}
 
     def changes(
         self,
@@ -128,33 +109,42 @@ class Differ:
         new: ReadBody | None,
         place: PlaceOf,
         contexts: tuple[Context, Context] | None = None,
-    ) -> tuple[ClaimChange, ...]:
+    ) -> list[ClaimView]:
         """Changes from `old` to `new`; None stands for not having the association.
 
         `contexts` (the old one, the new one) are given where templates are to be rendered; without them their source is
         compared.
         """
         before, after = _Side(old, contexts and contexts[0]), _Side(new, contexts and contexts[1])
-        same = _same(old, new, templates=before.context == after.context)
+        same = (
+            _same(old, new, templates=before.context == after.context)
+            if old is not None and new is not None
+            else _NO_STEPS
+        )
         was, now = _by_claim(old, same), _by_claim(new, same)
         found = []
         for claim, step in now.items():
-            change = self._change(claim, before, was.get(claim), after, step, place)
+            there = was.get(claim)
+            change = (
+                self._changed(claim, before, there, after, step, place)
+                if there is not None
+                else self._added(claim, after, step, place)
+            )
             if change is not None:
                 found.append(change)
         if old is not None:
-            left = [(claim, step) for claim, step in was.items() if claim not in now]
-            note = _of_what_is_left(old, new) if left else ""
-            found += [ClaimChange(claim, "-", step["name"], place(step["name"]), note=note) for claim, step in left]
+            found += _left(old, new, was, now, place)
             found[:0] = _settings(old, new, found, place) if new is not None else ()
-        return tuple(found)
+        return found
 
     def reads(self, *bodies: ReadBody | None) -> Reads | None:
         """What of a context the templates of these bodies read; None when one reads facts or is not at hand."""
         used: Reads = frozenset()
         for body in bodies:
-            for step, _ in body.templates if body is not None else ():
-                text = self._text(body, step) if body is not None else None
+            if body is None:
+                continue
+            for step, _ in body.templates:
+                text = self._text(body, step)
                 reads = self._reads_of(text) if isinstance(text, str) else None
                 if reads is None:
                     return None
@@ -166,21 +156,22 @@ class Differ:
             self._reads[source] = _paths_read(source)
         return self._reads[source]
 
-    def _change(
-        self, claim: str, before: _Side, was: Step | None, after: _Side, now: Step, place: PlaceOf
-    ) -> ClaimChange | None:
+    def _added(self, claim: str, after: _Side, step: Step, place: PlaceOf) -> ClaimView:
+        name = step["name"]
+        content, note = self._content(after, step)
+        detail = _attributes(step) if _is_first(claim, after.body, name) else []
+        return _view(claim, "+", name, place(name), detail, unified(_named(claim), None, content), note)
+
+    def _changed(
+        self, claim: str, before: _Side, was: Step, after: _Side, now: Step, place: PlaceOf
+    ) -> ClaimView | None:
         name = now["name"]
-        new, new_note = self._content(after, now)
-        if was is None:
-            diff = unified(claim.partition(":")[2], None, new)
-            detail = _attributes(now) if _is_first(claim, after.body, name) else ()
-            return ClaimChange(claim, "+", name, place(name), detail, diff, new_note)
         old, old_note = self._content(before, was)
+        new, new_note = self._content(after, now)
         detail = _differing_attributes(was, now)
         if not detail and old == new:
             return None
-        diff = unified(claim.partition(":")[2], old, new)
-        return ClaimChange(claim, "~", name, place(name), detail, diff, new_note or old_note)
+        return _view(claim, "~", name, place(name), detail, unified(_named(claim), old, new), new_note or old_note)
 
     def _content(self, side: _Side, step: Step) -> tuple[Content, str]:
         """What a step writes or runs (None for one that does neither), and what to say about it."""
@@ -196,10 +187,23 @@ class Differ:
             return text, ""
         if side.context is None:
             return text, "template source (what it renders to depends on the node)"
+        return self._render(text, side.context)
+
+    def _render(self, source: str, context: Context) -> tuple[str, str]:
+        """What a template comes to, worked out once for all contexts in which it reads the same."""
+        reads = self._reads_of(source)
+        if reads is None:
+            return self._work_out(source, context)
+        found = (source, what_is_read(context, reads))
+        if found not in self._rendered:
+            self._rendered[found] = self._work_out(source, context)
+        return self._rendered[found]
+
+    def _work_out(self, source: str, context: Context) -> tuple[str, str]:
         try:
-            return self._template(text).render(_in_order(side.context)), ""
+            return self._template(source).render(_in_order(context)), ""
         except TemplateError as error:
-            return text, f"template error: {error}"
+            return source, f"template error: {error}"
 
     def _template(self, source: str) -> Template:
         """Raises `TemplateError` for a source that does not parse, every time."""
@@ -253,17 +257,37 @@ def _in_order(value: Any) -> Any:
     return [_in_order(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _same(old: ReadBody | None, new: ReadBody | None, *, templates: bool) -> set[str]:
+_NO_STEPS: AbstractSet[str] = frozenset()
+
+
+def _view(
+    claim: str, sign: str, step: str, place: str, detail: list[str] | None = None, diff: str = "", note: str = ""
+) -> ClaimView:
+    return {
+        "claim": claim,
+        "sign": sign,
+        "step": step,
+        "place": place,
+        "detail": detail or [],
+        "diff": diff,
+        "note": note,
+    }
+
+
+def _named(claim: str) -> str:
+    """What a claim is of, without its kind."""
+    return claim.partition(":")[2]
+
+
+def _same(old: ReadBody, new: ReadBody, *, templates: bool) -> AbstractSet[str]:
     """Names of the steps that both have, which come to the same; of templates only where they are rendered alike."""
-    if old is None or new is None:
-        return set()
     alike = {name for name, step in new.steps.items() if old.steps.get(name) == step}
     if new.files:
         alike = {name for name in alike if old.file_of(old.steps[name]) == new.file_of(new.steps[name])}
-    return alike if templates or not new.templated else {name for name in alike if not _is_template(new.steps[name])}
+    return alike if templates or not new.templates else alike.difference(step["name"] for step, _ in new.templates)
 
 
-def _by_claim(body: ReadBody | None, but: set[str]) -> dict[str, Step]:
+def _by_claim(body: ReadBody | None, but: AbstractSet[str]) -> dict[str, Step]:
     """Steps by claim, without those named; what only runs has no claim and goes by its step's name."""
     if body is None:
         return {}
@@ -275,24 +299,30 @@ def _by_claim(body: ReadBody | None, but: set[str]) -> dict[str, Step]:
     }
 
 
-def _of_what_is_left(old: ReadBody, new: ReadBody | None) -> str:
-    """What becomes of claims that nothing asks for any more."""
+def _left(
+    old: ReadBody, new: ReadBody | None, was: Mapping[str, Step], now: Mapping[str, Step], place: PlaceOf
+) -> list[ClaimView]:
+    """Claims that nothing asks for any more, and what becomes of them."""
+    left = [(claim, step["name"]) for claim, step in was.items() if claim not in now]
+    if not left:
+        return []
     prune = new.content.get("prune") is True if new is not None else old.content.get("onRemove") == "Prune"
-    return "removed where opsctl created it" if prune else "left as it is"
+    note = "removed where opsctl created it" if prune else "left as it is"
+    return [_view(claim, "-", name, place(name), note=note) for claim, name in left]
 
 
 _SETTINGS = {"mode": "ApplyAndAutoCorrect", "prune": False, "onRemove": "Retain", "schedule": None}
 """What a body says of all its steps, with the contract's defaults, which bodies leave out."""
 
 
-def _settings(old: ReadBody, new: ReadBody, found: Sequence[ClaimChange], place: PlaceOf) -> Iterator[ClaimChange]:
+def _settings(old: ReadBody, new: ReadBody, found: Sequence[ClaimView], place: PlaceOf) -> Iterator[ClaimView]:
     """What changes for all steps together, under the association's own name."""
-    uid = new.content["uid"]
-    was, now = ({key: body.content.get(key, value) for key, value in _SETTINGS.items()} for body in (old, new))
-    if was != now:
-        yield ClaimChange(uid, "~", "", place(""), _differing(was, now))
-    elif not found and old.content["steps"] != new.content["steps"]:
-        yield ClaimChange(uid, "~", "", place(""), note="the same things, by other steps or in another order")
+    was, now = old.content, new.content
+    if any(was.get(key) != now.get(key) for key in _SETTINGS):  # what is left out in both is the default in both
+        before, after = ({key: body.get(key, value) for key, value in _SETTINGS.items()} for body in (was, now))
+        yield _view(now["uid"], "~", "", place(""), _differing(before, after))
+    elif not found and was["steps"] != now["steps"]:
+        yield _view(now["uid"], "~", "", place(""), note="the same things, by other steps or in another order")
 
 
 def _is_first(claim: str, body: ReadBody | None, step: str) -> bool:
@@ -307,20 +337,20 @@ def _script(step: Step) -> str:
     return "".join(f"{line}\n" for lines in parts for line in lines)
 
 
-def _attributes(step: Step) -> tuple[str, ...]:
+def _attributes(step: Step) -> list[str]:
     inputs = step["inputs"]
-    return tuple(f"{key}: {_short(inputs[key])}" for key in sorted(inputs.keys() - _SAID_BY_THE_CLAIM))
+    return [f"{key}: {_short(inputs[key])}" for key in sorted(inputs.keys() - _SAID_BY_THE_CLAIM)]
 
 
-def _differing_attributes(old: Step, new: Step) -> tuple[str, ...]:
+def _differing_attributes(old: Step, new: Step) -> list[str]:
     if old["action"] != new["action"]:
-        return (f"action: {old['action']} -> {new['action']}",)
+        return [f"action: {old['action']} -> {new['action']}"]
     return _differing(old["inputs"], new["inputs"], _SHOWN_ELSEWHERE) + _differing(old, new, _STEP_NAMES)
 
 
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any], but: AbstractSet[str] = frozenset()) -> tuple[str, ...]:
-    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key not in but)
-    return tuple(f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in changed)
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], but: AbstractSet[str] = frozenset()) -> list[str]:
+    changed = [key for key in (old.keys() | new.keys()) - but if old.get(key) != new.get(key)]
+    return [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in sorted(changed)]
 
 
 def _short(value: Any) -> str:
@@ -328,59 +358,3 @@ def _short(value: Any) -> str:
         return "(unset)"
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def unified(name: str, old: Content, new: Content) -> str:
-    """A unified diff of two contents, bounded; sizes where one is not text; empty where there is none to show."""
-    if old == new:
-        return ""
-    if isinstance(old, bytes) or isinstance(new, bytes):
-        sizes = [len(content.encode() if isinstance(content, str) else content or b"") for content in (old, new)]
-        return f"binary content: {sizes[0]} -> {sizes[1]} bytes\n"
-    names = (name if old is not None else "/dev/null", name if new is not None else "/dev/null")
-    lines = list(_unified(names[0], _lines(old or ""), names[1], _lines(new or "")))
-    shown = [line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines[:DIFF_LINES]]
-    if len(lines) > DIFF_LINES:
-        shown.append(f"... {len(lines) - DIFF_LINES} more lines\n")
-    return "".join(shown)
-
-
-def _unified(old_name: str, old: list[str], new_name: str, new: list[str]) -> Iterator[str]:
-    """As difflib writes it; where a single stretch of lines changed, without its search for the best match."""
-    head = _alike(old, new)
-    tail = _alike(old[head:][::-1], new[head:][::-1])
-    gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
-    if not set(gone).isdisjoint(come):
-        yield from difflib.unified_diff(old, new, old_name, new_name)
-        return
-    start, rest = max(0, head - _CONTEXT), len(old) - tail
-    before, after = old[start:head], old[rest : rest + _CONTEXT]
-    around = len(before) + len(after)
-    yield f"--- {old_name}\n"
-    yield f"+++ {new_name}\n"
-    yield f"@@ -{_span(start, around + len(gone))} +{_span(start, around + len(come))} @@\n"
-    yield from (f" {line}" for line in before)
-    yield from (f"-{line}" for line in gone)
-    yield from (f"+{line}" for line in come)
-    yield from (f" {line}" for line in after)
-
-
-def _alike(one: list[str], other: list[str]) -> int:
-    """How many lines two texts begin with alike."""
-    at = 0
-    while at < len(one) and at < len(other) and one[at] == other[at]:
-        at += 1
-    return at
-
-
-def _span(start: int, length: int) -> str:
-    """A stretch of lines as hunks name it."""
-    if length == 1:
-        return str(start + 1)
-    return f"{start + 1 if length else start},{length}"
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their ends; only a line feed ends one."""
-    *whole, rest = text.split("\n")
-    return [line + "\n" for line in whole] + ([rest] if rest else [])

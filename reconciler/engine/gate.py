@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core import nodeset, rate
 from reconciler.core.effect import Assign, Describe, Hold, Withdraw
-from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.nodeset import EMPTY, NodeSet, without
 from reconciler.engine import handover
 from reconciler.engine.memory import Recall
 
@@ -131,7 +131,7 @@ def _handed_over(passed: list[Effect], obstacles: Sequence[Obstacle], verdicts: 
         reason = f"{obstacle.by} still owns {obstacle.owned} there"
         verdicts.append(Verdict(obstacle.uid, obstacle.nodes, "handover", reason, True))
     left = (
-        replace(effect, nodes=effect.nodes & ~blocked[effect.uid])
+        replace(effect, nodes=without(effect.nodes, blocked[effect.uid]))
         if isinstance(effect, Assign) and effect.uid in blocked
         else effect
         for effect in passed
@@ -191,7 +191,7 @@ def wave(nodes: NodeSet, in_flight: NodeSet, away: NodeSet, online: NodeSet, lim
         return nodes
     free = limit - nodeset.size(in_flight)
     now = nodeset.first(nodes & online, free)
-    return now | nodeset.first(nodes & ~online, free - nodeset.size(now) - nodeset.size(away))
+    return now | nodeset.first(without(nodes, online), free - nodeset.size(now) - nodeset.size(away))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +235,16 @@ class _Court:
         if hold is not None:
             return Judged(EMPTY, (*verdicts, Verdict(effect.uid, nodes, "maxErrors", hold.reason, False)), hold)
         limit = rate.concurrency(spec.max_concurrency, targets)
-        silent = given & ~columns.reported
-        away = silent & ~columns.held & ~self.world.online
-        obstructed = self.obstructed.get(effect.uid, EMPTY)
-        now = wave(nodes & ~obstructed, silent & ~away, away, self.world.online, limit)
-        if later := nodes & obstructed:  # whose way is clear goes first: the others may have to wait
-            now |= wave(later, silent & ~away | now, away, self.world.online, limit)
+        silent = without(given, columns.reported)
+        away = without(without(silent, columns.held), self.world.online)
+        flying = without(silent, away)
+        later = nodes & self.obstructed.get(effect.uid, EMPTY)
+        now = wave(without(nodes, later), flying, away, self.world.online, limit)
+        if later:  # whose way is clear goes first: the others may have to wait
+            now |= wave(later, flying | now, away, self.world.online, limit)
         if now != nodes:
             reason = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
-            verdicts += (Verdict(effect.uid, nodes & ~now, "maxConcurrency", reason, True),)
+            verdicts += (Verdict(effect.uid, without(nodes, now), "maxConcurrency", reason, True),)
         return Judged(now, verdicts)
 
     def _withdraw(self, effect: Withdraw) -> Judged:
@@ -257,15 +258,15 @@ class _Court:
         holding = self.world.holding
         limit = rate.concurrency(None, nodeset.size(holding))
         online, unsettled = self.world.online, self.world.unsettled & holding
-        now = wave(effect.nodes & holding, unsettled & online, unsettled & ~online, online, limit)
-        later = effect.nodes & holding & ~now
+        now = wave(effect.nodes & holding, unsettled & online, without(unsettled, online), online, limit)
+        later = without(effect.nodes & holding, now)
         if not later:
             return Judged(effect.nodes)
         reason = f"labels and vars reach {limit} nodes at once"
-        return Judged(effect.nodes & ~later, (Verdict("", later, "maxConcurrency", reason, True),))
+        return Judged(without(effect.nodes, later), (Verdict("", later, "maxConcurrency", reason, True),))
 
     def _within_reach(self, effect: Assign | Withdraw) -> tuple[NodeSet, tuple[Verdict, ...]]:
-        outside = effect.nodes & ~self.allowed
+        outside = without(effect.nodes, self.allowed)
         if not outside:
             return effect.nodes, ()
         reason = "the subject may not apply to these nodes"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Withdraw
+from reconciler.core.jsontext import json_of
 from reconciler.core.nodeset import EMPTY, NodeSet
 
 if TYPE_CHECKING:
@@ -16,16 +15,15 @@ if TYPE_CHECKING:
     from reconciler.core.world import World
     from reconciler.engine.bodies import KnownBodies
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.difference import ClaimChange, Differ, ReadBody
+    from reconciler.engine.difference import Differ, ReadBody
     from reconciler.engine.memory import Recall
     from reconciler.engine.places import StepPlaces
     from reconciler.engine.plan import Plan
     from reconciler.engine.reading import Reading
-    from reconciler.engine.views import Action, Context
+    from reconciler.engine.views import Action, ClaimView, Context
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Nodes on which one action changes the same things: `claims` is the JSON of a list of `ClaimView`.
 
     `old` and `new` are digests of bodies, empty for none; `new` of a Describe is its `context_digest`.
@@ -36,7 +34,7 @@ class Group:
     old: str
     new: str
     nodes: NodeSet
-    claims: str
+    claims: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Sight:
 
     def changes(
         self, uid: str, old: ReadBody | None, new: ReadBody | None, contexts: tuple[Context, Context] | None = None
-    ) -> tuple[ClaimChange, ...]:
+    ) -> list[ClaimView]:
         """What changes on a node of an association, from one body to another."""
         return self.differ.changes(old, new, self.places.of(uid), contexts)
 
@@ -58,7 +56,7 @@ class Sight:
 class Groups:
     """Works out groups effect by effect. What does not depend on nodes is recalled."""
 
-    def __init__(self, plan: Plan, catalog: Catalog, world: World, sight: Sight, recall: Recall[str]) -> None:
+    def __init__(self, plan: Plan, catalog: Catalog, world: World, sight: Sight, recall: Recall[bytes]) -> None:
         self._plan, self._catalog, self._world = plan, catalog, world
         self._sight, self._recall = sight, recall
 
@@ -69,47 +67,42 @@ class Groups:
         for old, held in self._world.of(uid).given.items():
             if there := held & nodes:
                 nodes ^= there
-                for part, claims in self._alike(uid, old, new, there):
+                for claims, part in self._alike(uid, old, new, there):
                     yield Group(action, uid, old, new, part, claims)
         if nodes:
-            for part, claims in self._alike(uid, "", new, nodes):
+            for claims, part in self._alike(uid, "", new, nodes):
                 yield Group(action, uid, "", new, part, claims)
 
-    def _alike(self, uid: str, old_digest: str, new_digest: str, nodes: NodeSet) -> Iterator[tuple[NodeSet, str]]:
-        """The nodes with what changes on them, parted where templates make different things of different contexts."""
-        sight = self._sight
-        old, new = sight.bodies.of(old_digest), sight.bodies.of(new_digest)
-        rendered = self._rendered(old, new, nodes)
-        parts = sight.reading.parts(rendered, sight.differ.reads(old, new)) if rendered else []
-        if parts is None:
-            rendered, parts = EMPTY, []
-        merged: dict[str, NodeSet] = {}
-        if others := nodeset.without(nodes, rendered):
-            made_of = (self._catalog.compiled.get(uid),)
-            claims = self._recall((uid, old_digest, new_digest), made_of, self._claims, uid, old, new)
-            merged[claims] = others
+    def _alike(self, uid: str, old: str, new: str, nodes: NodeSet) -> Iterable[tuple[bytes, NodeSet]]:
+        """What changes, with its nodes, parted where templates make different things of different contexts."""
+        parts = self._rendered(old, new, nodes) if new and self._sight.bodies.may_template(new) else []
+        merged: dict[bytes, NodeSet] = {}
+        others = nodes
         for part, bit in parts:
-            claims = self._claims(uid, old, new, (sight.reading.before(bit), sight.reading.after(bit)))
+            others ^= part
+            claims = self._claims(uid, old, new, bit)
             merged[claims] = merged.get(claims, EMPTY) | part
-        for claims, part in merged.items():
-            yield part, claims
+        if not others:
+            return merged.items()
+        made_of = (self._catalog.compiled.get(uid),)
+        claims = self._recall((uid, old, new), made_of, self._claims, uid, old, new)
+        return [(claims, others | merged.pop(claims, EMPTY)), *merged.items()]
 
-    def _rendered(self, old: ReadBody | None, new: ReadBody | None, nodes: NodeSet) -> NodeSet:
-        """The nodes on which what templates come to matters: all where they change, else those with a new context."""
+    def _rendered(self, old_digest: str, new_digest: str, nodes: NodeSet) -> list[tuple[NodeSet, int]]:
+        """The nodes on which it matters what templates come to, parted by what these read, each with one of its bits.
+
+        All where templates change, else those with a new context; none where there are too many parts.
+        """
+        bodies, sight = self._sight.bodies, self._sight
+        old, new = bodies.of(old_digest), bodies.of(new_digest)
         if new is None or not new.templates:
-            return EMPTY
-        same = old is not None and old.templates == new.templates
-        return nodes & self._plan.nodes.moving if same else nodes
+            return []
+        if old is not None and old.templates == new.templates:
+            nodes &= self._plan.nodes.moving
+        return sight.reading.parts(nodes, sight.differ.reads(old, new)) or [] if nodes else []
 
-    def _claims(
-        self, uid: str, old: ReadBody | None, new: ReadBody | None, contexts: tuple[Context, Context] | None = None
-    ) -> str:
-        return text_of(self._sight.changes(uid, old, new, contexts))
-
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def text_of(changes: Iterable[ClaimChange]) -> str:
-    """Changes as the JSON of a list of `ClaimView`."""
-    return _encode([change._asdict() for change in changes])
+    def _claims(self, uid: str, old: str, new: str, bit: int | None = None) -> bytes:
+        """What changes from one body to another; on the node at `bit`, where templates are rendered."""
+        sight, reading = self._sight, self._sight.reading
+        contexts = None if bit is None else (reading.before(bit), reading.after(bit))
+        return json_of(sight.changes(uid, sight.bodies.of(old), sight.bodies.of(new), contexts))

@@ -6,15 +6,13 @@ Nothing here is hidden or shared: a memory is a value that comes in with the pre
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Parts: TypeAlias = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Made(Generic[T]):
+class Made(NamedTuple, Generic[T]):
     """A value and everything that it follows from."""
 
     parts: Parts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
+from reconciler.core.jsontext import json_of
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.world import Nodes
 from reconciler.engine.bodies import KnownBodies
@@ -75,7 +76,7 @@ __all__ = [
 class Piece(NamedTuple):
     """JSON texts of some rows of a list, and how many nodes they name."""
 
-    texts: tuple[str, ...]
+    texts: tuple[bytes, ...]
     nodes: int
 
 
@@ -85,7 +86,7 @@ class DrawingMemory:
 
     nodes: Nodes = field(default_factory=Nodes)
     templated: Memory[list[tuple[str, str]]] = field(default_factory=dict)
-    claims: Memory[str] = field(default_factory=dict)
+    claims: Memory[bytes] = field(default_factory=dict)
     pieces: Memory[Piece] = field(default_factory=dict)
 
 
@@ -93,16 +94,16 @@ class DrawingMemory:
 class Drawing:
     """A plan's document as JSON text. `memory` serves the drawing after this one."""
 
-    text: str
+    text: bytes
     memory: DrawingMemory = field(repr=False, compare=False)
 
     def json(self) -> bytes:
         """The whole document."""
-        return self.text.encode(errors="backslashreplace")
+        return self.text
 
     def view(self) -> PlanView:
         """The document, read."""
-        return cast("PlanView", json.loads(self.json()))
+        return cast("PlanView", json.loads(self.text))
 
 
 def preview(
@@ -150,15 +151,15 @@ def draw(
         "notEnrolled": plan.not_enrolled,
     }
     lists = {
-        "changes": _changes(changes, plan),
-        "waiting": _rows(waiting),
-        "conflicts": _rows(artist.conflict(conflict) for conflict in plan.conflicts),
-        "standing": _rows(artist.standing(*of) for of in sorted(world.columns.items())),
+        b"changes": _changes(changes, plan),
+        b"waiting": _rows(waiting),
+        b"conflicts": _rows(artist.conflict(conflict) for conflict in plan.conflicts),
+        b"standing": _rows(artist.standing(*of) for of in sorted(world.columns.items())),
     }
-    texts = [_text(fields)[:-1]]
+    texts = [json_of(fields)[:-1]]
     for name, rows in lists.items():
-        texts += (f',"{name}":[', *rows, "]")
-    return Drawing("".join([*texts, "}"]), artist.memory)
+        texts += (b',"%b":[' % name, *rows, b"]")
+    return Drawing(b"".join([*texts, b"}"]), artist.memory)
 
 
 class _Artist:
@@ -235,10 +236,10 @@ class _Artist:
 
     def _row(self, fields: Mapping[str, object], named: Mapping[str, NodeSet]) -> Piece:
         """One row of these fields and of the names of these nodes."""
+        texts = self._nodes.name_texts
         bits = {name: nodeset.positions(nodes) for name, nodes in named.items()}
-        texts = {name: _text(value) for name, value in fields.items()}
-        texts |= {name: "[" + _joined(self._nodes.name_texts, some) + "]" for name, some in bits.items()}
-        return Piece((_object(texts),), sum(map(len, bits.values())))
+        lists = [b',"%b":[%b]' % (name.encode(), _joined(texts, some)) for name, some in bits.items()]
+        return Piece((b"".join([json_of(fields)[:-1], *lists, b"}"]),), sum(map(len, bits.values())))
 
     def _piece(
         self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
@@ -258,28 +259,24 @@ class _Artist:
         return self._drawn(self._descriptions.groups(effect.nodes, followers))
 
     def _drawn(self, groups: Iterable[Group]) -> Piece:
+        """Rows without their beginning."""
         texts, count = [], 0
-        for group in groups:
-            text, nodes = self._group(group)
-            texts.append(text)
-            count += nodes
+        for action, uid, old, new, nodes, claims in groups:
+            bits = nodeset.positions(nodes)
+            away = nodes & self._offline
+            members = _joined(self._nodes.member_texts, bits)
+            unknown = _joined(self._nodes.name_texts, nodeset.positions(away)) if away else b""
+            head = (action.encode(), json_of(uid), action_digest(action, uid, new).encode())
+            texts.append(_GROUP % (*head, old.encode(), new.encode(), members, unknown, claims))
+            count += len(bits)
         return Piece(tuple(texts), count)
 
-    def _group(self, group: Group) -> tuple[str, int]:
-        """A row without its beginning, and how many nodes it has."""
-        bits = nodeset.positions(group.nodes)
-        unknown = nodeset.positions(group.nodes & self._offline)
-        members = {
-            "action": _text(group.action),
-            "uid": _text(group.uid),
-            "actionDigest": _text(action_digest(group.action, group.uid, group.new)),
-            "fromDigest": _text(group.old),
-            "toDigest": _text(group.new),
-            "nodes": "{" + _joined(self._nodes.member_texts, bits) + "}",
-            "unknown": "[" + _joined(self._nodes.name_texts, unknown) + "]",
-            "claims": group.claims,
-        }
-        return _object(members)[1:], len(bits)
+
+_GROUP = (
+    b'"action":"%b","uid":%b,"actionDigest":"%b","fromDigest":"%b","toDigest":"%b",'
+    b'"nodes":{%b},"unknown":[%b],"claims":%b}'
+)
+"""A row of a group, but for its beginning."""
 
 
 def _counted(kind: type[Assign | Withdraw], pieces: Iterable[Piece], effects: Iterable[Effect]) -> int:
@@ -287,30 +284,24 @@ def _counted(kind: type[Assign | Withdraw], pieces: Iterable[Piece], effects: It
 
 
 _NOTHING = Piece((), 0)
-_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _object(members: Mapping[str, str]) -> str:
-    """A JSON object of members that are JSON texts already."""
-    return "{" + ",".join([f'"{name}":{text}' for name, text in members.items()]) + "}"
+def _joined(texts: Sequence[bytes], bits: Iterable[int]) -> bytes:
+    return b",".join([texts[bit] for bit in bits])
 
 
-def _joined(texts: Sequence[str], bits: Iterable[int]) -> str:
-    return ",".join([texts[bit] for bit in bits])
-
-
-def _rows(pieces: Iterable[Piece]) -> list[str]:
+def _rows(pieces: Iterable[Piece]) -> list[bytes]:
     """Texts of a list's rows, with commas between them."""
-    rows = [part for piece in pieces for text in piece.texts for part in (text, ",")]
+    rows = [part for piece in pieces for text in piece.texts for part in (text, b",")]
     return rows[:-1]
 
 
-def _changes(pieces: Iterable[Piece], plan: Plan) -> list[str]:
+def _changes(pieces: Iterable[Piece], plan: Plan) -> list[bytes]:
     """As `_rows`, of all effects, each row begun with the commit that asks for it."""
-    rows: list[str] = []
+    rows: list[bytes] = []
     for piece, effect in zip(pieces, plan.effects, strict=True):
         commit = effect.commit if isinstance(effect, Assign) else plan.commit if isinstance(effect, Describe) else ""
-        head = f'{{"commit":{_text(commit)},'
+        head = b'{"commit":%b,' % json_of(commit)
         for text in piece.texts:
-            rows += (head, text, ",")
+            rows += (head, text, b",")
     return rows[:-1]

@@ -63,8 +63,8 @@ class Reading:
         parts = self._by_labels(alike, [path[1] for path in reads]) if alike else []
         seen: dict[object, list[int]] = {}
         for bit in nodeset.positions(nodes & ~alike):
-            after = _found(self.after(bit), reads)
-            before = _found(self.before(bit), reads) if self._entry(bit).moving else after
+            after = what_is_read(self.after(bit), reads)
+            before = what_is_read(self.before(bit), reads) if self._entry(bit).moving else after
             seen.setdefault((before, after), []).append(bit)
             if len(seen) > CONTEXTS_RENDERED:
                 return None
@@ -96,7 +96,8 @@ class Reading:
         return entry
 
 
-def _found(context: Context, reads: Reads) -> tuple[object, ...]:
+def what_is_read(context: Context, reads: Reads) -> tuple[object, ...]:
+    """What a context has where these are read; equal for two contexts that nobody who reads these can tell apart."""
     return tuple(_value(context, path) for path in reads)
 
 

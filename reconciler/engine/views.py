@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 from typing_extensions import TypedDict
 
 from agent.contract.canonical import canonical, digest, digest_of
+from reconciler.core.jsontext import json_of
 
 FORMAT: Literal["opsctl.plan/v1"] = "opsctl.plan/v1"
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Action = Literal["Assign", "Remove", "Describe"]
 
@@ -121,7 +121,9 @@ class PlanView(TypedDict):
 
 def action_digest(action: str, uid: str, to_digest: str) -> str:
     """What a saved plan binds per group: the action, the association, the body or `context_digest`."""
-    return digest(f'["{action}",{_encode(uid)},"{to_digest}"]'.encode())  # canonical JSON of the three
+    return digest(
+        b'["%b",%b,"%b"]' % (action.encode(), json_of(uid), to_digest.encode())
+    )  # canonical JSON of the three
 
 
 Context = Mapping[str, Any]
