@@ -120,8 +120,8 @@ class Nodes:
 
     def listed(self, names: Iterable[str]) -> NodeSet:
         by_name, bits = self.by_name, self.bits
-        found = (by_name.get(name, bits.get(name)) for name in names)
-        return nodeset.of(bit for bit in found if bit is not None)
+        found = [by_name[name] if name in by_name else bits.get(name) for name in names]
+        return nodeset.of([bit for bit in found if bit is not None])
 
     def names(self, nodes: NodeSet) -> list[str]:
         """Names in the order of bits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from reconciler.engine.difference import may_template, read_body
@@ -18,19 +19,21 @@ if TYPE_CHECKING:
     from reconciler.engine.reading import Bodies
 
 
+_LATELY = 16
+"""Bodies that are kept read: those of one association are compared one after the other, and not asked for again."""
+
+
 class KnownBodies:
     """Looks bodies up as differences read them."""
 
     def __init__(self, catalog: Catalog, given: Bodies, recall: Recall[list[tuple[str, str]]]) -> None:
         self._desired = {compiled.body_digest: compiled for compiled in catalog.compiled.values()}
         self._given, self._recall = given, recall
-        self._read: dict[str, ReadBody | None] = {}
+        self._lately = lru_cache(maxsize=_LATELY)(self._found)
 
     def of(self, digest: str) -> ReadBody | None:
         """None for no digest, and for a body that is not at hand."""
-        if digest not in self._read:
-            self._read[digest] = self._found(digest)
-        return self._read[digest]
+        return self._lately(digest) if digest else None
 
     def may_template(self, digest: str) -> bool:
         """Whether a body may have templates, and so is to be read; one that is not at hand may."""
@@ -50,7 +53,7 @@ class KnownBodies:
         desired = self._desired.get(digest)
         if desired is not None:
             return read_body(desired.body, _Claims(desired))
-        data = self._given(digest) if digest else None
+        data = self._given(digest)
         return read_body(data) if data is not None else None
 
 

@@ -75,11 +75,13 @@ def claims(compiled: Mapping[str, Compiled], before: Claims = NOBODY) -> Claims:
         earlier = before.compiled.get(uid)
         for thing in {placed.claim[:2] for placed in earlier.claims} if earlier is not None else ():
             by_thing[thing] = tuple(claimant for claimant in by_thing[thing] if claimant[0] != uid)
+            if not by_thing[thing]:
+                del by_thing[thing]
     for uid in changed:
         for placed in compiled[uid].claims:
-            thing = placed.claim[:2]
-            by_thing[thing] = (*by_thing.get(thing, ()), (uid, placed))
-    return Claims(compiled, {thing: claimants for thing, claimants in by_thing.items() if claimants})
+            thing, claimant = placed.claim[:2], (uid, placed)
+            by_thing[thing] = (*by_thing[thing], claimant) if thing in by_thing else (claimant,)
+    return Claims(compiled, by_thing)
 
 
 def conflicts(compiled: Mapping[str, Compiled], targets: Mapping[str, NodeSet]) -> list[Conflict]:

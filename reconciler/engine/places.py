@@ -28,14 +28,19 @@ class StepPlaces:
         return self._of[uid]
 
     def _place(self, compiled: Compiled, known: dict[str, str], step: str) -> str:
-        if not known:
-            known.update((placed.step, self._text(placed.places, placed.loc)) for placed in compiled.claims)
-            known[""] = str(compiled.place)
         if step not in known:
-            document = self._catalog.resources[compiled.document_uid].spec
-            texts = (self._text(document.places, ready.loc) for ready in document.steps if ready.step.name == step)
-            known[step] = next(texts, known[""])
+            known[step] = self._found(compiled, step)
         return known[step]
+
+    def _found(self, compiled: Compiled, step: str) -> str:
+        for placed in compiled.claims if step else ():
+            if placed.step == step:
+                return self._text(placed.places, placed.loc)
+        document = self._catalog.resources[compiled.document_uid].spec
+        for ready in document.steps if step else ():
+            if ready.step.name == step:
+                return self._text(document.places, ready.loc)
+        return str(compiled.place)
 
     def _text(self, places: Places, loc: Loc) -> str:
         if (places, loc) not in self._texts:

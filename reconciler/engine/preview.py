@@ -237,9 +237,12 @@ class _Artist:
     def _row(self, fields: Mapping[str, object], named: Mapping[str, NodeSet]) -> Piece:
         """One row of these fields and of the names of these nodes."""
         texts = self._nodes.name_texts
-        bits = {name: nodeset.positions(nodes) for name, nodes in named.items()}
-        lists = [b',"%b":[%b]' % (name.encode(), _joined(texts, some)) for name, some in bits.items()]
-        return Piece((b"".join([json_of(fields)[:-1], *lists, b"}"]),), sum(map(len, bits.values())))
+        row, count = json_of(fields)[:-1], 0
+        for name, nodes in named.items():
+            bits = nodeset.positions(nodes)
+            row += b',"%b":[%b]' % (name.encode(), _joined(texts, bits))
+            count += len(bits)
+        return Piece((row + b"}",), count)
 
     def _piece(
         self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
@@ -266,16 +269,14 @@ class _Artist:
             away = nodes & self._offline
             members = _joined(self._nodes.member_texts, bits)
             unknown = _joined(self._nodes.name_texts, nodeset.positions(away)) if away else b""
-            head = (action.encode(), json_of(uid), action_digest(action, uid, new).encode())
-            texts.append(_GROUP % (*head, old.encode(), new.encode(), members, unknown, claims))
+            bound = action_digest(action, uid, new)
+            head = b'"action":"%b","uid":%b,"actionDigest":"%b"' % (action.encode(), json_of(uid), bound.encode())
+            texts.append(_GROUP % (head, old.encode(), new.encode(), members, unknown, claims))
             count += len(bits)
         return Piece(tuple(texts), count)
 
 
-_GROUP = (
-    b'"action":"%b","uid":%b,"actionDigest":"%b","fromDigest":"%b","toDigest":"%b",'
-    b'"nodes":{%b},"unknown":[%b],"claims":%b}'
-)
+_GROUP = b'%b,"fromDigest":"%b","toDigest":"%b","nodes":{%b},"unknown":[%b],"claims":%b}'
 """A row of a group, but for its beginning."""
 
 
