@@ -129,7 +129,7 @@ def _readers(cls: Any) -> Tuple[Tuple[str, str, Any, _Read], ...]:
 def _reader(kind: Any) -> _Read:
     """What turns a JSON value into one of this type; it is told where the value stands."""
     if kind is Any:
-        return lambda value, where: value
+        return lambda value, _where: value
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is None:
         return _plain(kind)
