@@ -1,4 +1,4 @@
-"""The agent's command line: enroll, install, upgrade, serve, once, status."""
+"""The agent's command line: enroll, install, upgrade, serve, once, status, doctor."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version="opsctl agent %s" % agent.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for add in (_add_enroll, _add_install, _add_upgrade, _add_serve, _add_once, _add_status):
+    for add in (_add_enroll, _add_install, _add_upgrade, _add_serve, _add_once, _add_status, _add_doctor):
         add(commands)
     return parser
 
@@ -185,16 +185,31 @@ def _add_status(commands: "Commands") -> None:
     parser.set_defaults(run=_status)
 
 
-def _enroll(options: argparse.Namespace) -> int:
-    from agent.enrolment import TOKEN_LIMIT, EnrolmentFailed, enroll
+def _add_doctor(commands: "Commands") -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "what keeps this node from its server or its work, and what to do",
+        "Check Python, libcrypto, clock, state, disk, keys, service, and the way to each server: name, route, proxy,"
+        " TLS, CA. Works with the server down, beside a running agent, and before enrolment (--token-file). Changes"
+        " nothing. The exit status is 1 where something failed.",
+    )
+    parser.add_argument("--server", metavar="URL", help="check this server instead of those that this node knows")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="before enrolment: file that holds the token; - for standard input"
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, default=10.0, help="patience with each step (default: 10)"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.set_defaults(run=_doctor)
 
-    if options.token_file == "-":  # noqa: S105 - a file name
-        token = sys.stdin.read(TOKEN_LIMIT)
-    else:
-        with open(options.token_file, encoding="ascii", errors="replace") as file:
-            token = file.read(TOKEN_LIMIT)
+
+def _enroll(options: argparse.Namespace) -> int:
+    from agent.enrolment import EnrolmentFailed, enroll
+
     try:
-        done = enroll(options.state, token, options.server, options.name)
+        done = enroll(options.state, _token(options.token_file), options.server, options.name)
     except EnrolmentFailed as error:
         log.log(log.ERROR, "not enrolled: %s", error)
         return 1
@@ -282,3 +297,23 @@ def _status(options: argparse.Namespace) -> int:
     found = overview(options.state)
     print(json.dumps(found, indent=2, sort_keys=True) if options.format == "json" else as_text(found))
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from agent.doctor.examine import examine
+    from agent.doctor.finding import as_json, as_text, healthy
+
+    token = None if options.token_file is None else _token(options.token_file)
+    sandbox = options.root != "/"
+    findings = examine(options.state, options.server, token, sandbox=sandbox, seconds=max(0.1, options.timeout))
+    print(json.dumps(as_json(findings), indent=2) if options.format == "json" else as_text(findings))
+    return 0 if healthy(findings) else 1
+
+
+def _token(path: str) -> str:
+    from agent.enrolment import TOKEN_LIMIT
+
+    if path == "-":
+        return sys.stdin.read(TOKEN_LIMIT)
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read(TOKEN_LIMIT)

@@ -80,8 +80,19 @@ def connect(
     environ: Optional[Mapping[str, str]] = None,
 ) -> ssl.SSLSocket:
     """A TLS socket that blocks for `timeout` seconds at most per operation. Raises Unreachable."""
+    plain = reach(where, timeout=timeout, environ=environ)
+    try:
+        return context.wrap_socket(plain, server_hostname=where.host)
+    except (OSError, ValueError) as error:
+        plain.close()
+        raise Unreachable("%s%s: %s" % (where, _via(where, environ), why(error))) from error
+
+
+def reach(
+    where: Address, *, timeout: float = CONNECT_TIMEOUT, environ: Optional[Mapping[str, str]] = None
+) -> socket.socket:
+    """A socket to the server, directly or through the proxy, nothing said on it yet. Raises Unreachable."""
     proxy = proxy_for(where, os.environ if environ is None else environ)
-    via = " through the proxy %s" % address_of_proxy(proxy) if proxy else ""
     plain = None
     try:
         first = address_of_proxy(proxy) if proxy else where
@@ -89,13 +100,24 @@ def connect(
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if proxy:
             _tunnel(plain, proxy, where)
-        return context.wrap_socket(plain, server_hostname=where.host)
+        return plain
     except (OSError, ValueError, Unreachable) as error:
         if plain is not None:
             plain.close()
         if isinstance(error, Unreachable):
             raise
-        raise Unreachable("%s%s: %s" % (where, via, _why(error))) from error
+        raise Unreachable("%s%s: %s" % (where, _via(where, environ), why(error))) from error
+
+
+def _via(where: Address, environ: Optional[Mapping[str, str]]) -> str:
+    """Which proxy stands in between; the proxy's own URL may be what is wrong."""
+    proxy = proxy_for(where, os.environ if environ is None else environ)
+    if not proxy:
+        return ""
+    try:
+        return " through the proxy %s" % address_of_proxy(proxy)
+    except ValueError:
+        return " through a proxy"
 
 
 def proxy_for(where: Address, environ: Mapping[str, str]) -> str:
@@ -112,10 +134,14 @@ def address_of_proxy(url: str) -> Address:
     """Raises BadAddress; the message never holds the proxy's password."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url if "//" in url else "//" + url, scheme="http")
+    try:
+        parts = urlsplit(url if "//" in url else "//" + url, scheme="http")
+        port = parts.port
+    except ValueError:
+        raise BadAddress("https_proxy is not http://HOST:PORT") from None
     if parts.scheme != "http" or not parts.hostname:
         raise BadAddress("https_proxy is not http://HOST:PORT")
-    return Address(parts.hostname, parts.port or 3128)
+    return Address(parts.hostname, port or 3128)
 
 
 def _tunnel(plain: socket.socket, proxy: str, where: Address) -> None:
@@ -138,7 +164,8 @@ def _tunnel(plain: socket.socket, proxy: str, where: Address) -> None:
         raise Unreachable("the proxy %s refused %s: %.100s" % (address_of_proxy(proxy), where, status))
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What stood in the way, in words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _why_not_trusted(error)
     if isinstance(error, socket.timeout):

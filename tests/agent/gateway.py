@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import email.utils
 import functools
 import hashlib
 import json
@@ -71,6 +72,7 @@ class Gateway:
         self.acknowledge = True
         self.refuse: tuple[int, str] | None = None
         self.enrol_answer: tuple[int, bytes] | None = None
+        self.clock: float | None = None
         self.hellos: list[wire.Hello] = []
         self.held: list[wire.Held] = []
         self.reports: list[wire.Report] = []
@@ -234,9 +236,10 @@ class Gateway:
             status, answer = self.enrol_answer or self._enrol(from_wire(wire.Enrolment, json.loads(body)))
         else:
             status, answer = 404, b"no such page"
-        tls.sendall(
-            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(answer)) + answer
-        )
+        headers = b"Content-Length: %d\r\nConnection: close\r\n" % len(answer)
+        if self.clock is not None:
+            headers += b"Date: %s\r\n" % email.utils.formatdate(self.clock, usegmt=True).encode()
+        tls.sendall(b"HTTP/1.1 %d X\r\n%s\r\n" % (status, headers) + answer)
 
     def _enrol(self, asked: wire.Enrolment) -> tuple[int, bytes]:
         owner = self.tokens.get(asked.secret)
