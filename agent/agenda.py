@@ -101,12 +101,16 @@ class Agenda:
         return min(seen) if len(seen) == len(looked) and seen else None
 
     def _after(self, uid: str, last: float, interval: int) -> float:
-        """The next look: on the association's own place in the interval, so that a fleet does not look in step."""
-        offset = splay(self._node_id, uid, interval)
-        if not offset:
-            return last + interval
-        after = ((last - offset) // interval + 1) * interval + offset
-        return after if after - last > ROUNDING else after + interval
+        return next_look(self._node_id, uid, interval, last)
+
+
+def next_look(node_id: str, uid: str, interval: int, last: float) -> float:
+    """When to look again: on the association's own place in the interval, so that a fleet does not look in step."""
+    offset = splay(node_id, uid, interval)
+    if not offset:
+        return last + interval
+    after = ((last - offset) // interval + 1) * interval + offset
+    return after if after - last > ROUNDING else after + interval
 
 
 def splay(node_id: str, uid: str, interval: int) -> float:

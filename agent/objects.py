@@ -66,9 +66,7 @@ class Objects:
         return gone
 
     def _path(self, wanted: str) -> str:
-        if not DIGEST.match(wanted):
-            raise ValueError("%.80r is not a digest" % wanted)
-        return os.path.join(self._directory, wanted[len("sha256:") :])
+        return path_of(self._directory, wanted)
 
 
 class Incoming:
@@ -108,3 +106,10 @@ class Incoming:
             self._file = None
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+
+
+def path_of(directory: str, wanted: str) -> str:
+    """Where an object of this digest lies. Raises ValueError for what is no digest."""
+    if not DIGEST.match(wanted):
+        raise ValueError("%.80r is not a digest" % wanted)
+    return os.path.join(directory, wanted[len("sha256:") :])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List
+import shutil
+import time
+from typing import Any, Dict, List, Optional
 
 import agent
-from agent import assignments, identity, lock, status
+from agent import assignments, coming, identity, lock, status
+from agent.contract.canonical import milliseconds
 
 LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
 """Bytes and inodes below which the agent is in trouble."""
+_LEAST_COLUMN = 16
 
 
 def overview(state: str) -> Dict[str, Any]:
@@ -17,7 +21,14 @@ def overview(state: str) -> Dict[str, Any]:
     found = identity.load(state)
     held = assignments.shown(state)
     results = status.read(state, "results.json")
-    listed = {} if held is None or held.retire else held.assignments
+    known = coming.journalled(state)
+    listed: Dict[str, Any] = {}
+    if held is not None and not held.retire:
+        for uid, item in sorted(held.assignments.items()):
+            then, told = coming.next_of(state, found.node_id, held, uid, known), results.get(uid, {})
+            listed[uid] = dict(
+                told, generation=item.generation, told=told.get("generation"), nextLook=then.look, nextRun=then.run
+            )
     return {
         "node": found.node_name,
         "nodeId": found.node_id,
@@ -31,15 +42,14 @@ def overview(state: str) -> Dict[str, Any]:
         "interval": None if held is None else held.interval,
         "retired": bool(held and held.retire),
         "state": {"path": state, "trouble": _trouble(state)},
-        "assignments": {
-            uid: dict(results.get(uid, {}), generation=item.generation, told=results.get(uid, {}).get("generation"))
-            for uid, item in sorted(listed.items())
-        },
+        "pendingReports": known.pending,
+        "assignments": listed,
     }
 
 
-def as_text(found: Dict[str, Any]) -> str:
-    """The same for people."""
+def as_text(found: Dict[str, Any], columns: int = 0) -> str:
+    """The same for people, as wide as the terminal."""
+    columns = max(60, columns or shutil.get_terminal_size((100, 24)).columns)
     link = found["link"]
     process = "running as process %d" % found["process"] if found["process"] else "not running"
     lines = [
@@ -48,11 +58,12 @@ def as_text(found: Dict[str, Any]) -> str:
         "server   %s" % _link(link, found["servers"]),
         "holds    %s" % _held(found),
     ]
+    if found["pendingReports"]:
+        lines.append("reports  %d to be sent when the server is there" % found["pendingReports"])
     if found["state"]["trouble"]:
         lines.append("state    %s: %s" % (found["state"]["path"], found["state"]["trouble"]))
-    width = max([len(uid) for uid in found["assignments"]], default=0)
-    for uid, item in found["assignments"].items():
-        lines += _assignment(uid.ljust(width), item)
+    if found["assignments"]:
+        lines += ["", *_table(found, columns)]
     return "\n".join(lines)
 
 
@@ -96,11 +107,59 @@ def _held(found: Dict[str, Any]) -> str:
     )
 
 
-def _assignment(name: str, item: Dict[str, Any]) -> List[str]:
+def _table(found: Dict[str, Any], columns: int) -> List[str]:
+    """One line for each association, and one for each thing that is wrong with it."""
+    now, items = int(time.time() * 1000), found["assignments"]
+    head = ["ASSOCIATION", "GEN", "STATUS", "TOLD", "LOOK", "RUN"]
+    rows = [_row(uid, item, now, running=bool(found["process"])) for uid, item in items.items()]
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    for at in (0, 2):  # names give way first, then what is said of them
+        excess = sum(widths) + 2 * (len(widths) - 1) - columns
+        widths[at] -= max(0, min(excess, widths[at] - _LEAST_COLUMN))
+    lines = [_line(head, widths)]
+    for row, item in zip(rows, items.values()):
+        lines.append(_line(row, widths))
+        lines += [_cut("  %s" % wrong, columns) for wrong in _wrong(item)]
+    return lines
+
+
+def _row(uid: str, item: Dict[str, Any], now: int, *, running: bool) -> List[str]:
+    looked = item["told"] == item["generation"]
+    counts = item.get("outcomes", {}) if looked else {}
+    said = ", ".join("%d %s" % (count, outcome) for outcome, count in sorted(counts.items()))
+    status_ = (
+        "%s (%s)" % (item["status"], said) if looked and said else item["status"] if looked else "not looked at yet"
+    )
+    look = _away(item["nextLook"], now) if running else "-"
+    return [uid, str(item["generation"]), status_, _away(item.get("at"), now), look, _away(item["nextRun"], now)]
+
+
+def _away(at: Optional[str], now: int) -> str:
+    """How far an instant is from now, in the largest unit that says something."""
+    if at is None:
+        return ""
+    seconds = (milliseconds(at) - now) / 1000
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if abs(seconds) >= size or size == 1:
+            said = "%d %s" % (abs(seconds) // size, unit)
+            break
+    return "in " + said if seconds > 0 else said + " ago"
+
+
+def _line(cells: List[str], widths: List[int]) -> str:
+    return "  ".join(_cut(cell, width).ljust(width) for cell, width in zip(cells, widths)).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _wrong(item: Dict[str, Any]) -> List[str]:
     if item["told"] != item["generation"]:
-        return ["  %s  generation %d  not looked at yet" % (name, item["generation"])]
-    outcomes = ", ".join("%d %s" % (count, outcome) for outcome, count in sorted(item.get("outcomes", {}).items()))
-    first = "  %s  generation %d  %s  %s  %s" % (name, item["generation"], item["status"], item["at"], outcomes)
-    wrong = ["      %s  %s  %s" % (each["claim"], each["outcome"], each["reason"]) for each in item["problems"]]
-    reason = ["      %s" % item["reason"]] if item.get("reason") and not wrong else []
-    return [first.rstrip(), *reason, *[line.rstrip() for line in wrong]]
+        return []
+    wrong = [
+        " ".join(filter(None, (each["claim"], each["outcome"] + ":", each["reason"]))) for each in item["problems"]
+    ]
+    return wrong or ([item["reason"]] if item.get("reason") else [])

@@ -6,8 +6,7 @@ import threading
 from functools import partial
 from typing import Callable, Iterable, List, Optional, Tuple, Union
 
-from agent import identity
-from agent import journal as journals
+from agent import identity, lock
 from agent.contract.codec import Malformed
 from agent.contract.token import decode_token
 from agent.contract.wire import Token
@@ -35,7 +34,7 @@ def examine(
 
     `server` is tried instead of those that the identity, or the token, names. A `sandbox` has no service.
     """
-    running = journals.holder(directory)
+    running = lock.holder(directory)
     checks: List[Tuple[str, Check]] = [
         ("python", machine.python),
         ("libcrypto", machine.libcrypto),

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional
 
 import agent
 from agent.doctor.finding import Finding, fail, ok, warn
-from agent.install import HOME, SERVICE, UNIT
+from agent.install import SERVICE, SYSTEM, Layout, managed, of_user
 
 OLDEST_PYTHON = (3, 8)
 BUILT = 1_767_225_600
@@ -63,13 +63,14 @@ def clock(now: Optional[float] = None) -> Finding:
 
 def service(running: Optional[int]) -> List[Finding]:
     """systemd's word on the agent; `running` is the process that holds the state directory."""
-    if not os.path.isdir("/run/systemd/system"):
+    layout = _layout()
+    if not managed(layout):
         if running is not None:
             return [ok("service", "the agent runs as process %d; this machine has no systemd" % running)]
         return [
             warn("service", "the agent does not run, and this machine has no systemd", "run `agent.pyz serve` by it")
         ]
-    told = _systemctl()
+    told = _systemctl(layout)
     if told is None:
         return [warn("service", "systemd does not answer", "look at `systemctl status %s`" % SERVICE)]
     return [_service(told, running)]
@@ -96,10 +97,10 @@ def _service(told: Dict[str, str], running: Optional[int]) -> Finding:
     return fail("service", says, "%s, then `systemctl restart %s`" % (logs, SERVICE))
 
 
-def _systemctl() -> Optional[Dict[str, str]]:
+def _systemctl(layout: Layout) -> Optional[Dict[str, str]]:
     try:
         done = subprocess.run(
-            ["systemctl", "show", "--property=" + _SHOWN, SERVICE],
+            [*layout.systemctl, "show", "--property=" + _SHOWN, SERVICE],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -114,9 +115,10 @@ def _systemctl() -> Optional[Dict[str, str]]:
 
 def program() -> List[Finding]:
     """The installed program, where there is one."""
-    if not os.path.lexists(UNIT) and not os.path.lexists(HOME):
+    layout = _layout()
+    if not os.path.lexists(layout.unit) and not os.path.lexists(layout.home):
         return []
-    current = os.path.join(HOME, "current")
+    current = os.path.join(layout.home, "current")
     try:
         version = os.path.basename(os.readlink(current))
         os.stat(os.path.join(current, "__main__.py"))
@@ -127,3 +129,8 @@ def program() -> List[Finding]:
         says = "version %s is installed, this is %s" % (version, agent.__version__)
         return [warn("program", says, "run `python3 agent.pyz install` from the version that should run")]
     return [ok("program", "version %s is installed" % version)]
+
+
+def _layout() -> Layout:
+    """Root's installation, or this user's own."""
+    return SYSTEM if os.geteuid() == 0 else of_user()

@@ -173,8 +173,12 @@ def test_status_tells_people_and_programs(python: str, gateway: Gateway, root: P
     assert run(python, "once", "--scripts", "--root", str(root)).returncode == 1
     text = run(python, "status", "--root", str(root)).stdout
     assert "holds    2 associations, set 1.1, looked at every 7 s" in text
-    assert "Association/motd    generation 1  Success" in text
-    assert "script:run  Failed  exit 3: no more paper" in text
+    assert "reports  " not in text
+    table = text.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["ASSOCIATION", "GEN", "STATUS", "TOLD", "LOOK"]
+    assert table[1].split("  ")[0] == "Association/motd"
+    assert "Success (1 Changed)" in table[1]
+    assert table[3] == "  script:run Failed: exit 3: no more paper"
     found = json.loads(run(python, "status", "--format", "json", "--root", str(root)).stdout)
     assert found["nodeId"] == NODE
     assert found["link"]["state"] == "connected"
