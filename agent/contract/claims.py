@@ -61,6 +61,10 @@ def _path(step: Any) -> List[Claim]:
     return [Claim("path", step.path)]
 
 
+def _archive(step: inputs.ArchiveInputs) -> List[Claim]:
+    return [Claim("path", step.path), Claim("tree", step.path)]
+
+
 def _line(step: inputs.LineInputs) -> List[Claim]:
     return [Claim("path", step.path, "line:" + (step.match or step.line), exclusive=False)]
 
@@ -162,6 +166,8 @@ def unit_name(name: str) -> str:
 _UNIT_SUFFIXES = ("service", "socket", "timer", "mount", "path", "target", "slice", "automount", "swap")
 _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:file": _path,
+    "ops:download": _path,
+    "ops:archive": _archive,
     "ops:directory": _path,
     "ops:link": _path,
     "ops:line": _line,

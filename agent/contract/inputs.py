@@ -42,6 +42,35 @@ class FileInputs(Wire):
 
 
 @dataclass(frozen=True)
+class DownloadInputs(Wire):
+    """A file from the web, known by its digest."""
+
+    path: str = described("Absolute path.")
+    url: str = described("Where it is fetched from, over https or http. Required unless absent.", "")
+    sha256: str = described("SHA-256 of the content, as 64 hexadecimal digits. Required unless absent.", "")
+    max_bytes: int = described("A longer answer is not taken.", 1 << 30)
+    mode: Optional[str] = described("Permissions as octal text; unmanaged where absent.", None, octal=True)
+    owner: Optional[str] = described("Owning user; unmanaged where absent.", None)
+    group: Optional[str] = described("Owning group; unmanaged where absent.", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class ArchiveInputs(Wire):
+    """A directory with what a tar or zip archive holds."""
+
+    path: str = described("Absolute path of the directory.")
+    source: Optional[str] = described("A file of the config repository that is the archive.", None)
+    url: str = described("Or where the archive is fetched from, over https or http.", "")
+    sha256: str = described("SHA-256 of the archive at `url`, as 64 hexadecimal digits.", "")
+    strip_components: int = described("How many leading parts of each name are left out.", 0)
+    max_bytes: int = described("Neither a larger archive is taken nor one that holds more.", 1 << 30)
+    owner: Optional[str] = described("Owning user of all of it; unmanaged where absent.", None)
+    group: Optional[str] = described("Owning group of all of it; unmanaged where absent.", None)
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class DirectoryInputs(Wire):
     """A directory. Absent removes it only when it is empty."""
 
@@ -317,6 +346,8 @@ class Action(NamedTuple):
 
 ACTIONS: Dict[str, Action] = {
     "ops:file": Action(FileInputs, 1, True),
+    "ops:download": Action(DownloadInputs, 1, True),
+    "ops:archive": Action(ArchiveInputs, 1, True),
     "ops:directory": Action(DirectoryInputs, 1, True),
     "ops:link": Action(LinkInputs, 1, True),
     "ops:line": Action(LineInputs, 1, True),

@@ -9,11 +9,11 @@ import os
 import stat
 import sys
 import time
-from typing import ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import BinaryIO, ContextManager, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from agent.host import extended
 from agent.host.beneath import Beneath
-from agent.host.port import CONTENT_KEPT, ENVIRONMENT, OUTPUT_KEPT, Entry, Ran, Snapshot, staged_name
+from agent.host.port import CONTENT_KEPT, ENVIRONMENT, OUTPUT_KEPT, Content, Entry, Ran, Snapshot, staged_name
 
 _KINDS = {
     stat.S_IFREG: "file",
@@ -78,6 +78,15 @@ class LocalHost:
         with self._tree.parent(path) as (here, name), _opened(here, name) as file:
             return b"".join(_chunks(file, limit))
 
+    def open_staged(self, path: str) -> BinaryIO:
+        with self._tree.parent(path) as (here, name), _opened(here, staged_name(name)) as file:
+            return os.fdopen(os.dup(file), "rb")
+
+    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+        from agent.host import fetch
+
+        return fetch.pieces(url, limit, timeout)
+
     def listdir(self, path: str) -> List[str]:
         with self._tree.parent(path) as (here, name):
             directory = os.open(name, _READ | os.O_DIRECTORY, dir_fd=here)
@@ -118,13 +127,13 @@ class LocalHost:
                 _drop(here, staged)
                 raise
 
-    def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
         with self._tree.parent(path) as (here, name):
             staged = staged_name(name)
             _drop(here, staged)
             try:
                 _write(here, staged, data, mode, (uid, gid), _kept(here, name))
-            except OSError:
+            except BaseException:
                 _drop(here, staged)
                 raise
 
@@ -363,13 +372,14 @@ def _chmod(here: int, name: str, mode: int) -> None:
 
 
 def _write(
-    here: int, name: str, data: bytes, mode: int, owners: Tuple[int, int], attributes: Optional[Dict[str, bytes]]
+    here: int, name: str, data: Content, mode: int, owners: Tuple[int, int], attributes: Optional[Dict[str, bytes]]
 ) -> None:
     file = os.open(name, _CREATE, 0o600, dir_fd=here)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
+        for piece in (data,) if isinstance(data, bytes) else data:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(file, view) :]
         if owners != (-1, -1):
             os.fchown(file, *owners)
         if attributes is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import posixpath
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import BinaryIO, Callable, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
 
-from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Entry, Ran, Snapshot, UnsafePath
+from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Ran, Snapshot, UnsafePath
 
 Program = Callable[["MemoryHost", Sequence[str]], Ran]
 Shell = Callable[["MemoryHost", str], Ran]
@@ -32,9 +33,10 @@ class Node:
 class MemoryHost:
     """The machine of the unit tests.
 
-    `programs` answer `run` by the name in argv[0], `shell` answers `run_script`. `commands` records every argv and
-    script run, `writes` every change made, so that a test can say that there was none. `ended` holds the runs that
-    outlived an agent, by execution; `reboots` counts; `peers` are the certificates of TLS servers, by host:port.
+    `programs` answer `run` by the name in argv[0], `shell` answers `run_script`, `web` is what `fetch` finds by URL,
+    `peers` are the certificates of TLS servers, by host:port. `commands` records every argv and script run and every
+    URL fetched, `writes` every change made, so that a test can say that there was none. `ended` holds the runs that
+    outlived an agent, by execution; `reboots` counts.
     """
 
     sandbox: bool = False
@@ -53,6 +55,7 @@ class MemoryHost:
     commands: List[List[str]] = field(default_factory=list)
     writes: List[str] = field(default_factory=list)
     staged: Dict[str, Node] = field(default_factory=dict)
+    web: Dict[str, bytes] = field(default_factory=dict)
 
     def lstat(self, path: str) -> Optional[Entry]:
         try:
@@ -77,6 +80,22 @@ class MemoryHost:
         if node.kind != "file":
             _fail(errno.EINVAL, path, "not a regular file")
         return node.data[:limit]
+
+    def open_staged(self, path: str) -> BinaryIO:
+        staged = self.staged.get(self._place(path))
+        if staged is None:
+            _fail(errno.ENOENT, path)
+        return io.BytesIO(staged.data)
+
+    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+        del timeout
+        self.commands.append(["fetch", url])
+        data = self.web.get(url)
+        if data is None:
+            _fail(errno.EIO, url, "the server answers 404 Not Found")
+        if len(data) > limit:
+            _fail(errno.EFBIG, url, "it has more than %d bytes" % limit)
+        return iter((data[: len(data) // 2], data[len(data) // 2 :]))
 
     def listdir(self, path: str) -> List[str]:
         place = self._place(path)
@@ -122,7 +141,8 @@ class MemoryHost:
             _fail(errno.EISDIR, path)
         self._put(place, Node("link", 0o777, target=target))
 
-    def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
+        data = data if isinstance(data, bytes) else b"".join(data)
         self.staged[self._place(path)] = Node("file", mode, *_owners(uid, gid, 0, 0), data=data)
 
     def publish(self, path: str) -> None:

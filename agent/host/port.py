@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import Dict, List, NamedTuple, Optional, Protocol, Sequence
+from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Union
 
 CONTENT_KEPT = 1024 * 1024
 """Bytes up to which a file's content is kept by `snapshot`; a larger file is hashed only."""
@@ -11,6 +11,10 @@ OUTPUT_KEPT = 24000
 """Bytes of each output stream that `run` keeps."""
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 """What every process is given, besides HOME and the caller's own names; nothing is inherited."""
+
+
+Content = Union[bytes, Iterable[bytes]]
+"""The bytes of a file, whole or in pieces."""
 
 
 class UnsafePath(OSError):
@@ -88,6 +92,12 @@ class Host(Protocol):
     def read(self, path: str, limit: int = CONTENT_KEPT) -> bytes:
         """The first `limit` bytes of a regular file."""
 
+    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+        """The bytes at an http or https URL, in pieces; TLS is verified, proxies are those of the environment.
+
+        Raises OSError, also for more than `limit` bytes, and after `timeout` seconds.
+        """
+
     def listdir(self, path: str) -> List[str]:
         """Sorted names in a directory; the last part is not followed."""
 
@@ -104,11 +114,14 @@ class Host(Protocol):
     def symlink(self, target: str, path: str) -> None:
         """Puts a link at `path`, atomically in place of a link or file that is there."""
 
-    def stage(self, path: str, data: bytes, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
         """Writes and syncs the bytes beside `path`, to be put there by `publish` or dropped by `discard`.
 
         A file that is at `path` gives them its extended attributes, as far as the file system has any.
         """
+
+    def open_staged(self, path: str) -> BinaryIO:
+        """What `stage` wrote for `path`, for reading anywhere in it."""
 
     def publish(self, path: str) -> None:
         """Puts the staged bytes at `path`, atomically; durable after `sync_directory` of its directory."""
@@ -191,15 +204,16 @@ def staged_name(name: str) -> str:
     Always the same, so that what a power loss left is overwritten by the next attempt; hidden and dotted, so that
     cron.d, sudoers.d and their like pass it over.
     """
-    return ".%s.opsctl-new" % _short_enough(name)
+    return ".%s.opsctl-new" % short_enough(name)
 
 
 def backup_name(name: str) -> str:
     """Where the former bytes of `name` are kept, in the same directory; hidden and dotted for the same reason."""
-    return ".%s.opsctl-old" % _short_enough(name)
+    return ".%s.opsctl-old" % short_enough(name)
 
 
-def _short_enough(name: str) -> str:
+def short_enough(name: str) -> str:
+    """The name, or a digest of it where there is no room for more beside it."""
     if len(name.encode("utf-8", "surrogateescape")) <= 200:
         return name
     import hashlib

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Optional, Tuple, Union
 
-from agent.contract.inputs import DirectoryInputs, FileInputs
+from agent.contract.inputs import DirectoryInputs, DownloadInputs, FileInputs
 from agent.host.port import Entry, Host
 from agent.steps.step import StepFailed
 
 _OCTAL = re.compile(r"(0o?)?([0-7]{1,4})\Z")
+
+
+Managed = Union[FileInputs, DirectoryInputs, DownloadInputs]
 
 
 class Attributes(NamedTuple):
@@ -30,7 +33,7 @@ class Difference(NamedTuple):
     after: str
 
 
-def wanted(desired: Union[FileInputs, DirectoryInputs], sandbox: bool = False) -> Attributes:
+def wanted(desired: Managed, sandbox: bool = False) -> Attributes:
     """Raises `StepFailed` for a mode that is not octal."""
     mode = None
     if desired.mode is not None:
@@ -41,7 +44,7 @@ def wanted(desired: Union[FileInputs, DirectoryInputs], sandbox: bool = False) -
     return Attributes(mode) if sandbox else Attributes(mode, desired.owner, desired.group)
 
 
-def seen(host: Host, entry: Entry, desired: Union[FileInputs, DirectoryInputs]) -> Attributes:
+def seen(host: Host, entry: Entry, desired: Managed) -> Attributes:
     """The entry's attributes, with owner and group spelt as in `desired` where they are meant by it."""
     owner = group = None
     if desired.owner is not None:
@@ -82,6 +85,17 @@ def ids(host: Host, want: Attributes) -> Tuple[int, int]:
             raise StepFailed("there is no group %s on this node" % want.group)
         gid = found
     return uid, gid
+
+
+def of_new(host: Host, want: Attributes, entry: Optional[Entry], default_mode: int) -> Tuple[int, int, int]:
+    """(mode, uid, gid) of bytes that take the place of `entry`, or of nothing."""
+    uid, gid = ids(host, want)
+    mode = default_mode if want.mode is None else want.mode
+    if entry is not None:
+        mode = entry.mode if want.mode is None else want.mode
+        if not host.sandbox:
+            uid, gid = (entry.uid if uid == -1 else uid), (entry.gid if gid == -1 else gid)
+    return mode, uid, gid
 
 
 def put(host: Host, path: str, want: Attributes, entry: Entry) -> None:

@@ -31,7 +31,7 @@ from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, 
 PRIOR_KEPT = 16 * 1024
 """Bytes up to which a file's former content is kept for prune."""
 NOT_SHOWN = "the content differs; it is not shown, for not everybody may read the file"
-_DEFAULT_MODE = 0o644
+DEFAULT_MODE = 0o644
 _VALIDATE_TIME = 120.0
 _COMPLAINT_AT_MOST = 600
 READABLE_BY_ALL = 0o004
@@ -164,9 +164,8 @@ def _content_to_write(desired: FileInputs, snapshot: Optional[Snapshot], given: 
     if desired.content is not None and desired.source is not None:
         raise StepFailed("a file has `content` or `source`, not both")
     if desired.source is not None and not desired.template:
-        if desired.source not in given.files:
-            raise StepFailed("the source file %s is not part of this association" % desired.source)
-        if snapshot is not None and snapshot.digest == given.files[desired.source].digest:
+        wanted = source_digest(desired.source, given)
+        if snapshot is not None and snapshot.digest == wanted:
             return None
     content = wanted_content(desired, given)
     if content is None or (snapshot is not None and snapshot.digest == digest(content)):
@@ -182,11 +181,19 @@ def wanted_content(desired: FileInputs, given: Given) -> Optional[bytes]:
         content = desired.content.encode("utf-8")
     else:
         assert desired.source is not None
-        content = _source(desired.source, given)
+        content = source_content(desired.source, given)
     return _rendered(content, desired.source or "content", given) if desired.template else content
 
 
-def _source(path: str, given: Given) -> bytes:
+def source_digest(path: str, given: Given) -> str:
+    """The digest of a file of the config repository. Raises `StepFailed` for one that this node is not told of."""
+    if path not in given.files:
+        raise StepFailed("the source file %s is not part of this association" % path)
+    return given.files[path].digest
+
+
+def source_content(path: str, given: Given) -> bytes:
+    """Its bytes. Raises `StepFailed` where they are not here yet."""
     try:
         return given.content(path)
     except LookupError:
@@ -217,12 +224,7 @@ def _stage(host: Host, planned: Planned) -> None:
         if planned.desired.state == "absent" or content is None:
             continue
         want = attributes.wanted(planned.desired, host.sandbox)
-        uid, gid = attributes.ids(host, want)
-        mode = _DEFAULT_MODE if want.mode is None else want.mode
-        if entry is not None:
-            mode = entry.mode if want.mode is None else want.mode
-            if not host.sandbox:
-                uid, gid = (entry.uid if uid == -1 else uid), (entry.gid if gid == -1 else gid)
+        mode, uid, gid = attributes.of_new(host, want, entry, DEFAULT_MODE)
         try:
             host.stage(planned.desired.path, content, mode, uid, gid)
         except FileNotFoundError:

@@ -36,11 +36,13 @@ class _Table(Mapping[str, Any]):
 
 
 _RESTORABLE = {
+    "ops:archive": "archive.ArchiveStep",
     "ops:authorizedKey": "authorized_key.AuthorizedKeyStep",
     "ops:block": "block.BlockStep",
     "ops:certificate": "certificate.CertificateStep",
     "ops:cron": "cron.CronStep",
     "ops:directory": "directory.DirectoryStep",
+    "ops:download": "download.DownloadStep",
     "ops:file": "file.FileStep",
     "ops:firewall": "firewall.FirewallStep",
     "ops:group": "group.GroupStep",

@@ -6,7 +6,7 @@ import functools
 import ipaddress
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from agent.contract import inputs as contract
 from agent.contract import publickey
@@ -15,19 +15,13 @@ from agent.contract.codec import camel
 from reconciler.core.problem import Finding, Place
 from reconciler.core.typed import check
 from reconciler.core.typed.words import path_text
+from reconciler.documents import fetched
+from reconciler.documents.flaw import Flaw, unsafe_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.core.manifest import Loc, Places, Tree
-
-
-class Flaw(NamedTuple):
-    """Something wrong with one input, by its name as written in the file; empty for the inputs as a whole."""
-
-    field: str
-    message: str
-    expected: str = ""
 
 
 def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[Finding, ...]]:
@@ -46,18 +40,6 @@ def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[
 def names(action: str) -> tuple[str, ...]:
     """The inputs that a runnable action takes, as written in files."""
     return tuple(camel(name) for name in contract.ACTIONS[action].inputs.__dataclass_fields__)  # type: ignore[attr-defined]
-
-
-def unsafe_source(path: str) -> str:
-    """Why a `source` cannot name a file of the repository; empty where it can."""
-    if path.startswith("/"):
-        return "is absolute"
-    parts = path.split("/")
-    if ".." in parts:
-        return "has a `..` part"
-    if not path or "" in parts or "." in parts or "\0" in path or parts[0] == ".git":
-        return "is not a path in the repository"
-    return ""
 
 
 def _path(flaw: Flaw, loc: Loc) -> str:
@@ -323,6 +305,8 @@ def _nothing(typed: Any) -> Iterator[Flaw]:  # noqa: ARG001  # one shape for all
 
 _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:file": _file,
+    "ops:download": fetched.download,
+    "ops:archive": fetched.archive,
     "ops:directory": _nothing,
     "ops:link": _link,
     "ops:line": _line,

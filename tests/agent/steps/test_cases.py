@@ -2,8 +2,8 @@
 
 A case: the `host` it starts on, an `action` with its `inputs`, the `claims` reported and the tree `after`. It runs on
 the machine in memory and, where `memory_only` is not set, beneath a directory of this machine too. `programs` and
-`scripts` say what commands answer, with `then` for what they do to the host; `commands` are those expected while
-applying, looks left out.
+`scripts` say what commands answer, with `then` for what they do to the host, and `web` what is at a URL; `commands` are
+those expected while applying, looks left out.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def made(case: Mapping[str, Any], place: str, root: Path) -> Host:
         host.users.update(case.get("users", {}))
         host.groups.update(case.get("groups", {}))
         host.peers.update({server: base64.b64decode(der) for server, der in case.get("peers", {}).items()})
+        host.web.update({url: text.encode() for url, text in case.get("web", {}).items()})
         answers = case.get("programs", [])
         for name in {answer["run"][0] for answer in answers}:
             host.programs[name] = program([answer for answer in answers if answer["run"][0] == name])

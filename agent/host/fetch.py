@@ -1,0 +1,88 @@
+"""Bytes from the web: http and https only, TLS verified, through the environment's proxies. Imported when needed."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import ssl
+import time
+import urllib.request
+from typing import IO, Any, Iterator, Optional
+from urllib.error import HTTPError, URLError
+
+_SILENCE = 60.0
+"""Seconds that a server may say nothing for."""
+_PIECE = 256 * 1024
+
+
+def pieces(url: str, limit: int, timeout: float) -> Iterator[bytes]:
+    """The body at a URL. Raises OSError; one that names the URL names it without its query, which may be a secret."""
+    named = url.split("?", 1)[0]
+    try:
+        with _opener().open(_request(url), timeout=_SILENCE) as response:
+            yield from _bounded(response, named, limit, time.monotonic() + timeout)
+    except HTTPError as error:
+        with error:
+            raise OSError(errno.EIO, "the server answers %d %s" % (error.code, error.reason), named) from None
+    except (URLError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
+        raise OSError(errno.EIO, _why(error), named) from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows them, but never from https to http."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> Optional[urllib.request.Request]:
+        if req.type == "https" and not newurl.startswith("https:"):
+            raise URLError("it leads from https to %s" % newurl.split(":", 1)[0])
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    opener = urllib.request.OpenerDirector()
+    opener.addheaders = [("User-Agent", "opsctl-agent")]
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        urllib.request.UnknownHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _request(url: str) -> urllib.request.Request:
+    if not url.startswith(("https://", "http://")):
+        raise URLError("it is no http or https URL")
+    return urllib.request.Request(url)  # noqa: S310  # looked at just now
+
+
+def _bounded(response: Any, named: str, limit: int, deadline: float) -> Iterator[bytes]:
+    announced = response.headers.get("Content-Length", "")
+    left, got = (int(announced) if announced.isdigit() else None), 0
+    while True:
+        piece = response.read(_PIECE)
+        if not piece:
+            break
+        got += len(piece)
+        if got > limit:
+            raise OSError(errno.EFBIG, "it has more than %d bytes" % limit, named)
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), named)
+        yield piece
+    if left is not None and got < left:
+        raise OSError(errno.EIO, "it was cut off after %d of %d bytes" % (got, left), named)
+
+
+def _why(error: Exception) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted: %s" % cause.verify_message
+    if isinstance(cause, OSError):
+        return cause.strerror or str(cause) or type(cause).__name__
+    return str(cause) or type(cause).__name__
