@@ -6,14 +6,17 @@ hundred times.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import time
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,16 +145,29 @@ def test_killed_at_any_instant(story: Story) -> None:
 class TestCutOff:
     """A script that is running when its agent is killed."""
 
-    def test_it_ends_as_interrupted_and_is_never_run_again(self, story: Story) -> None:
+    def test_it_is_picked_up_and_runs_once(self, story: Story) -> None:
         scene, web = story.scene, story.scene["web-1"]
-        runs, gate = scene.directory / "cut-off", scene.directory / "gate"
-        slow = config.script(
-            f"echo begin >>{runs}", f"while [ ! -e {gate} ]; do sleep 0.05; done", f"echo end >>{runs}"
-        )
-        scene.push("Slow", {**config.association("slow", ["web-1"]), **config.document("slow", slow)})
+        runs, gate = scene.directory / "picked-up", scene.directory / "gate-1"
+        scene.push("Slow", {**config.association("slow", ["web-1"]), **_slow(runs, gate)})
+        scene.wait("the script to begin", lambda: runs.exists() and runs.read_text() == "begin\n")
+        web.kill()
+        web.start()
+        scene.wait("the node to be back", lambda: scene.online("web-1"))
+        scene.daemon.kill()
+        scene.daemon.start()
+        gate.touch()
+        told = scene.wait_for_report("web-1", "slow", status="Success")
+        assert runs.read_text() == "begin\nend\n"
+        assert told["generation"] == 1
+
+    def test_without_its_supervisor_it_ends_as_interrupted_and_is_never_run_again(self, story: Story) -> None:
+        scene, web = story.scene, story.scene["web-1"]
+        runs, gate = scene.directory / "cut-off", scene.directory / "gate-2"
+        scene.push("Slow again", _slow(runs, gate))
         try:
             scene.wait("the script to begin", lambda: runs.exists() and runs.read_text() == "begin\n")
             web.kill()
+            os.kill(_supervisor(web.directory / "state" / "executions"), signal.SIGKILL)
             web.start()
             told = scene.wait_for_report("web-1", "slow", status="Failed")
             assert "Interrupted: the script was started and its end was not seen" in told["reason"]
@@ -262,6 +278,23 @@ def test_a_store_from_a_backup_holds_nodes_that_are_ahead_until_it_is_declared(s
     scene.push("After the restore", _late("after the restore"))
     for name in NODES:
         scene.wait_for_file(name, "/etc/late", "after the restore")
+
+
+def _slow(runs: Path, gate: Path) -> dict[str, str]:
+    lines = (f"echo begin >>{runs}", f"while [ ! -e {gate} ]; do sleep 0.05; done", f"echo end >>{runs}")
+    return config.document("slow", config.script(*lines))
+
+
+def _supervisor(executions: Path) -> int:
+    """The process that keeps the one script company that runs there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            said = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if any(part.endswith("supervisor.py") for part in said) and any(str(executions) in part for part in said):
+                found.append(int(process.name))
+    (pid,) = found
+    return pid
 
 
 def _late(content: str) -> dict[str, str]:
