@@ -263,9 +263,11 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from agent.limits import bound_memory
     from agent.serve import serve
 
     _check_user(options)
+    bound_memory()
     return serve(options.state, options.root, options.scripts)
 
 

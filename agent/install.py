@@ -20,10 +20,9 @@ from typing import Callable, List, NamedTuple
 import agent
 from agent import durable
 from agent.contract.canonical import digest
+from agent.limits import MEMORY
 
 SERVICE = "opsctl-agent.service"
-MEMORY = 1024 * 1024 * 1024
-"""Bytes that the agent may have, the programs included that it runs itself (not scripts, which are bounded apart)."""
 _DIGEST = "archive.digest"
 
 _UNIT_TEXT = """\

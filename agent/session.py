@@ -285,7 +285,12 @@ class Session:
         if lacking:
             self._transfers.want(lacking)
             return
-        self._node.assignments.commit(signed, offered)
+        try:
+            self._node.assignments.commit(signed, offered)
+        except OSError as error:  # the conversation goes on: there are reports to send
+            log(ERROR, "assignments cannot be held yet: %s", error)
+            self._retry_at = self._node.clock.elapsed() + RETRY_MISSING
+            return
         self._offer = None
         log(NOTICE, "assignments %s held", self._node.assignments.position())
         self._say_held()

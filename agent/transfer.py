@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from typing import Callable, Deque, Dict, Iterable, List, Optional, Set
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, Optional, Set
 
 from agent.assignments import Wanted
 from agent.contract import frames
 from agent.contract.wire import Credit, Fetch, Missing, Stream
+from agent.log import ERROR, log
 from agent.objects import Incoming, Objects, WrongBytes
 
 WINDOW = 32
@@ -19,11 +21,13 @@ class Misdelivery(Exception):
 
 
 class _Flow:
-    """One stream being received."""
+    """One stream being received. Bytes that the disk does not take are dropped, and asked for again later."""
 
-    def __init__(self, digest: str, incoming: Incoming) -> None:
+    def __init__(self, digest: str, receive: Callable[[], Incoming]) -> None:
         self.digest = digest
-        self.incoming = incoming
+        self._incoming: Optional[Incoming] = None
+        with self._or_lost():
+            self._incoming = receive()
         self.seq = 0
         self.granted = frames.INITIAL_CREDIT
         self.received = 0
@@ -36,12 +40,34 @@ class _Flow:
         self.received += len(frame.data)
         if self.received > self.granted:
             raise Misdelivery("%s came faster than there was credit" % self.digest)
-        self.incoming.write(frame.data)
+        with self._or_lost():
+            if self._incoming is not None:
+                self._incoming.write(frame.data)
         spent = self.received - (self.granted - frames.INITIAL_CREDIT)
         if frame.kind == frames.END or spent < frames.INITIAL_CREDIT // 2:
             return 0
         self.granted += spent
         return spent
+
+    def kept(self) -> bool:
+        """All has come: whether the disk has it."""
+        with self._or_lost():
+            if self._incoming is not None:
+                self._incoming.finish()
+        return self._incoming is not None
+
+    def abort(self) -> None:
+        if self._incoming is not None:
+            self._incoming.abort()
+            self._incoming = None
+
+    @contextlib.contextmanager
+    def _or_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            log(ERROR, "%s cannot be kept, it is fetched again later: %s", self.digest, error)
+            self.abort()
 
 
 class Transfers:
@@ -71,7 +97,7 @@ class Transfers:
             raise Misdelivery("a stream of %.80s, which was not asked for" % message.digest)
         if not 0 <= message.size <= wanted.limit:
             raise Misdelivery("%s has %d bytes; at most %d may come" % (message.digest, message.size, wanted.limit))
-        self._flows[message.stream] = _Flow(message.digest, self._objects.receive(message.digest, message.size))
+        self._flows[message.stream] = _Flow(message.digest, lambda: self._objects.receive(message.digest, message.size))
 
     def chunk(self, frame: frames.StreamFrame) -> None:
         """One binary frame. Raises Misdelivery, after which the connection is of no use."""
@@ -83,7 +109,8 @@ class Transfers:
             if grant:
                 self._say(frames.control(Credit(frame.stream, grant)))
             if frame.kind == frames.END:
-                flow.incoming.finish()
+                if not flow.kept():
+                    self.missing.add(flow.digest)
                 del self._flows[frame.stream]
                 self._answered(flow.digest)
         except WrongBytes as error:
@@ -99,7 +126,7 @@ class Transfers:
     def abort(self) -> None:
         """The connection is over: drop what came half."""
         for flow in self._flows.values():
-            flow.incoming.abort()
+            flow.abort()
         self._flows.clear()
 
     def _flow_of(self, digest: str) -> Optional[_Flow]:

@@ -76,7 +76,7 @@ class Members:
 
     def __init__(self, scope: str) -> None:
         self._group = _control_group(scope)
-        self.bounded = self._group is not None and _memory_bounded()
+        self.bounded = self._group is not None and memory_bounded()
         if self._group is None:
             with contextlib.suppress(ImportError, OSError, AttributeError):
                 import ctypes
@@ -112,7 +112,7 @@ def _control_group(scope: str) -> str | None:
     return None
 
 
-def _memory_bounded() -> bool:
+def memory_bounded() -> bool:
     """Whether the kernel bounds the memory of this control group."""
     for line in _lines("/proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)
@@ -245,10 +245,11 @@ def _become(argv: list[str], writers: list[int], limit: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     for descriptor, source in enumerate([os.open(os.devnull, os.O_RDONLY), *writers]):
         os.dup2(source, descriptor)
-    if limit:
-        import resource
+    import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # the soft one is the agent's own
+    most = limit if limit and (hard == resource.RLIM_INFINITY or limit < hard) else hard
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     os.execvp(argv[0], argv)  # noqa: S606 - an argv list, no shell
 
 

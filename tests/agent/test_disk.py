@@ -243,3 +243,18 @@ def test_the_agent_starts_on_a_read_only_state_and_goes_on_when_it_is_not(
         assert [item.seq for item in gateway.reports] == list(range(1, len(gateway.reports) + 1))
         assert "Read-only file system" in (gateway.reports[1].reason or "")
         assert running.terminate()[0] == 0
+
+
+def test_a_set_that_no_disk_takes_is_held_once_there_is_room(
+    gateway: Gateway, serving: program.Serving, disk: Path
+) -> None:
+    gateway.want(1, [body()], interval=1)
+    gateway.wait(lambda: len(gateway.reports) == 1, "the first report")
+    use_up_inodes(disk)
+    gateway.want(2, [body(), body("Association/other", path="/etc/other")], interval=1)
+    pulses = len(gateway.pulses)
+    gateway.wait(lambda: len(gateway.pulses) > pulses + 1, "further pulses")
+    assert (gateway.held[-1].serial, len(gateway.hellos)) == (1, 1)  # it stays connected meanwhile
+    relieve(disk)
+    gateway.connections[-1].hang_up()  # else it is tried again in half a minute
+    gateway.wait(lambda: any(item.uid == "Association/other" for item in gateway.reports), "its report")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import agent
-from agent import install
+from agent import install, limits
 from tests.agent import program
 from tests.agent.oldest import oldest_python
 from tests.agent.program import run
@@ -84,7 +84,7 @@ def test_the_unit_keeps_the_agent_up_and_lets_jobs_be() -> None:
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert unit["Unit"]["ConditionPathExists"] == "/var/lib/opsctl/identity.json"
     assert service["Nice"] == "10"
-    assert service["MemoryMax"] == str(install.MEMORY)
+    assert service["MemoryMax"] == str(limits.MEMORY)
     inherited = ("Protect", "Private", "Restrict", "NoNewPrivileges", "SystemCall", "ReadOnly", "Inaccessible")
     assert not [name for name in service if name.startswith(inherited)]
 

@@ -133,3 +133,29 @@ def test_it_heals_behind_a_cut_cable_and_tells_of_it_later(gateway: Gateway, ins
     node.link_up()
     gateway.wait(lambda: len(gateway.reports) == 2, "the report of it")
     assert gateway.reports[1].seq == 2
+
+
+def test_a_script_that_will_not_end_is_ended_with_its_scope(gateway: Gateway, installed: Node) -> None:
+    node = installed
+    lines = [
+        "systemctl show --property=Id,MemoryMax $(basename $(grep -o '[^/]*scope' /proc/self/cgroup | tail -n 1))",
+        "echo $(env | cut -d= -f1 | sort)",
+        "echo nice $(nice)",
+        "trap '' TERM; (setsid sh -c \"trap '' TERM; exec setsid sleep 987\" &) ; sleep 987",
+    ]
+    step = wire.BodyStep("run", "aws:runShellScript", 1, {"runCommand": lines, "timeoutSeconds": 2})
+    gateway.want(1, [wire.Body("Association/away", "away", [step]), body()], interval=1)
+    gateway.wait(lambda: any(item.uid == "Association/away" for item in gateway.reports), "its report")
+    (told,) = [item for item in gateway.reports if item.uid == "Association/away"]
+    assert (told.status, told.claims[0].reason) == ("TimedOut", "it was ended after 2 seconds")
+    said = dict(line.replace("=", " ", 1).partition(" ")[::2] for line in (told.output or "").splitlines())
+    assert said["Id"].startswith("opsctl-away-1-run-")
+    assert said["MemoryMax"].isdigit()
+    assert said["nice"] == "10"
+    names = next(line for line in (told.output or "").splitlines() if "LANG" in line).split()
+    assert set(names) - {"PWD", "SHLVL", "OLDPWD", "_"} == {
+        *("AWS_SSM_INSTANCE_ID", "AWS_SSM_PLATFORM_NAME", "AWS_SSM_PLATFORM_TYPE", "AWS_SSM_PLATFORM_VERSION"),
+        *("HOME", "LANG", "PATH"),
+    }
+    assert node.run(["pgrep", "-f", "sleep 987"], check=False).stdout == ""
+    assert "opsctl-away" not in node.run(["systemctl", "list-units", "--type=scope"]).stdout
