@@ -5,11 +5,13 @@ Each normalises what people may write, says in its JSON Schema what that is, and
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
+from agent.contract.canonical import instant
 from reconciler.core.problem import nearest
 from reconciler.core.resource import NAME_PATTERN
 from reconciler.core.select import KEYS, Target, known_key, parse_short
@@ -104,6 +106,35 @@ Seconds: TypeAlias = Annotated[
     ),
 ]
 """A length of time in whole seconds; `30m` and the like are accepted."""
+
+INSTANT_EXPECTED = "an instant with its zone, as `2026-12-24T18:00:00Z`"
+
+
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.datetime.fromisoformat(value)
+    except ValueError:
+        raise Wrong("no instant", expected=INSTANT_EXPECTED) from None
+    if moment.tzinfo is None:
+        raise Wrong("an instant without its zone", expected=INSTANT_EXPECTED)
+    return instant(round(moment.timestamp() * 1000))
+
+
+Instant: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_instant),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?"
+            r"(Z|[+-][0-9]{2}:?[0-9]{2})$",
+            "x-expected": INSTANT_EXPECTED,
+        }
+    ),
+]
+"""A moment, whatever its zone; kept as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
 
 _PERCENT_PATTERN = r"^([0-9]|[1-9][0-9]|100)%$"
 

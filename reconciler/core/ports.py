@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from agent.contract.leave import Ask, Hold, Permit, Postponed
     from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Join, Pulse, Report, Signed
     from reconciler.core.records import (
         AssignmentRow,
         AuditRow,
         Changes,
         EffectRow,
+        LeaveRow,
         NodeRow,
+        PermitRow,
         ReleaseRow,
         StateRow,
         TokenRow,
@@ -200,6 +203,15 @@ class Store(Protocol):
 
     def release(self, uid: str, generation: int) -> ReleaseRow | None: ...
 
+    def leaves(self) -> list[LeaveRow]:
+        """Ordered by uid."""
+
+    def leaves_of(self, node_id: str) -> list[LeaveRow]:
+        """Those of the associations that the node has, ordered by uid."""
+
+    def permits(self) -> list[PermitRow]:
+        """Ordered by uid and node id."""
+
     def body(self, digest: str) -> bytes | None:
         """A body's or a node context's bytes."""
 
@@ -256,7 +268,7 @@ class Bus(Protocol):
     """Wakes whoever holds a node's connection. In-process here; the same words fit a message system."""
 
     def wake(self, node_ids: Iterable[str]) -> None:
-        """These nodes' assignment sets changed."""
+        """These nodes' assignment sets, or orders, changed."""
 
 
 class Notifier(Protocol):
@@ -279,6 +291,15 @@ class Verify(Protocol):
 
     def __call__(self, signed: Signed, public: str, namespace: str, /) -> bytes:
         """The payload, once `public` (OpenSSH text) is shown to have signed it there; `BadSignature` otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a node is to know besides its set: the newest hold, where one may still count, and answers to its asks."""
+
+    hold: Hold | None = None
+    permits: tuple[Permit, ...] = ()
+    postponed: tuple[Postponed, ...] = ()
 
 
 class Intake(Protocol):
@@ -308,6 +329,12 @@ class Intake(Protocol):
         """Returns once the report is durable; only then may it be acknowledged."""
 
     def pulsed(self, node_id: str, pulse: Pulse) -> None: ...
+
+    def asked(self, node_id: str, ask: Ask) -> None:
+        """The node asks for a permit. The answer stands in its orders, and the node is woken when there is one."""
+
+    def orders(self, node_id: str) -> Orders:
+        """What the node is to know now."""
 
     def content(self, node_id: str, digest: str) -> bytes | None:
         """A body, context or file that the node's own assignments name; None for anything else."""

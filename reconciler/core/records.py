@@ -107,6 +107,33 @@ class ReleaseRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveRow:
+    """What nodes may do alone with one association, as their sets say it; see the contract's `Assignment`."""
+
+    uid: str
+    permit: str = "none"
+    splay: int = 0
+    heals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PermitRow:
+    """The newest permit of one (node, association). `run_instant` is empty for the run that its generation has.
+
+    `status` is what the node said of the run when it returned the permit, empty until then; at `expires_at` nobody
+    waits for it any more.
+    """
+
+    node_id: str
+    uid: str
+    generation: int
+    run_instant: str
+    granted_at: int
+    expires_at: int
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRow:
     """A join token: only the digest of its secret is kept. `used_key` is the sign key of the node that used it."""
 
@@ -196,7 +223,10 @@ class Changes:
     unsettled: Mapping[str, bool] = field(default_factory=dict)
     """Node id -> whether it has yet to report with the context that it was given."""
     restated: tuple[str, ...] = ()
-    """Node ids whose set changes in what is the same for all of them, as the interval."""
+    """Node ids whose set changes in more than that: in the interval, or in what may be done alone."""
+    leaves: tuple[LeaveRow, ...] = ()
+    permits: tuple[PermitRow, ...] = ()
+    """Each in place of any other of its node and association. They go when the association is withdrawn there."""
     reported: tuple[AssignmentRow, ...] = ()
     """Counts where the node still has that generation and `seq` is newer; it then also holds it. Else nothing happens.
     `body_digest` and `given_at` are not looked at."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from reconciler.core import nodeset
 from reconciler.core.jsontext import json_of
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.permits import Permits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -404,6 +405,7 @@ class World:
     """Nodes that were given a new context and have not reported with it."""
     columns: Mapping[str, Columns] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
+    permits: Mapping[str, Permits] = field(default_factory=dict)
 
     def of(self, uid: str) -> Columns:
         return self.columns.get(uid, NOTHING)

@@ -1,8 +1,8 @@
 """The one gate: every effect passes here once, with its subject, and is let through, trimmed, or told to wait.
 
-Rules, in order: access; suspension (a body held after failures, or by people); the removal brake; rate control in
-waves, in which nodes that are offline come last and stall nobody; handover of what another association still owns on a
-node. `explain` reads `Verdict`s.
+Rules, in order: freeze; access; suspension (a body held after failures, or by people); the removal brake; rate control
+in waves, in which nodes that are offline come last and stall nobody; handover of what another association still owns on
+a node. `explain` reads `Verdict`s.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ class Gated:
     verdicts: tuple[Verdict, ...] = ()
     removals: Mapping[str, int] = field(default_factory=dict)
     """Removals that the brake holds back: association uid -> nodes."""
+    frozen: str = ""
+    """Why nothing may change anywhere; empty where it may."""
     memory: GateMemory = field(default_factory=GateMemory, repr=False, compare=False)
 
 
@@ -84,6 +86,8 @@ class Limits:
 
     removal_percent: int = 10
     allow_removals: int = 0
+    frozen: str = ""
+    """Why nothing may change anywhere; empty where it may."""
 
 
 def gate(
@@ -104,6 +108,8 @@ def gate(
     listed = tuple(effects)
     counting = Recall(memory.removals)
     braked = _brake(listed, world, limits, counting)
+    if limits.frozen:
+        return _frozen(listed, limits.frozen, braked, memory)
     in_the_way = handover.obstructed(obstacles)
     court = _Court(catalog, world, reach("apply", "Association"), limits, braked, in_the_way, Recall(memory.judged))
     passed: list[Effect] = []
@@ -120,7 +126,19 @@ def gate(
             passed.append(effect if judged.nodes == effect.nodes else replace(effect, nodes=judged.nodes))
     if obstacles:
         passed = _handed_over(passed, obstacles, verdicts)
-    return Gated(tuple(passed), tuple(verdicts), braked, GateMemory(court.judging.memory, counting.memory))
+    return Gated(tuple(passed), tuple(verdicts), braked, memory=GateMemory(court.judging.memory, counting.memory))
+
+
+def _frozen(listed: Iterable[Effect], reason: str, braked: Mapping[str, int], memory: GateMemory) -> Gated:
+    """Nothing reaches a node: everything that would waits for the end of the freeze."""
+    passed, verdicts = [], []
+    for effect in listed:
+        if isinstance(effect, Assign | Withdraw | Describe):
+            uid = "" if isinstance(effect, Describe) else effect.uid
+            verdicts.append(Verdict(uid, effect.nodes, "freeze", reason, True))
+        else:
+            passed.append(effect)
+    return Gated(tuple(passed), tuple(verdicts), braked, reason, memory)
 
 
 def _handed_over(passed: list[Effect], obstacles: Sequence[Obstacle], verdicts: list[Verdict]) -> list[Effect]:

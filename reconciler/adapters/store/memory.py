@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         AuditRow,
         Changes,
         EffectRow,
+        LeaveRow,
         NodeRow,
+        PermitRow,
         ReleaseRow,
         StateRow,
         TokenRow,
@@ -132,6 +134,17 @@ class MemoryStore:
 
     def release(self, uid: str, generation: int) -> ReleaseRow | None:
         return self._tables.releases.get((uid, generation))
+
+    def leaves(self) -> list[LeaveRow]:
+        with self._state.lock:
+            return sorted(self._tables.leaves.values(), key=lambda row: row.uid)
+
+    def leaves_of(self, node_id: str) -> list[LeaveRow]:
+        return [row for row in self.leaves() if (row.uid, node_id) in self._tables.assignments]
+
+    def permits(self) -> list[PermitRow]:
+        with self._state.lock:
+            return sorted(self._tables.permits.values(), key=lambda row: (row.uid, row.node_id))
 
     def body(self, digest: str) -> bytes | None:
         return self._tables.bodies.get(digest)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         Changes,
         EffectRow,
         Given,
+        LeaveRow,
         NodeRow,
+        PermitRow,
         ReleaseRow,
         StateRow,
         TokenRow,
@@ -36,6 +38,8 @@ class Tables:
     releases: dict[tuple[str, int], ReleaseRow] = field(default_factory=dict)
     assignments: dict[tuple[str, str], AssignmentRow] = field(default_factory=dict)
     states: dict[tuple[str, str], StateRow] = field(default_factory=dict)
+    leaves: dict[str, LeaveRow] = field(default_factory=dict)
+    permits: dict[tuple[str, str], PermitRow] = field(default_factory=dict)
     tokens: dict[str, TokenRow] = field(default_factory=dict)
     effects: dict[str, EffectRow] = field(default_factory=dict)
     audit: list[AuditRow] = field(default_factory=list)
@@ -56,9 +60,12 @@ class Tables:
         for some in changes.withdrawn:
             for node_id in some.node_ids:
                 self.assignments.pop((some.uid, node_id), None)
+                self.permits.pop((some.uid, node_id), None)
         for given in changes.given:
             self._give(given)
         self._hear(changes)
+        self.leaves.update((leave.uid, leave) for leave in changes.leaves)
+        self.permits.update(((permit.uid, permit.node_id), permit) for permit in changes.permits)
         for pair in changes.states_gone:
             self.states.pop(pair, None)
         for state in changes.states:
@@ -81,6 +88,8 @@ class Tables:
         for given in changes.given:
             check_given(released.get((given.uid, given.generation)), given)
             check_known(given, len(known.intersection(given.node_ids)))
+        if not known.issuperset(row.node_id for row in changes.permits):
+            raise Defect("the store refused a change: a permit of a node that is not enrolled")
         if not known.issuperset(state.node_id for state in changes.states):
             raise Defect("the store refused a change: a state of a node that is not enrolled")
         for row in changes.reported:
@@ -145,6 +154,7 @@ class Tables:
             self.nodes[node_id] = replace(row, retired_at=changes.at if row.retired_at is None else row.retired_at)
         if gone:
             self.assignments = {pair: row for pair, row in self.assignments.items() if row.node_id not in gone}
+            self.permits = {pair: row for pair, row in self.permits.items() if row.node_id not in gone}
             self.states = {pair: row for pair, row in self.states.items() if row.node_id not in gone}
         for node_id in touched(changes):
             if node_id in self.nodes:

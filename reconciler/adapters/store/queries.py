@@ -9,7 +9,17 @@ from sqlalchemy import types as sql
 
 from reconciler.adapters.store import schema
 from reconciler.adapters.store.rows import columns
-from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
+from reconciler.core.records import (
+    AssignmentRow,
+    AuditRow,
+    EffectRow,
+    LeaveRow,
+    NodeRow,
+    PermitRow,
+    ReleaseRow,
+    StateRow,
+    TokenRow,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement, Delete, FromClause, Select, Table
@@ -81,6 +91,23 @@ _NEWEST = (
 _IS_NEWEST = tuple_(_releases.c.uid, _releases.c.generation).in_(_NEWEST)
 RELEASES = _of(ReleaseRow, _releases).where(_IS_NEWEST).order_by(_releases.c.uid)
 DIGESTS = select(_releases.c.uid, _releases.c.generation, _releases.c.body_digest).where(_releases.c.fleet_id == _FLEET)
+
+LEAVES = _of(LeaveRow, schema.leaves).order_by(schema.leaves.c.uid)
+LEAVES_OF = (
+    _of(
+        LeaveRow,
+        schema.leaves,
+        schema.leaves.join(
+            _assignments,
+            and_(_assignments.c.fleet_id == schema.leaves.c.fleet_id, _assignments.c.uid == schema.leaves.c.uid),
+        ).join(_nodes, _same_node(_assignments)),
+    )
+    .where(_nodes.c.id == bindparam("of_node"))
+    .order_by(schema.leaves.c.uid)
+)
+PERMITS = _of(
+    PermitRow, schema.permits, schema.permits.join(_nodes, _same_node(schema.permits)), node_id=_nodes.c.id
+).order_by(schema.permits.c.uid, _nodes.c.id)
 
 BODY = select(schema.bodies.c.data).where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")

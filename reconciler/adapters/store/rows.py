@@ -5,12 +5,32 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
+from reconciler.core.records import (
+    AssignmentRow,
+    AuditRow,
+    EffectRow,
+    LeaveRow,
+    NodeRow,
+    PermitRow,
+    ReleaseRow,
+    StateRow,
+    TokenRow,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
 
-_KINDS: tuple[type[Any], ...] = (NodeRow, AssignmentRow, StateRow, ReleaseRow, TokenRow, AuditRow, EffectRow)
+_KINDS: tuple[type[Any], ...] = (
+    NodeRow,
+    AssignmentRow,
+    StateRow,
+    ReleaseRow,
+    LeaveRow,
+    PermitRow,
+    TokenRow,
+    AuditRow,
+    EffectRow,
+)
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _IN_TABLES = {"commit": "commit_oid"}  # `commit` is a word of SQL
 

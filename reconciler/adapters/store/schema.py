@@ -191,6 +191,32 @@ states = Table(
     Index("states_since", "fleet_id", "since"),
 )
 
+leaves = Table(
+    "leaves",
+    metadata,
+    _fleet(),
+    Column("uid", Text, primary_key=True),
+    Column("permit", Text, nullable=False),
+    Column("splay", BigInteger, nullable=False),
+    Column("heals", BigInteger),
+)
+
+permits = Table(
+    "permits",
+    metadata,
+    _fleet(),
+    Column("uid", Text, primary_key=True),
+    Column("node_number", BigInteger, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("run_instant", Text, nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    _of_node(),
+    Index("permits_node", "fleet_id", "node_number"),
+    sqlite_with_rowid=False,
+)
+
 tokens = Table(
     "tokens",
     metadata,

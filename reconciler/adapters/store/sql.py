@@ -12,7 +12,17 @@ from reconciler.adapters.store.migrate import migrate
 from reconciler.adapters.store.rules import files_named_by
 from reconciler.adapters.store.statements import Statements
 from reconciler.adapters.store.writes import Writer, chunks
-from reconciler.core.records import AssignmentRow, AuditRow, EffectRow, NodeRow, ReleaseRow, StateRow, TokenRow
+from reconciler.core.records import (
+    AssignmentRow,
+    AuditRow,
+    EffectRow,
+    LeaveRow,
+    NodeRow,
+    PermitRow,
+    ReleaseRow,
+    StateRow,
+    TokenRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -134,6 +144,15 @@ class SqlStore:
 
     def release(self, uid: str, generation: int) -> ReleaseRow | None:
         return self._one(ReleaseRow, queries.RELEASE, of_uid=uid, of_generation=generation)
+
+    def leaves(self) -> list[LeaveRow]:
+        return self._all(LeaveRow, queries.LEAVES)
+
+    def leaves_of(self, node_id: str) -> list[LeaveRow]:
+        return self._all(LeaveRow, queries.LEAVES_OF, of_node=node_id)
+
+    def permits(self) -> list[PermitRow]:
+        return self._all(PermitRow, queries.PERMITS)
 
     def body(self, digest: str) -> bytes | None:
         return self._one(bytes, queries.BODY, of_digest=digest)

@@ -37,6 +37,7 @@ class Writer:
         self._nodes(changes)
         self._releases(changes)
         self._assignments(changes)
+        self._leave(changes)
         self._states(changes)
         self._lives(changes)
         self._outbox(changes)
@@ -67,6 +68,7 @@ class Writer:
     def _assignments(self, changes: Changes) -> None:
         for withdrawn in changes.withdrawn:
             self._at_once(self._statements.withdraw, withdrawn.node_ids, of_uid=withdrawn.uid)
+            self._at_once(self._statements.permits_gone, withdrawn.node_ids, of_uid=withdrawn.uid)
         for given in changes.given:
             check_given(self._release(given.uid, given.generation), given)
             check_known(given, self._known(given.node_ids))
@@ -92,6 +94,11 @@ class Writer:
             for row in changes.reported
         )
         self._each(self._statements.reported, reported)
+
+    def _leave(self, changes: Changes) -> None:
+        self._each(self._statements.leave, map(values, changes.leaves))
+        rows = map(values, changes.permits)
+        self._each(self._statements.permit, ({**row, "of_node": row.pop("node_id")} for row in rows))
 
     def _states(self, changes: Changes) -> None:
         gone = ({"of_node": node_id, "of_uid": uid} for node_id, uid in changes.states_gone)

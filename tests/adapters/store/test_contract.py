@@ -9,7 +9,7 @@ import pytest
 
 from agent.contract.canonical import canonical, digest
 from reconciler.core.problem import Defect, Refused
-from reconciler.core.records import AssignmentRow, AuditRow, Changes, Withdrawn
+from reconciler.core.records import AssignmentRow, AuditRow, Changes, LeaveRow, PermitRow, Withdrawn
 from tests.adapters.store import disks
 from tests.adapters.store.rows import (
     BODY,
@@ -295,6 +295,30 @@ class TestBodiesAndReleases:
         assert store.collect() == 2
         assert store.body(digest(file)) == file
         assert (store.body(digest(old_file)), store.body(digest(old_body))) == (None, None)
+
+
+class TestLeave:
+    def test_leaves_are_replaced_and_those_of_a_node_are_of_what_it_has(self, store: Store) -> None:
+        store.commit(peopled("mi-1", "mi-2"))
+        store.commit(Changes(leaves=(LeaveRow(UID, "required", 60, 10), LeaveRow("Association/other"))))
+        store.commit(Changes(leaves=(LeaveRow(UID, "none", 30),), withdrawn=(Withdrawn(UID, ("mi-2",)),)))
+        assert store.leaves() == [LeaveRow(UID, "none", 30, None), LeaveRow("Association/other", "none", 0, None)]
+        assert store.leaves_of("mi-1") == [LeaveRow(UID, "none", 30)]
+        assert store.leaves_of("mi-2") == []
+
+    def test_a_node_has_one_permit_of_an_association(self, store: Store) -> None:
+        store.commit(peopled("mi-1", "mi-2"))
+        first, second = (PermitRow("mi-1", UID, 1, instant, 5, 9) for instant in ("", "2026-01-01T00:00:00.000Z"))
+        store.commit(Changes(permits=(first, PermitRow("mi-2", UID, 1, "", 5, 9))))
+        store.commit(Changes(permits=(second,)))
+        store.commit(Changes(permits=(replace(second, status="Failed"),)))
+        assert store.permits() == [replace(second, status="Failed"), PermitRow("mi-2", UID, 1, "", 5, 9)]
+
+    def test_permits_go_with_the_association_and_with_the_node(self, store: Store) -> None:
+        store.commit(peopled("mi-1", "mi-2", "mi-3"))
+        store.commit(Changes(permits=tuple(PermitRow(f"mi-{number}", UID, 1, "", 5, 9) for number in (1, 2, 3))))
+        store.commit(Changes(withdrawn=(Withdrawn(UID, ("mi-1",)),), retired=("mi-2",)))
+        assert [row.node_id for row in store.permits()] == ["mi-3"]
 
 
 class TestOutbox:

@@ -21,7 +21,9 @@ from reconciler.core.records import (
     Changes,
     EffectRow,
     Given,
+    LeaveRow,
     NodeRow,
+    PermitRow,
     ReleaseRow,
     StateRow,
     TokenRow,
@@ -95,6 +97,19 @@ states = st.builds(
     commit=st.just("c"),
     generation=generations,
 )
+leaves = st.builds(
+    LeaveRow, uid=uids, permit=st.sampled_from(["none", "required"]), splay=small, heals=st.none() | small
+)
+permits = st.builds(
+    PermitRow,
+    node_id=ids,
+    uid=uids,
+    generation=generations,
+    run_instant=st.sampled_from(["", "2026-01-01T00:00:00.000Z"]),
+    granted_at=small,
+    expires_at=small,
+    status=st.sampled_from(["", "Success", "Failed"]),
+)
 tokens = st.builds(
     TokenRow,
     id=st.sampled_from(["t1", "t2"]),
@@ -143,6 +158,8 @@ changes = st.builds(
     states_gone=some(st.tuples(ids, uids)),
     retired=st.sampled_from([(), (), (), ("mi-4",)]),
     seen=st.dictionaries(ids, small, max_size=2),
+    leaves=some(leaves),
+    permits=some(permits),
     tokens=some(tokens),
     effects=some(effects),
     audit=some(audits),
@@ -174,6 +191,9 @@ def reads(store: Store) -> list[Any]:
         store.audit(),
         store.audit(limit=2, before=3),
         store.settings(),
+        store.leaves(),
+        [store.leaves_of(id_) for id_ in IDS],
+        store.permits(),
     ]
 
 
