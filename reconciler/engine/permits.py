@@ -45,13 +45,17 @@ class Decision:
 def decide(
     spec: AssociationSpec, compiled: Compiled, world: World, queue: Iterable[Request], at: int, frozen: str = ""
 ) -> Decision:
-    """Work off a queue, first come first served, for as long as there is room. `at` is Unix milliseconds."""
+    """Work off a queue, first come first served, for as long as there is room; who comes after that waits.
+
+    `at` is Unix milliseconds. Costs what is granted or refused, not what waits.
+    """
     if frozen:
         return Decision(waits=frozen)
     permits = world.permits.get(compiled.uid, NO_PERMITS)
     targets = nodeset.size(world.of(compiled.uid).anywhere)
     limit = rate.concurrency(spec.max_concurrency, targets)
     room = limit - permits.under_way(at)
+    stopped = exceeded(spec, permits, targets)
     expires_at = at + longest_run(compiled.body) * 1000
     granted: dict[int, Begun] = {}
     over: dict[int, str] = {}
@@ -61,7 +65,7 @@ def decide(
         out = begun is not None and begun.expires_at > at
         if begun is not None and out and begun.run == run:
             granted[bit] = begun
-        elif reason := _never(spec, compiled, world, permits, Request(bit, run), at):
+        elif reason := _never(spec, compiled, world, Request(bit, run), at, stopped):
             over[bit] = reason
         elif reason := _not_yet(compiled, world, run, at):
             waits = reason
@@ -70,6 +74,8 @@ def decide(
             room -= not out
         else:
             waits = f"maxConcurrency {spec.max_concurrency or rate.DEFAULT_CONCURRENCY}: {limit} of {targets} at once"
+            if not stopped:
+                break
     return Decision(granted, over, waits)
 
 
@@ -79,12 +85,12 @@ def exceeded(spec: AssociationSpec, permits: Permits, targets: int) -> str:
     return f"maxErrors: failed on {failed} of {targets} nodes, maxErrors allows {allowed}" if failed > allowed else ""
 
 
-def _never(spec: AssociationSpec, compiled: Compiled, world: World, permits: Permits, request: Request, at: int) -> str:
-    """Why this run is not made on this node."""
+def _never(spec: AssociationSpec, compiled: Compiled, world: World, request: Request, at: int, stopped: str) -> str:
+    """Why this run is not made on this node. `stopped` is why the newest run of the schedule is made on nobody else."""
     bit, run = request
-    columns = world.of(compiled.uid)
+    permits = world.permits.get(compiled.uid, NO_PERMITS)
     release = world.releases.get(compiled.uid)
-    if not columns.anywhere >> bit & 1 or release is None or run.generation > release.generation:
+    if not world.of(compiled.uid).anywhere >> bit & 1 or release is None or run.generation > release.generation:
         return "the node does not have this"
     if not run.instant:
         return ""
@@ -94,9 +100,7 @@ def _never(spec: AssociationSpec, compiled: Compiled, world: World, permits: Per
         return f"the run at {permits.instant} has begun since"
     if run.instant > permits.instant or run.instant > instant(at + AHEAD):
         return ""
-    if permits.done >> bit & 1:
-        return "the node has made this run"
-    return exceeded(spec, permits, nodeset.size(columns.anywhere))
+    return "the node has made this run" if permits.done >> bit & 1 else stopped
 
 
 def _not_yet(compiled: Compiled, world: World, run: Run, at: int) -> str:
