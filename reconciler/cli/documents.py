@@ -108,7 +108,8 @@ class ConditionView(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """`opsctl status`: `revision` is in force, `head` the newest fetched; `held` says why associations stand.
+    """`opsctl status`: `revision` is in force, `head` the newest fetched; `held` says why associations stand, `frozen`
+    why nothing changes anywhere.
 
     `conflicts` begin with file:line:column.
     """
@@ -127,6 +128,7 @@ class StatusDocument(TypedDict):
     associations: int
     conditions: list[ConditionView]
     conflicts: list[str]
+    frozen: str
     held: dict[str, str]
     waits: list[WaitCount]
 
@@ -134,19 +136,21 @@ class StatusDocument(TypedDict):
 class _NamedNode(TypedDict):
     id: str
     name: str
-    state: Literal["Online", "ConnectionLost", "Held", "NotEnrolled", "Retired"]
+    state: Literal["Online", "Inactive", "ConnectionLost", "Held", "NotEnrolled", "Retired"]
 
 
 class NodeRow(_NamedNode, total=False):
     """A node in a list; one that Git declares and nobody enrolled has an empty `id` and no more than its name.
 
-    `Held` is a node that nothing is given to; `reason` says why.
+    `Held` is a node that nothing is given to; `reason` says why. `Inactive` is one that is connected and has not looked
+    at itself for long. `frozen` says why a node only monitors.
     """
 
     reason: str
     compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
     failing: bool
     labels: dict[str, str]
+    frozen: str
     lastSeen: str | None
     checkedAt: str | None
 
@@ -193,11 +197,12 @@ class NodeDocument(TypedDict):
     format: Literal["opsctl.node/v1"]
     id: str
     name: str
-    state: Literal["Online", "ConnectionLost", "Held"]
+    state: Literal["Online", "Inactive", "ConnectionLost", "Held"]
     reason: str
     compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
     failing: bool
     labels: dict[str, str]
+    frozen: str
     lastSeen: str | None
     checkedAt: str | None
     agentVersion: str

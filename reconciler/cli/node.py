@@ -37,6 +37,8 @@ def list_(
     if format_ is Format.json:
         print_json({"format": "opsctl.nodes/v1", "nodes": rows})
     else:
+        for frozen in sorted({row["frozen"] for row in rows if row.get("frozen")}):
+            say((frozen, "cyan"))
         print_table(("NODE", "STATE", "COMPLIANCE", "LABELS", "LAST SEEN"), (_cells(row) for row in rows))
     return 0
 
@@ -136,6 +138,8 @@ def _about(found: dict[str, Any]) -> Iterator[Text]:
         ("last check", found["checkedAt"] or "not told"),
     ):
         yield line((f"  {title:<12}", "dim"), (value, STYLES.get(value, "")))
+    if found["frozen"]:
+        yield line((f"  {found['frozen']}", "cyan"))
     if found["reason"]:
         yield line((f"  {found['reason']}", "red"))
     yield line()

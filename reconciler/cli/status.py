@@ -37,6 +37,8 @@ def _told(found: dict[str, Any]) -> Iterator[Text]:
     yield line(("sync      ", "dim"), f"{found['sync'] or 'not known yet'}, fetched {found['fetchedAt'] or 'never'}")
     counts = ", ".join(f"{found[word]} {word}" for word in ("online", "failing", "drifted"))
     yield line(("nodes     ", "dim"), f"{found['nodes']} enrolled: {counts}")
+    if found["frozen"]:
+        yield line((found["frozen"], "cyan"))
     for problem in found["problems"]:
         yield line((problem, "red"))
     for conflict in found["conflicts"]:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from reconciler.controller.catalogs import Catalogs
 from reconciler.controller.compliance import ComplianceWriter
 from reconciler.controller.enrolment import Enrolments
+from reconciler.controller.holds import Holds
 from reconciler.controller.inbox import Inbox
 from reconciler.controller.intake import NodeIntake
 from reconciler.controller.keeper import Keeper
 from reconciler.controller.loop import Loop, ThreadLoop
 from reconciler.controller.ownership import Ownership
 from reconciler.controller.permissions import Permissions
+from reconciler.controller.permits import PermitDesk
+from reconciler.controller.presence import Presence
 from reconciler.controller.reconcile import Planner, Reconciler
 from reconciler.controller.restart import load_state
 from reconciler.controller.restart import load_world as load_world
@@ -99,16 +102,18 @@ class Controller:
         read = partial(load_world, store, identity.fleet_id)
         self._keeper = keeper = Keeper(state, self._executor, clock, read, self._lost)
         self._inbox = Inbox(state, keeper, store, clock)
+        self._holds, self._presence = Holds(state, keeper, clock), Presence(state, clock)
+        self._desk = desk = PermitDesk(state, keeper, store, clock)
         trust = AccessTrust(source, identity.access_signers, anew=identity.allow_rewrite)
         catalogs = Catalogs(state, source, trust)
         self._sync = Sync(state, loop, keeper, source, catalogs, allow_rewrite=identity.allow_rewrite)
-        planner = Planner(state, Ownership(store))
+        planner = Planner(state, Ownership(store), clock)
         self._reconciler = reconciler = Reconciler(state, keeper, source, clock, planner)
         enrolments = Enrolments(
             state, keeper, store, clock, identity.controller_key, identity.servers, identity.ca_digest
         )
         permissions = Permissions(state, store, clock)
-        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox)
+        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk)
         self.service = ControllerService(
             state, loop, keeper, store, source, catalogs, self._sync, planner, reconciler, enrolments, permissions
         )
@@ -147,7 +152,11 @@ class Controller:
     def _settle(self) -> None:
         self._inbox.flush()
         self._keeper.make_sure()
+        self._presence.settle()
+        self._holds.settle()
+        self._sync.renew(self._ports.clock.now_ms())
         self._reconciler.settle()
+        self._desk.settle()
 
     def _lost(self, problem: Problem) -> None:
         log.critical("%s", problem)

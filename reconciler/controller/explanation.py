@@ -29,7 +29,7 @@ def of_node(
     """Reasons for an enrolled node."""
     plan, gated = judged
     rows = store.states(node_ids=[entry.id])
-    return explain(entry.name, claim, catalog, plan, gated.verdicts, world, rows)
+    return explain(entry.name, claim, catalog, plan, gated.verdicts, world, rows, gated.frozen)
 
 
 def of_declared(name: str, claim: str | None, catalog: Catalog, plan: Plan, declared: Nodes) -> list[Reason]:

@@ -7,10 +7,12 @@ nodes send again. What needs no acknowledgement (facts, sets held, when a node w
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.permits import NO_PERMITS, Begun, Run
 from reconciler.core.problem import Defect, Problem
-from reconciler.core.records import AssignmentRow, AuditRow, Changes
+from reconciler.core.records import FAILURES, AssignmentRow, AuditRow, Changes, PermitRow
 from reconciler.engine import absorb as absorbing
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class Inbox:
     def _absorb(self, batch: _Batch, report: Report, durable: Future[None]) -> None:
         """One report that nobody foresaw stays with its node and stops no other."""
         try:
+            batch.returned(report)
             if report.cause == absorbing.REMOVED:
                 batch.remove(report, after=self._state.life(report.node_id).removed_seq)
             else:
@@ -110,9 +113,12 @@ class _Batch:
         self._states: dict[Pair, StateRow] = {}
         self._reported: dict[Pair, AssignmentRow] = {}
         self._held: list[tuple[str, str, str]] = []
+        self._permits: dict[Pair, PermitRow] = {}
         self._audit: list[AuditRow] = []
 
     def hold(self, node_id: str, held: Held) -> None:
+        if not self.world.online & self.world.nodes.named(node_id):
+            return  # it is connected and does nothing: that it has something does not mean that it will act on it
         self.world, rows = absorbing.held(self.world, node_id, held)
         self._held += rows
 
@@ -128,6 +134,24 @@ class _Batch:
             self.failing.add(report.uid)
         self._reported.update((pair, row) for row in absorbed.reported)
         self._states.update((pair, row) for row in absorbed.states)
+
+    def returned(self, report: Report) -> None:
+        """A permit comes back with the report of its run, whatever else that report changes."""
+        bit = self.world.nodes.bits.get(report.node_id)
+        if bit is None or report.run_instant is None:
+            return
+        run = Run(report.generation, report.run_instant)
+        permits = self.world.permits.get(report.uid, NO_PERMITS)
+        begun = permits.out.get(bit)
+        if begun is None and run.instant and run.instant == permits.instant:
+            begun = Begun(run, self._at, self._at)  # it had run out, and counts all the same
+        if begun is None or begun.run != run:
+            return
+        after = permits.returned(bit, run, failed=report.status in FAILURES)
+        known = {**self.world.permits, report.uid: after}
+        self.world = replace(self.world, sequence=self.world.sequence + 1, permits=known)
+        row = PermitRow(report.node_id, report.uid, *run, *begun[1:], status=report.status)
+        self._permits[report.node_id, report.uid] = row
 
     def remove(self, report: Report, after: int) -> None:
         """The last word on what the node was rid of: nothing is left to hold it against, so it is written down."""
@@ -145,6 +169,7 @@ class _Batch:
             reported=tuple(self._reported.values()),
             held=tuple(self._held),
             states=tuple(self._states.values()),
+            permits=tuple(self._permits.values()),
             seen=seen,
             audit=tuple(self._audit),
         )

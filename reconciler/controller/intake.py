@@ -10,19 +10,22 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.contract.canonical import canonical, instant
+from agent.contract.canonical import canonical, instant, milliseconds
 from agent.contract.wire import PROTOCOL, VALID_FOR, Assignment, AssignmentSet, Enrolled, Interval
-from reconciler.controller.restart import interval_of
+from reconciler.controller.restart import horizon_in, interval_in
 from reconciler.core.problem import Refused, Unavailable
+from reconciler.core.records import LeaveRow
 
 if TYPE_CHECKING:
+    from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
     from reconciler.controller.enrolment import Enrolments
     from reconciler.controller.inbox import Inbox
     from reconciler.controller.loop import Loop
+    from reconciler.controller.permits import PermitDesk
     from reconciler.controller.state import State
-    from reconciler.core.ports import Clock, Store
-    from reconciler.core.records import NodeRow
+    from reconciler.core.ports import Clock, Orders, Store
+    from reconciler.core.records import AssignmentRow, NodeRow
 
 log = logging.getLogger(__name__)
 BODIES_REMEMBERED = 4096
@@ -35,10 +38,17 @@ class NodeIntake:
     """
 
     def __init__(
-        self, state: State, loop: Loop, store: Store, clock: Clock, enrolments: Enrolments, inbox: Inbox
+        self,
+        state: State,
+        loop: Loop,
+        store: Store,
+        clock: Clock,
+        enrolments: Enrolments,
+        inbox: Inbox,
+        desk: PermitDesk,
     ) -> None:
         self._state, self._loop, self._store, self._clock = state, loop, store, clock
-        self._enrolments, self._inbox = enrolments, inbox
+        self._enrolments, self._inbox, self._desk = enrolments, inbox, desk
         self._files_of: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -80,9 +90,17 @@ class NodeIntake:
         durable.result()
 
     def pulsed(self, node_id: str, pulse: Pulse) -> None:
-        life = self._state.life(node_id)
-        life.last_seen = self._clock.now_ms()
-        life.checked_at = pulse.checked_at or life.checked_at
+        life, now = self._state.life(node_id), self._clock.now_ms()
+        life.last_seen = now
+        if pulse.checked_at:
+            life.checked_at = pulse.checked_at
+            life.looked_at = now - _age(pulse.checked_at, pulse.at)
+
+    def asked(self, node_id: str, ask: Ask) -> None:
+        self._loop.post(lambda: self._desk.ask(node_id, ask))
+
+    def orders(self, node_id: str) -> Orders:
+        return self._desk.orders(node_id)
 
     def content(self, node_id: str, digest: str) -> bytes | None:
         """Bytes that the node's own assignments name. Anything else does not exist for it."""
@@ -105,6 +123,9 @@ class NodeIntake:
 
     def _set(self, row: NodeRow) -> AssignmentSet:
         given = self._store.assignments_of(row.id) if row.retired_at is None else ()
+        leaves = {leave.uid: leave for leave in self._store.leaves_of(row.id)}
+        settings = self._store.settings()
+        horizon = horizon_in(settings)
         return AssignmentSet(
             protocol=PROTOCOL,
             fleet_id=self._state.world.fleet_id,
@@ -114,8 +135,8 @@ class NodeIntake:
             issued_at=instant(self._clock.now_ms()),
             expires_in=VALID_FOR,
             context_digest=row.context_digest,
-            assignments={one.uid: Assignment(one.generation, one.body_digest, "none", [Interval()]) for one in given},
-            interval=interval_of(self._store),
+            assignments={one.uid: _assignment(one, leaves.get(one.uid, LeaveRow(one.uid)), horizon) for one in given},
+            interval=interval_in(settings),
             retire=row.retired_at is not None,
         )
 
@@ -147,7 +168,7 @@ class NodeIntake:
         said = replace(row, agent_version=hello.agent_version, platform=hello.platform, facts=facts)
         if said != row:
             self._inbox.about(replace(said, last_seen=now))
-        life.connected = True
+        life.connected, life.connected_at, life.features = True, now, tuple(hello.features)
         self._online(row.id, online=True)
 
     def _disconnected(self, node_id: str) -> None:
@@ -155,6 +176,7 @@ class NodeIntake:
         if life.connected:
             life.connected, life.last_seen = False, self._clock.now_ms()
             self._inbox.seen(node_id, life.last_seen)
+        self._desk.forget(node_id)
         self._online(node_id, online=False)
 
     def _online(self, node_id: str, *, online: bool) -> None:
@@ -162,6 +184,20 @@ class NodeIntake:
         node = state.world.nodes.named(node_id)
         state.world = replace(state.world, online=state.world.online | node if online else state.world.online & ~node)
         state.dirty = state.dirty or (bool(node) and state.waits)
+
+
+def _assignment(given: AssignmentRow, leave: LeaveRow, horizon: int) -> Assignment:
+    """An association as a node has it, and what the gate lets it do alone."""
+    allowed = [Interval(None, instant(horizon) if horizon else None)]
+    return Assignment(given.generation, given.body_digest, leave.permit, allowed, leave.splay, leave.heals)
+
+
+def _age(earlier: str, later: str) -> int:
+    """Milliseconds between two instants of one clock; 0 where they make no sense."""
+    try:
+        return max(0, milliseconds(later) - milliseconds(earlier))
+    except ValueError:
+        return 0
 
 
 def _unknown_here(hello: Hello, desired: AssignmentSet) -> bool:

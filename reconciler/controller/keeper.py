@@ -69,6 +69,10 @@ class Keeper:
         if world is not None:
             self._state.world = world
 
+    def wake(self, touched: Iterable[str]) -> None:
+        """Wake nodes of which nothing changed that the store keeps."""
+        self._executor.wake(touched)
+
     def make_sure(self) -> None:
         """See to it that World is what the store has. Raises `Unavailable` where that cannot be known now."""
         if not self._doubtful:

@@ -72,15 +72,17 @@ def remember(applies: OrderedDict[str, Apply], apply: Apply) -> None:
 def progress(state: State, apply: Apply) -> dict[str, Any]:
     """`finished` says that nothing online is left to answer: offline nodes get theirs when they are back.
 
-    What is held waits for a person, and what another commit has overtaken is no longer this apply's. Pairs that are
+    What is held waits for a person, or for the end of a freeze, and what another commit has overtaken is no longer this apply's. Pairs that are
     asked for no more (a node has left, or something contests it) are left out.
     """
     world, plan, gated = state.world, state.plan, state.gated
     asked = _given_by(plan) if plan is not None else apply.pairs
+    frozen = gated is not None and bool(gated.frozen)
     rows = []
     totals = dict.fromkeys(COUNTED, 0)
     for (uid, body_digest), nodes in sorted(apply.pairs.items()):
-        counts, failed = _count(world, uid, body_digest, nodes, asked.get((uid, body_digest), EMPTY))
+        wanted = asked.get((uid, body_digest), EMPTY)
+        counts, failed = _count(world, uid, body_digest, nodes, wanted, frozen=frozen)
         rows.append({"uid": uid, **counts, "failedNodes": world.nodes.names(nodeset.first(failed, NAMES_SHOWN))})
         for key, value in counts.items():
             totals[key] += value
@@ -113,14 +115,14 @@ def _given_by(plan: Plan) -> Pairs:
 
 
 def _count(
-    world: World, uid: str, body_digest: str, nodes: NodeSet, asked: NodeSet
+    world: World, uid: str, body_digest: str, nodes: NodeSet, asked: NodeSet, *, frozen: bool
 ) -> tuple[Mapping[str, int], NodeSet]:
     """What became of these nodes, and which of them failed. `asked` are those that the last plan still wants it on."""
     columns = world.of(uid)
     given = columns.on(body_digest) & nodes
     nodes &= given | asked
     reported = given & columns.reported
-    held = nodes & ~given if gating.suspended(world, uid, body_digest) else EMPTY
+    held = nodes & ~given if frozen or gating.suspended(world, uid, body_digest) else EMPTY
     outstanding = nodes & ~reported & ~held
     failed = reported & columns.failed
     found = (

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.capabilities.nodes import fleet
 from reconciler.core import nodeset
 from reconciler.core.access import RECONCILER, Subject
 from reconciler.core.effect import Assign, Cause, Hold, Resume
@@ -36,14 +37,15 @@ PAUSES = (1, 2, 5, 10, 30)
 class Planner:
     """Plans, and what the gate says of them. Changes nothing; may be asked from any thread."""
 
-    def __init__(self, state: State, owned: Callable[[str], Owned]) -> None:
-        self._state, self._owned = state, owned
+    def __init__(self, state: State, owned: Callable[[str], Owned], clock: Clock) -> None:
+        self._state, self._owned, self._clock = state, owned, clock
 
     def judged(self, catalog: Catalog, world: World, *, allow_removals: int = 0) -> tuple[Plan, Gated]:
         """A catalog against World. Of what the last round planned, only what differs is looked at again."""
         last, gated = self._state.plan, self._state.gated
         plan = planning.plan(catalog, world, last)
-        limits = Limits(catalog.fleet.max_removals, allow_removals)
+        frozen = fleet.frozen(catalog.fleet, self._clock.now_ms())
+        limits = Limits(catalog.fleet.max_removals, allow_removals, frozen)
         everyone = plan.nodes.everyone
         seen = replace(world, nodes=plan.nodes)
         in_the_way = obstacles(plan, catalog, seen, self._owned)

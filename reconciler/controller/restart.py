@@ -6,18 +6,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes.fleet import AgentSettings
+from reconciler.controller.holds import hold_in
 from reconciler.controller.state import NodeLife, State
+from reconciler.core import permits
 from reconciler.core import world as worlds
 from reconciler.core.records import AuditRow, Changes
 from reconciler.core.world import NodeEntry, Release, World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.core.ports import Store
     from reconciler.core.records import NodeRow
 
 REVISION = "revision"
 ACCESS_REVISION = "accessRevision"
 INTERVAL = "agentInterval"
+HORIZON = "leaveHorizon"
 GENERATIONS_FROM = "generationsFrom"
 """Names of the settings that the store keeps."""
 
@@ -27,10 +32,13 @@ LOST_GENERATIONS = 1_000_000
 
 def load_state(store: Store, fleet_id: str) -> State:
     """Everything that is known before the repository is looked at."""
-    rows = store.nodes()
+    rows, settings = store.nodes(), store.settings()
     return State(
         world=_world(store, fleet_id, rows, worlds.Nodes()),
         interval=interval_of(store),
+        leaves={row.uid: row for row in store.leaves()},
+        horizon=horizon_in(settings),
+        hold=hold_in(settings),
         lives={row.id: NodeLife(last_seen=row.last_seen) for row in rows if row.retired_at is None},
     )
 
@@ -46,7 +54,17 @@ def load_world(store: Store, fleet_id: str, before: World | None = None) -> Worl
 
 def interval_of(store: Store) -> int:
     """How often agents are told to look, in seconds."""
-    return int(store.settings().get(INTERVAL) or AgentSettings().interval)
+    return interval_in(store.settings())
+
+
+def interval_in(settings: Mapping[str, str]) -> int:
+    """The same, of settings that were read."""
+    return int(settings.get(INTERVAL) or AgentSettings().interval)
+
+
+def horizon_in(settings: Mapping[str, str]) -> int:
+    """Until when nodes are told what they may do alone, in Unix milliseconds."""
+    return int(settings.get(HORIZON) or 0)
 
 
 def declare_restored(store: Store, at: int) -> int:
@@ -79,6 +97,7 @@ def _world(store: Store, fleet_id: str, rows: list[NodeRow], before: worlds.Node
             row.uid: Release(row.generation, row.body_digest, row.commit, row.held_for, row.tolerated)
             for row in releases
         },
+        permits=permits.load(store.permits(), nodes.bits),
     )
 
 

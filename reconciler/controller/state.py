@@ -9,8 +9,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.contract.canonical import milliseconds
+
 if TYPE_CHECKING:
     from reconciler.controller.progress import Apply
+    from reconciler.core.records import LeaveRow
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.gate import Gated
@@ -29,22 +32,44 @@ class NodeLife:
     """What is known of a node only while the process runs. Instants are Unix milliseconds.
 
     `ahead` is the (incarnation, serial) that the node holds and this store never gave it: it stays untouched.
+    `checked_at` is when the node had looked at everything, by its own clock, `looked_at` the same by the server's.
     `removed_seq` numbers the last report of a removal, which no row remembers.
     """
 
     connected: bool = False
+    connected_at: int = 0
     last_seen: int | None = None
     checked_at: str = ""
+    looked_at: int = 0
+    features: tuple[str, ...] = ()
     ahead: tuple[int, int] | None = None
     removed_seq: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRecord:
+    """A hold on the whole fleet, as the store keeps it. One without `until` lifts those before it.
+
+    `lasting` (Unix milliseconds) is when the last of all holds so far ends by itself.
+    """
+
+    number: int
+    reason: str
+    until: str
+    lasting: int
+
+    def of(self, at: int) -> tuple[str, str] | None:
+        """(reason, until) while it holds anything."""
+        return (self.reason, self.until) if self.until and milliseconds(self.until) > at else None
 
 
 @dataclass(slots=True)
 class State:
     """`catalog` is the one in force, None until a first commit was accepted; `head` is the newest fetched commit.
 
-    `interval` is how often agents look, in seconds, as the store has it; `head_sync` is the head's word on who moves
-    revisions. `dirty`: something may have to be done that the last round did not know of; `hurry`: there may be
+    `interval` is how often agents look, in seconds, `leaves` what they may do alone, until the `horizon` (Unix
+    milliseconds), and `hold` the newest one put on all of them, as the store has them; `head_sync` is the head's word
+    on who moves revisions. `dirty`: something may have to be done that the last round did not know of; `hurry`: there may be
     something new to fetch. `news` are the pairs whose state changed or went (without a uid: a node that has to be
     looked at) since compliance was last gathered. `failing` are associations whose body failed on a node that had
     never reported on it, since the last round.
@@ -64,6 +89,9 @@ class State:
     lives: dict[str, NodeLife] = field(default_factory=dict)
     news: set[Pair] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
+    leaves: dict[str, LeaveRow] = field(default_factory=dict)
+    horizon: int = 0
+    hold: HoldRecord | None = None
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
 
     def life(self, node_id: str) -> NodeLife:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
-from reconciler.controller.restart import ACCESS_REVISION, INTERVAL, REVISION
+from reconciler.controller.restart import ACCESS_REVISION, HORIZON, INTERVAL, REVISION
+from reconciler.core.nodeset import EMPTY
 from reconciler.core.problem import Problem, Refused, Unavailable, Waiting
 from reconciler.core.records import AuditRow, Changes
+from reconciler.engine.leave import HORIZON as HORIZON_AHEAD
+from reconciler.engine.leave import RENEWED_WITHIN, leaves
 
 if TYPE_CHECKING:
     from reconciler.controller.catalogs import Catalogs, Loaded
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from reconciler.controller.state import State
     from reconciler.core.effect import Cause
     from reconciler.core.ports import Source
+    from reconciler.core.records import LeaveRow
+    from reconciler.engine.catalog import Catalog
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +114,33 @@ class Sync:
             detail = f"from {(state.world.revision or 'nothing')[:12]}"
             audit = (AuditRow(cause.at, cause.subject, "sync", catalog.commit, "in force", cause.id, detail),)
         interval = state.interval if catalog.holds_everything else catalog.fleet.agent.interval
-        if interval != state.interval:
-            settings[INTERVAL] = str(interval)
+        changed = () if catalog.holds_everything else self._new_leaves(catalog)
+        horizon = state.horizon if state.horizon >= cause.at + RENEWED_WITHIN else cause.at + HORIZON_AHEAD
+        if (interval, horizon) != (state.interval, state.horizon):
+            settings |= {INTERVAL: str(interval), HORIZON: str(horizon)}
             restated = tuple(world.nodes.bits)
-        if settings:
-            changes = Changes(at=cause.at, settings=settings, audit=audit, restated=restated)
+        elif changed:
+            holding = (world.of(row.uid).anywhere for row in changed)
+            restated = tuple(world.nodes.ids(reduce(or_, holding, EMPTY)))
+        if settings or changed:
+            changes = Changes(at=cause.at, settings=settings, audit=audit, restated=restated, leaves=changed)
             self._keeper.commit(changes, world, restated)
-        state.catalog, state.interval = catalog, interval
+        state.catalog, state.interval, state.horizon = catalog, interval, horizon
+        state.leaves = {**state.leaves, **{row.uid: row for row in changed}}
         state.note("access", loaded.access_problem)
         state.dirty = True
+
+    def renew(self, at: int) -> None:
+        """Move the horizon on in time, to which nodes are told what they may do alone."""
+        state = self._state
+        if state.catalog is not None and state.horizon < at + RENEWED_WITHIN:
+            horizon, everyone = at + HORIZON_AHEAD, tuple(state.world.nodes.bits)
+            self._keeper.commit(Changes(at=at, settings={HORIZON: str(horizon)}, restated=everyone), None, everyone)
+            state.horizon = horizon
+
+    def _new_leaves(self, catalog: Catalog) -> tuple[LeaveRow, ...]:
+        """What nodes may do alone, as far as it is otherwise than they were told."""
+        return tuple(row for row in leaves(catalog) if self._state.leaves.get(row.uid) != row)
 
     def _fetch(self) -> tuple[str | None, bool]:
         """The newest commit, and whether its history may begin anew."""

@@ -41,6 +41,7 @@ def status(state: State) -> dict[str, Any]:
         "associations": len(catalog.compiled) if catalog else 0,
         "conditions": [condition(item) for item in catalog.conditions] if catalog else [],
         "conflicts": [str(conflict) for conflict in plan.conflicts] if plan else [],
+        "frozen": state.gated.frozen if state.gated is not None else "",
         "held": {uid: release.held_for for uid, release in world.releases.items() if _is_held(uid, release, catalog)},
         "waits": waits(state.gated),
     }
@@ -64,7 +65,8 @@ def nodes(state: State, world: World, reach: NodeSet) -> Iterator[dict[str, Any]
         entry = world.nodes.entries[bit]
         if entry is not None:
             word = "NON_COMPLIANT" if bit in bad else "COMPLIANT" if bit in compliant else "UNKNOWN"
-            yield _node(entry, state.life(entry.id), word, online=bit in online, failing=bit in failing)
+            life = state.life(entry.id)
+            yield _node(entry, life, word, _frozen(state, life), online=bit in online, failing=bit in failing)
 
 
 def not_enrolled(declared: Nodes, reach: NodeSet, world: World) -> Iterator[dict[str, Any]]:
@@ -82,8 +84,9 @@ def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str
     given = store.assignments_of(entry.id)
     states = {known.uid: known for known in store.states(node_ids=[entry.id])}  # after: a report may come in between
     online, failing = bool(world.online & bit), bool(standings.failing & bit)
+    life = state.life(entry.id)
     return {
-        **_node(entry, state.life(entry.id), standings.word(bit), online=online, failing=failing),
+        **_node(entry, life, standings.word(bit), _frozen(state, life), online=online, failing=failing),
         "agentVersion": row.agent_version,
         "platform": row.platform,
         "enrolledAt": instant(row.enrolled_at),
@@ -110,18 +113,35 @@ def audited(row: AuditRow) -> dict[str, Any]:
     return asdict(row) | {"at": instant(row.at)}
 
 
-def _node(entry: NodeEntry, life: NodeLife, compliance: str, *, online: bool, failing: bool) -> dict[str, Any]:
+def _node(
+    entry: NodeEntry, life: NodeLife, compliance: str, frozen: str, *, online: bool, failing: bool
+) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,
-        "state": "Held" if life.ahead else "Online" if online else "ConnectionLost",
+        "state": _state(life, online=online),
         "reason": _AHEAD.format(*life.ahead) if life.ahead else "",
         "compliance": compliance,
         "failing": failing,
         "labels": dict(entry.labels),
+        "frozen": frozen,
         "lastSeen": instant(life.last_seen) if life.last_seen else None,
         "checkedAt": life.checked_at or None,
     }
+
+
+def _state(life: NodeLife, *, online: bool) -> str:
+    """SSM's words: who is connected and has not looked at itself for long is `Inactive`."""
+    if life.ahead:
+        return "Held"
+    return "Online" if online else "Inactive" if life.connected else "ConnectionLost"
+
+
+def _frozen(state: State, life: NodeLife) -> str:
+    """Why the node only monitors; where its agent cannot be held, that."""
+    frozen = state.gated.frozen if state.gated is not None else ""
+    old = life.connected and "hold" not in life.features
+    return f"{frozen}; its agent is too old to obey that" if frozen and old else frozen
 
 
 _AHEAD = "it holds set {}.{}, which this store never gave it; after a restore, say so: opsctl serve --restored"

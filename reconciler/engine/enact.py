@@ -123,6 +123,9 @@ def _assign(draft: _Draft, effect: Assign) -> None:
 
 def _withdraw(draft: _Draft, effect: Withdraw) -> None:
     draft.columns[effect.uid] = draft.of(effect.uid).withdrawn(effect.nodes)
+    if effect.uid in draft.world.permits:
+        left = draft.world.permits[effect.uid].without(effect.nodes)
+        draft.world = replace(draft.world, permits={**draft.world.permits, effect.uid: left})
     ids = tuple(draft.world.nodes.ids(effect.nodes))
     draft.withdrawn.append(Withdrawn(effect.uid, ids))
     draft.gone.extend((node_id, effect.uid) for node_id in ids)

@@ -53,8 +53,12 @@ def explain(
     verdicts: Sequence[Verdict],
     world: World,
     states: Iterable[StateRow],
+    frozen: str = "",
 ) -> list[Reason]:
-    """Reasons for everything on the node, or for one claim; empty where nothing asks for it."""
+    """Reasons for everything on the node, or for one claim; empty where nothing asks for it.
+
+    `frozen` is why nothing may change anywhere.
+    """
     bit = plan.nodes.named(node)
     known = {row.uid: row for row in states}
     found = []
@@ -64,7 +68,7 @@ def explain(
         state = known.get(uid)
         outcomes = {row["claim"]: row for row in json.loads(state.findings)} if state else {}
         resource = catalog.resources[uid]
-        waits = tuple(_waits(uid, bit, compiled.body_digest, plan, verdicts, world))
+        waits = tuple(_waits(uid, bit, compiled.body_digest, plan, verdicts, world, frozen))
         because = tuple(_because(uid, bit, catalog, plan))
         for placed in (*compiled.claims, *compiled.runs):
             text = str(placed.claim)
@@ -115,11 +119,13 @@ def _because(uid: str, bit: int, catalog: Catalog, plan: Plan) -> Iterable[str]:
 
 
 def _waits(
-    uid: str, bit: int, body_digest: str, plan: Plan, verdicts: Sequence[Verdict], world: World
+    uid: str, bit: int, body_digest: str, plan: Plan, verdicts: Sequence[Verdict], world: World, frozen: str
 ) -> Iterable[str]:
     columns = world.of(uid)
+    if frozen:
+        yield f"freeze: {frozen}"
     for verdict in verdicts:
-        if verdict.nodes & bit and verdict.uid in ("", uid):
+        if verdict.nodes & bit and verdict.uid in ("", uid) and verdict.rule != "freeze":
             yield f"{verdict.rule}: {verdict.reason}"
     for conflict in plan.conflicts:
         if conflict.nodes & bit and uid in (conflict.one.uid, conflict.other.uid):

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.contract import frames, wire
+from agent.contract import frames, leave, wire
 from agent.contract.closing import DEFECT, MALFORMED, TOO_SLOW, TRY_LATER
 from agent.contract.codec import Malformed
 from agent.contract.reserved import RESERVED
@@ -22,9 +22,10 @@ from reconciler.core.allowance import Allowance
 from reconciler.core.problem import Refused, Unavailable, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Hashable
 
     from reconciler.adapters.gateway.lanes import Lanes
+    from reconciler.adapters.gateway.orders import Order
     from reconciler.core.ports import Intake
 
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 500.0, 2000.0
@@ -33,6 +34,7 @@ FRAME_UNIT = 8192
 
 UNSENT_LIMIT = 512
 WANTED_LIMIT = 10_000
+ORDERS_REMEMBERED = 256
 OPEN_STREAMS = 4
 """Contents in memory for one agent at a time; the rest of what it asked for is a list of digests."""
 
@@ -61,6 +63,7 @@ class Connection:
         "_reports",
         "_send",
         "_sender",
+        "_sent",
         "_services",
         "_wanted",
         "node_id",
@@ -90,6 +93,7 @@ class Connection:
         self._sender: asyncio.Task[None] | None = None
         self._hangup: Hangup | None = None
         self._ended = False
+        self._sent: set[Hashable] = set()
 
     async def run(self, receive: Callable[[], Awaitable[Any]]) -> None:
         """Handle what the agent sends until either side ends the connection."""
@@ -117,6 +121,20 @@ class Connection:
         if newer.version > self.version:
             self.version = newer.version
             self._say(newer.frame)
+
+    @property
+    def sent(self) -> frozenset[Hashable]:
+        """The orders that were sent on this connection."""
+        return frozenset(self._sent)
+
+    def tell(self, order: Order) -> None:
+        """Send an order, unless it was sent meanwhile."""
+        what, frame = order
+        if what not in self._sent:
+            if len(self._sent) >= ORDERS_REMEMBERED:
+                self._sent.clear()  # what counts still is sent again, and known there
+            self._sent.add(what)
+            self._say(frame)
 
     def hang_up(self, hangup: Hangup) -> None:
         """End the connection, after the frame being sent now."""
@@ -154,6 +172,9 @@ class Connection:
             await self._tell(self._services.intake.held, message)
         elif isinstance(message, wire.Pulse):
             await self._tell(self._services.intake.pulsed, message)
+        elif isinstance(message, leave.Ask):
+            self._sent -= {what for what in self._sent if _answers(what, message)}
+            await self._tell(self._services.intake.asked, message)
         elif isinstance(message, wire.Unsupported):
             log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
 
@@ -251,6 +272,14 @@ class Connection:
             if self._hangup is None:
                 self._sender.cancel()
             await asyncio.wait((self._sender,))
+
+
+def _answers(order: Hashable, ask: leave.Ask) -> bool:
+    """Whether an order is an answer to this: whoever asks again did not hear it."""
+    run = (ask.uid, ask.generation, ask.run_instant)
+    if isinstance(order, leave.Postponed):
+        return (order.uid, order.generation, order.run_instant) == run
+    return order == ("permit", *run)
 
 
 def _now() -> float:

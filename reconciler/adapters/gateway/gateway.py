@@ -27,6 +27,7 @@ from reconciler.adapters.gateway.connection import Connection, Services
 from reconciler.adapters.gateway.enrolment import Enrolments
 from reconciler.adapters.gateway.hangup import Hangup
 from reconciler.adapters.gateway.lanes import Lanes
+from reconciler.adapters.gateway.orders import SignedOrders
 from reconciler.adapters.gateway.reports import ReportDesk
 from reconciler.adapters.gateway.sets import SignedSet, SignedSets
 from reconciler.adapters.gateway.streams import StreamSocket
@@ -76,6 +77,7 @@ class Gateway:
         self._lanes = Lanes()
         self._services = Services(intake, self._lanes, ReportDesk(intake, verify, identity.fleet_id))
         self._sets = SignedSets(intake, identity.signer)
+        self._orders = SignedOrders(intake, identity.signer)
         self._enrolments = Enrolments(intake, self._lanes.answers, identity.ca_pem)
         self._here: dict[str, Connection] = {}
         self._strangers = 0
@@ -117,7 +119,7 @@ class Gateway:
             socket.close()
 
     def wake(self, node_ids: Iterable[str]) -> None:
-        """These nodes' sets changed: send the new ones to those that are connected here."""
+        """These nodes' sets or orders changed: send the new ones to those that are connected here."""
         if self._loop is None or self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(self._mark, tuple(node_ids))
@@ -244,7 +246,20 @@ class Gateway:
             del self._woken[node_id]
             connection = self._here.get(node_id)
             if connection:
+                await self._push_orders(connection)
                 await self._push(connection)
+
+    async def _push_orders(self, connection: Connection) -> None:
+        """Orders go first: a hold has to be there before anything that it keeps back."""
+        node_id = connection.node_id
+        try:
+            news = await self._lanes.answers.begin(self._orders.news, node_id, connection.sent)
+        except Exception as error:
+            log.warning("the orders of node %s: %s", node_id, error, exc_info=error)
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._mark, (node_id,))
+        else:
+            for order in news:
+                connection.tell(order)
 
     async def _push(self, connection: Connection) -> None:
         node_id, held = connection.node_id, connection.version
