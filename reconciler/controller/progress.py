@@ -72,8 +72,8 @@ def remember(applies: OrderedDict[str, Apply], apply: Apply) -> None:
 def progress(state: State, apply: Apply) -> dict[str, Any]:
     """`finished` says that nothing online is left to answer: offline nodes get theirs when they are back.
 
-    What is held waits for a person, or for the end of a freeze, and what another commit has overtaken is no longer this apply's. Pairs that are
-    asked for no more (a node has left, or something contests it) are left out.
+    What is held waits for a person, or for the end of a freeze, and what another commit has overtaken is no longer this
+    apply's. Pairs that are asked for no more (a node has left, or something contests it) are left out.
     """
     world, plan, gated = state.world, state.plan, state.gated
     asked = _given_by(plan) if plan is not None else apply.pairs

@@ -68,11 +68,11 @@ class State:
     """`catalog` is the one in force, None until a first commit was accepted; `head` is the newest fetched commit.
 
     `interval` is how often agents look, in seconds, `leaves` what they may do alone, until the `horizon` (Unix
-    milliseconds), and `hold` the newest one put on all of them, as the store has them; `head_sync` is the head's word
-    on who moves revisions. `dirty`: something may have to be done that the last round did not know of; `hurry`: there may be
-    something new to fetch. `news` are the pairs whose state changed or went (without a uid: a node that has to be
-    looked at) since compliance was last gathered. `failing` are associations whose body failed on a node that had
-    never reported on it, since the last round.
+    milliseconds), and `hold` the newest one put on all of them, as the store has them; `head_sync` is the head's
+    word on who moves revisions. `dirty`: something may have to be done that the last round did not know of;
+    `hurry`: there may be something new to fetch. `news` are the pairs whose state changed or went (without a uid: a
+    node that has to be looked at) since compliance was last gathered. `failing` are associations whose body failed
+    on a node that had never reported on it, since the last round.
     """
 
     world: World

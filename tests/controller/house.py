@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import instant
+from agent.contract.leave import Ask
 from agent.contract.token import decode_token
-from agent.contract.wire import ClaimReport, Enrolment, Held, Hello, Report
+from agent.contract.wire import ClaimReport, Enrolment, Held, Hello, Pulse, Report
 from reconciler.adapters.git import MemoryProposals, MemoryReportBranch, MemoryRepository, MemorySource
 from reconciler.adapters.notify import MemoryNotifier
 from reconciler.adapters.store import MemoryStore
@@ -22,6 +23,7 @@ from reconciler.controller.assembly import LEASE_SECONDS, Controller, Identity, 
 from reconciler.controller.loop import InlineLoop
 from reconciler.controller.restart import declare_restored
 from reconciler.core.access import Subject
+from reconciler.core.ports import Orders
 from reconciler.core.problem import Unavailable
 from tests.engine.repository import DOCUMENT, FLEET
 
@@ -94,6 +96,7 @@ class Machine:
     answers: bool = True
     online: bool = False
     seq: int = 0
+    orders: Orders = field(default_factory=Orders)
     told: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     unsent: list[Report] = field(default_factory=list)
     written: list[Report] = field(default_factory=list)
@@ -108,7 +111,7 @@ class Machine:
             boot_id="boot",
             key_generation=1,
             steps={},
-            features=[],
+            features=["hold", "permit"],
             incarnation=self.position[0],
             serial=self.position[1],
             context_digest=self.context or None,
@@ -125,7 +128,8 @@ class Machine:
         self.house.intake.disconnected(self.id)
 
     def take(self) -> None:
-        """Hold what is desired, where that is newer."""
+        """Hold what is desired, where that is newer, and hear what is ordered."""
+        self.orders = self.house.intake.orders(self.id)
         desired = self.house.intake.desired(self.id)
         version = (desired.incarnation, desired.serial)
         if version <= self.position:
@@ -186,6 +190,25 @@ class Machine:
         while self.unsent:
             self.house.intake.reported(self.id, self.unsent[0])
             self.unsent.pop(0)
+
+    def pulse(self) -> None:
+        """Everything has just been looked at."""
+        now = instant(self.house.timer.now_ms())
+        self.house.intake.pulsed(self.id, Pulse(now, now))
+
+    def ask(self, uid: str, run_instant: str = "", generation: int | None = None) -> None:
+        """Ask for a permit, of the generation that it has where none is named."""
+        asked = self.given[uid][0] if generation is None else generation
+        self.house.intake.asked(self.id, Ask(uid, asked, run_instant))
+        self.house.deliver()
+
+    def permitted(self, uid: str, run_instant: str = "") -> bool:
+        """Whether it may begin this run now."""
+        return any((one.uid, one.run_instant) == (uid, run_instant) for one in self.orders.permits)
+
+    def waits(self, uid: str) -> str:
+        """Why it may not."""
+        return next((one.reason for one in self.orders.postponed if one.uid == uid), "")
 
     def say(self, uid: str, **said: Any) -> Report:
         """Write one report and send it."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest
 from agent.contract.wire import PROTOCOL, VALID_FOR, AssignmentSet, Enrolled
+from reconciler.core.ports import Orders
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
 
 FLEET = "fleet-of-tests"
@@ -35,6 +37,8 @@ class MemoryIntake:
     reports: list[Report] = field(default_factory=list)
     holdings: dict[str, Held] = field(default_factory=dict)
     pulses: list[Pulse] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    ordered: dict[str, Orders] = field(default_factory=dict)
     fail: dict[str, Exception] = field(default_factory=dict)
     durable: threading.Event = field(default_factory=threading.Event)
     """Reports are taken while it is set."""
@@ -117,6 +121,13 @@ class MemoryIntake:
     def pulsed(self, node_id: str, pulse: Pulse) -> None:
         self.pulses.append(pulse)
         self._called("pulsed", node_id)
+
+    def asked(self, node_id: str, ask: Ask) -> None:
+        self.asks.append(ask)
+        self._called("asked", node_id)
+
+    def orders(self, node_id: str) -> Orders:
+        return self.ordered.get(node_id, Orders())
 
     def content(self, node_id: str, digest: str) -> bytes | None:
         self._called("content", node_id)

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from agent.contract import frames, wire
+from agent.contract import frames, leave, sshsig, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.reserved import RESERVED
 from reconciler.adapters.gateway import connection as connection_module
 from reconciler.adapters.gateway import gateway as gateway_module
+from reconciler.core.ports import Orders
 from reconciler.core.problem import Refused, Unavailable
-from tests.adapters.gateway.intake import INCARNATION
-from tests.adapters.gateway.peer import Key
+from tests.adapters.gateway.intake import FLEET, INCARNATION
+from tests.adapters.gateway.peer import Key, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -368,3 +369,42 @@ def test_an_agent_may_say_what_it_does_not_support(node: Node, link: Link, caplo
     link.send(wire.Unsupported("proof", "job-1"), wire.Fetch(["sha256:none"]))
     assert link.receive()[0] == "missing"
     assert f"node {node.id} does not support proof" in caplog.text
+
+
+# -- orders ----------------------------------------------------------------------------------------------------------
+
+
+def _envelope(node: Node, serial: int = 1) -> leave.Envelope:
+    return leave.Envelope(1, FLEET, node.id, INCARNATION, serial, "2026-01-01T00:00:00.000Z", 60)
+
+
+def test_an_ask_reaches_the_controller_and_its_answers_come_back_signed(edge: Edge, node: Node, link: Link) -> None:
+    ask = leave.Ask("Association/scan", 2, "2026-01-01T00:00:00.000Z")
+    postponed = leave.Postponed(ask.uid, ask.generation, ask.run_instant, "maxConcurrency 1: 1 of 3 at once")
+    permit = leave.Permit(_envelope(node), ask.uid, ask.generation, ask.run_instant)
+    link.send(ask)
+    edge.intake.until(lambda: edge.intake.asks == [ask])
+    edge.intake.ordered[node.id] = Orders(postponed=(postponed,))
+    edge.gateway.wake([node.id])
+    assert link.receive() == ("postponed", dict(to_wire(postponed), type="postponed"))
+    edge.intake.ordered[node.id] = Orders(leave.Hold(_envelope(node, 7), "because"), (permit,), (postponed,))
+    edge.gateway.wake([node.id])
+    name, value = link.receive()
+    hold = json.loads(verify(frames.signed_of(value), edge.controller.public, sshsig.HOLD))
+    assert (name, hold["reason"], hold["envelope"]["serial"]) == ("hold", "because", 7)
+    name, value = link.receive()
+    granted = json.loads(verify(frames.signed_of(value), edge.controller.public, sshsig.JOB))
+    assert (name, from_wire(leave.Permit, granted)) == ("permit", permit)
+    link.send(ask)
+    edge.intake.until(lambda: len(edge.intake.asks) == 2)
+    edge.gateway.wake([node.id])
+    assert link.receive()[0] == "permit", "whoever asks again is told again, and nothing else is"
+    assert link.receive()[0] == "postponed"
+
+
+def test_orders_are_sent_to_a_node_that_connects_before_its_set(edge: Edge, node: Node) -> None:
+    edge.intake.ordered[node.id] = Orders(leave.Hold(_envelope(node), "because"))
+    edge.intake.advance(node.id)
+    with edge.dial() as link:
+        link.greet(node, edge.controller.public)
+        assert [link.receive()[0], link.receive()[0]] == ["hold", "assignments"]
