@@ -170,6 +170,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:archive": _archive,
     "ops:directory": _path,
     "ops:link": _path,
+    "ops:git": _path,
     "ops:line": _line,
     "ops:block": _block,
     "ops:hosts": _hosts,

@@ -18,6 +18,7 @@ _SETTING = "^[a-z0-9_-]+([.][A-Za-z0-9_:@-]+(/[A-Za-z0-9_:@-]+)*)+$"
 _ZONE = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"
 _PLAIN = "^[A-Za-z0-9_-]+$"
 _LOCALE = "^[A-Za-z][A-Za-z0-9_.@-]*$"
+_REVISION = "^[A-Za-z0-9_][A-Za-z0-9_.+/-]*$"
 MOUNT_SECRETS = ("password", "passwd", "pass")
 """Options of a mount whose value is a secret, and so cannot stand in a file that everybody may read."""
 _HOST = "^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
@@ -121,6 +122,17 @@ class HostsInputs(Wire):
     address: str = described("IPv4 or IPv6 address; a name may have one of each.")
     aliases: List[str] = described("Other names of the address, after the first.", [])
     state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
+class GitInputs(Wire):
+    """A checkout of a Git repository at a revision."""
+
+    path: str = described("Absolute path of the checkout.")
+    remote: str = described("URL or path of the repository; without a password.", pattern="^[^-].*$")
+    revision: str = described("A branch, a tag, or the whole name of a commit.", "HEAD", pattern=_REVISION)
+    owner: Optional[str] = described("Whom it belongs to, and whom git runs as; root where absent.", None)
+    force: bool = described("Whether what was changed there may go.", False)
 
 
 @dataclass(frozen=True)
@@ -353,6 +365,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:line": Action(LineInputs, 1, True),
     "ops:block": Action(BlockInputs, 1, True),
     "ops:hosts": Action(HostsInputs, 1, True),
+    "ops:git": Action(GitInputs, 1, True),
     "ops:package": Action(PackageInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
     "ops:unit": Action(UnitInputs, 1, True),

@@ -45,6 +45,7 @@ _RESTORABLE = {
     "ops:download": "download.DownloadStep",
     "ops:file": "file.FileStep",
     "ops:firewall": "firewall.FirewallStep",
+    "ops:git": "git.GitStep",
     "ops:group": "group.GroupStep",
     "ops:hostname": "live.HostnameStep",
     "ops:hosts": "hosts.HostsStep",
@@ -71,6 +72,7 @@ STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS}))
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",
+    "ops:git": "git would act on the machine itself, not on the sandbox",
     "ops:group": "a sandbox has no accounts",
     "ops:package": "a sandbox has no packages",
     "ops:service": "a sandbox has no services",

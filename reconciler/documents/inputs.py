@@ -243,6 +243,15 @@ _ENDPOINT = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}\Z", re.IGNORECASE)
 _NAMED = re.compile(r"([*][.])?[\w.:-]+\Z")
 
 
+def _git(typed: contract.GitInputs) -> Iterator[Flaw]:
+    if re.match(r"https?://[^/]*@", typed.remote):
+        yield Flaw("remote", "holds credentials, which everybody may read", "a credential helper, or a key")
+    if ".." in typed.revision:
+        yield Flaw("revision", f"is `{typed.revision}`", "a branch, a tag, or the whole name of a commit")
+    if typed.owner is not None and not _LOGIN.match(typed.owner):
+        yield Flaw("owner", f"is `{typed.owner}`, which is no login name")
+
+
 def _locale(typed: contract.LocaleInputs) -> Iterator[Flaw]:
     for name in [*typed.generate, *typed.variables.values()]:
         if not _LOCALE.match(name):
@@ -326,6 +335,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:timezone": _nothing,
     "ops:locale": _locale,
     "ops:certificate": _certificate,
+    "ops:git": _git,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,
