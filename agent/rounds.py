@@ -28,7 +28,7 @@ from agent.node import Node
 from agent.objects import NotHeld
 from agent.outcome import RunResult
 from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
-from agent.runner import converge
+from agent.runner import FORESEEN, converge
 from agent.standing import Read, Seen, still
 from agent.steps.step import REBOOTING, why
 from agent.telling import Telling
@@ -112,7 +112,7 @@ class Rounds:
         for uid, item in desired.assignments.items():
             taken = self._node.journal.instant(uid)
             run_instant = taken.text if taken is not None and taken.generation == item.generation else ""
-            found[uid] = self._converged(self._subject(uid, item, desired), ASSIGNED, run_instant, False)
+            found[uid] = self._converged(self._subject(uid, item, desired), FORESEEN, run_instant, False)
         return found
 
     def wait(self) -> float:

@@ -31,6 +31,8 @@ from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFaile
 
 ASSIGNED = "Assigned"
 """The cause of the first look at a new generation: the one that `ApplyAndMonitor` may act on."""
+FORESEEN = "Foreseen"
+"""The cause of a look that nobody is told of: it waits for no run that goes on, and accounts for none."""
 
 
 def converge(
@@ -182,6 +184,8 @@ class _Run:
         try:
             self._refuse(look)
             self._take_up(look)
+            if look.skipped:
+                return look
             self._recall(look)
             look.given = dataclasses.replace(look.given, changed=self.restarts.changed(step, self.looks))
             if look.applied:
@@ -222,6 +226,10 @@ class _Run:
         A script's run that a newer one has taken the place of is awaited too, and told to nobody.
         """
         step = SCRIPTS.get(look.step.action)
+        if step is not None and self.cause == FORESEEN:
+            if self.runs.under_way(look.step):
+                look.skip("it was begun, and is not accounted for yet")
+            return
         for key, ran in self.runs.taken_up(look.step) if step is not None else ():
             assert step is not None
             applied, failure = Applied(), None

@@ -74,6 +74,10 @@ class Runs:
         self._journal.finished(key, rc, status)
         return failure
 
+    def under_way(self, step: BodyStep) -> bool:
+        """Whether a run of the step was begun whose end is not journalled yet."""
+        return bool(self._journal.unfinished(self._body.uid, step.name))
+
     def taken_up(self, step: BodyStep) -> Iterator[TakenUp]:
         """Runs of the step that were begun and whose end is not journalled yet, waited for. To be ended with `end`.
 

@@ -20,7 +20,7 @@ from agent.host.port import CONTENT_KEPT, Entry, Host, Snapshot
 Read = Tuple[Any, ...]
 """The name of a read, its path or name, and its limit where it has one."""
 _NOTED = ("listdir", "user_id", "group_id", "user_name", "group_name")
-_PLAIN = ("sandbox", "runs_scripts", "platform")
+_PLAIN = ("sandbox", "runs_scripts", "privileged", "platform")
 
 
 class Seen:

@@ -31,6 +31,7 @@ GRACE = 5.0
 INSISTS = 600
 """Seconds for which a result that cannot be written is tried again."""
 _PASSES = 64
+_SCORE = "/proc/self/oom_score_adj"
 
 
 class Output:
@@ -150,7 +151,7 @@ def _lines(path: str) -> list[str]:
 class Script:
     """The script's own process, and what comes of it."""
 
-    def __init__(self, argv: list[str], directory: str, limit: int) -> None:
+    def __init__(self, argv: list[str], directory: str, limit: int, score: str) -> None:
         self.outputs: dict[int, Output] = {}
         writers = []
         for name in ("stdout", "stderr"):
@@ -165,7 +166,7 @@ class Script:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(woken)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.pid = _started(argv, writers, limit)
+        self.pid = _started(argv, writers, limit, score)
 
     def wait(self, seconds: float) -> bool:
         """Read until the script's process has ended, for some time at most; whether it has."""
@@ -218,12 +219,13 @@ class Script:
         return -os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else os.WEXITSTATUS(self.status)
 
 
-def _started(argv: list[str], writers: list[int], limit: int) -> int:
+def _started(argv: list[str], writers: list[int], limit: int, score: str) -> int:
     """The process id of the script, begun for certain. Raises OSError where it cannot be."""
     failed, fails = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
+            _spared(score)
             _become(argv, writers, limit)
         except OSError as error:
             os.write(fails, b"%d" % (error.errno or 1))
@@ -237,6 +239,14 @@ def _started(argv: list[str], writers: list[int], limit: int) -> int:
         os.waitpid(pid, 0)
         raise OSError(int(said), os.strerror(int(said)), argv[0])
     return pid
+
+
+def _spared(score: str) -> str:
+    """Set how readily the kernel takes this process when memory runs out; what it was. Only root may spare one."""
+    former = "".join(_lines(_SCORE)) or "0"
+    with contextlib.suppress(OSError), open(_SCORE, "w", encoding="ascii") as file:
+        file.write(score)
+    return former
 
 
 def _become(argv: list[str], writers: list[int], limit: int) -> None:
@@ -311,7 +321,7 @@ def main(argv: list[str]) -> int:
     _say(pipe, "here")
     members = Members(scope)
     try:
-        script = Script(argv[6:], directory, 0 if members.bounded else memory)
+        script = Script(argv[6:], directory, 0 if members.bounded else memory, _spared("-900"))
     except OSError as error:
         _say(pipe, "failed %d %s" % (error.errno or 1, error.filename))
         return 1

@@ -474,3 +474,39 @@ def test_a_new_store_is_told_everything_again(rig: Rig) -> None:
     rig.give(1, body(), incarnation=2)
     (report,) = rig.run(after=30)
     assert (report.incarnation, report.cause, outcomes(report)) == (2, "Interval", ["Unchanged"])
+
+
+# Reboots
+
+
+def test_a_reboot_is_asked_for_and_told_of_only_when_the_run_has_ended(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def machine() -> None:
+        """The tree is taken for a machine of its own."""
+        host = rig.rounds._bench.host
+        monkeypatch.setattr(host, "sandbox", False)
+        monkeypatch.setattr(host, "privileged", True)
+        monkeypatch.setattr(host, "reboot", lambda: asked.append(rig.boot))
+
+    machine()
+    text = f"[ -e {tmp_path}/rebooted ] && exit 0; touch {tmp_path}/rebooted; exit 194"
+    rig.give(1, script(text, uid="Association/a"), body(uid="Association/z"))
+    assert rig.run() == []
+    assert asked == ["boot-1"]
+    assert not rig.file().exists()
+    assert status.read(rig.state, "results.json")["Association/a"]["status"] == "Rebooting"
+    assert 0 < rig.rounds.wait() <= 300
+    assert rig.run(after=299) == []
+    assert asked == ["boot-1"]
+    assert causes(rig.run(after=30)) == [
+        ("z", "Assigned", "Success")
+    ]  # it did not come: all goes on, and it asks again
+    assert asked == ["boot-1", "boot-1"]
+    rig.restart("boot-2")
+    machine()
+    told = rig.run()
+    assert causes(told) == [("a", "Assigned", "Success")]
+    assert len(asked) == 2

@@ -15,6 +15,7 @@ from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
 from agent.host.port import EndNotSeen
 from agent.journal import RunKey
+from agent.runner import FORESEEN
 from agent.runs import ATTEMPTS
 from agent.steps.step import INTERRUPTED
 from tests.agent.converging import BOOT, Node, body, outcomes, reasons, step, tree
@@ -379,6 +380,14 @@ def test_the_run_of_an_older_generation_ends_before_the_new_one(node: Node, host
     result = node.converge(body(script("say")), generation=2)
     assert node.journal.state(old) == ("finished", 0, "Success")
     assert (outcomes(result), len(host.commands)) == ({"script:say": "Changed"}, 1)
+
+
+def test_a_look_that_nobody_is_told_of_accounts_for_no_run(node: Node, host: MemoryHost) -> None:
+    key = RunKey("Association/web", 1, "", "say", 1)
+    node.journal.started(key, BOOT)
+    result = node.converge(body(script("say")), cause=FORESEEN, apply=False)
+    assert reasons(result) == {"script:say": "it was begun, and is not accounted for yet"}
+    assert node.journal.state(key) == ("started", BOOT)
 
 
 # Reboots

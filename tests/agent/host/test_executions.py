@@ -186,6 +186,16 @@ def test_memory_that_no_control_group_bounds_is_bounded_for_each_process(
     assert (ran.rc, b"MemoryError" in ran.stderr) == (1, True)
 
 
+def test_when_memory_runs_out_the_script_goes_before_its_supervisor(host: LocalHost) -> None:
+    if subprocess.run(
+        ["sh", "-c", "echo -900 >/proc/self/oom_score_adj"], stderr=subprocess.DEVNULL, check=False
+    ).returncode:
+        pytest.skip("this kernel spares no process of this user")
+    own = Path("/proc/self/oom_score_adj").read_text()
+    ran = run(host, "cat /proc/$PPID/oom_score_adj /proc/self/oom_score_adj\n")
+    assert ran.stdout.decode() == f"-900\n{own}"
+
+
 @pytest.mark.parametrize("python", ["this", "oldest"])
 def test_the_archive_brings_its_supervisor_along(tmp_path: Path, directory: Path, python: str) -> None:
     code = _AGENT.replace("import sys\n", f"import sys\nsys.path.insert(0, {str(program.archive())!r})\n", 1)
