@@ -142,6 +142,10 @@ def _certificate(step: inputs.CertificateInputs) -> List[Claim]:
     return [Claim("certificate", step.path or step.endpoint or ""), *files]
 
 
+def _container(step: inputs.ContainerInputs) -> List[Claim]:
+    return [Claim("container", step.name)]
+
+
 def _user(step: inputs.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
@@ -188,6 +192,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:timezone": _timezone,
     "ops:locale": _locale,
     "ops:certificate": _certificate,
+    "ops:container": _container,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,

@@ -295,6 +295,29 @@ class CertificateInputs(Wire):
 
 
 @dataclass(frozen=True)
+class ContainerInputs(Wire):
+    """A container that runs, by podman or docker."""
+
+    name: str = described("Name of the container.", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    image: str = described("Its image, as registry.example.com/shop:2.4. Required unless absent.", "")
+    command: List[str] = described("What it runs, word by word; the image's own where empty.", [])
+    environment: Dict[str, str] = described("Variables for it; their values are shown nowhere.", {})
+    ports: List[str] = described("Ports to publish, as 127.0.0.1:8080:80.", [])
+    volumes: List[str] = described("Directories and volumes to mount, as /srv/shop:/data:ro.", [])
+    network: Optional[str] = described("The network it is in; the engine's default where absent.", None)
+    user: Optional[str] = described("Whom it runs as inside; the image's choice where absent.", None)
+    restart: str = described(
+        "When the engine starts it again: no, on-failure, on-failure:3, always, unless-stopped.",
+        "unless-stopped",
+        pattern="^(no|always|unless-stopped|on-failure(:[1-9][0-9]*)?)$",
+    )
+    engine: Optional[str] = described(
+        "`podman` or `docker`; the first that is there where absent.", None, pattern="^(podman|docker)$"
+    )
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class UserInputs(Wire):
     """A local user account."""
 
@@ -380,6 +403,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:timezone": Action(TimezoneInputs, 1, True),
     "ops:locale": Action(LocaleInputs, 1, True),
     "ops:certificate": Action(CertificateInputs, 1, True),
+    "ops:container": Action(ContainerInputs, 1, True),
     "ops:user": Action(UserInputs, 1, True),
     "ops:group": Action(GroupInputs, 1, True),
     "ops:authorizedKey": Action(AuthorizedKeyInputs, 1, True),

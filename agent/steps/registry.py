@@ -40,6 +40,7 @@ _RESTORABLE = {
     "ops:authorizedKey": "authorized_key.AuthorizedKeyStep",
     "ops:block": "block.BlockStep",
     "ops:certificate": "certificate.CertificateStep",
+    "ops:container": "container.ContainerStep",
     "ops:cron": "cron.CronStep",
     "ops:directory": "directory.DirectoryStep",
     "ops:download": "download.DownloadStep",
@@ -72,6 +73,7 @@ STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS}))
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",
+    "ops:container": "containers run on the machine itself, not in the sandbox",
     "ops:git": "git would act on the machine itself, not on the sandbox",
     "ops:group": "a sandbox has no accounts",
     "ops:package": "a sandbox has no packages",

@@ -243,6 +243,25 @@ _ENDPOINT = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}\Z", re.IGNORECASE)
 _NAMED = re.compile(r"([*][.])?[\w.:-]+\Z")
 
 
+def _container(typed: contract.ContainerInputs) -> Iterator[Flaw]:
+    if typed.state == "present" and not re.match(r"[A-Za-z0-9]\S*\Z", typed.image):
+        yield Flaw(
+            "image" if typed.image else "", "say not what is to run", "`image`, as registry.example.com/shop:2.4"
+        )
+    for name, value in typed.environment.items():
+        if not re.match(r"[A-Za-z_]\w*\Z", name) or "\n" in value:
+            yield Flaw("environment", f"has `{name}`, which is no variable of one line")
+    for port in typed.ports:
+        if not _PORT.match(port):
+            yield Flaw("ports", f"has `{port}`", "8080:80, or 127.0.0.1:8080:80/tcp")
+    for volume in typed.volumes:
+        if not re.match(r"[A-Za-z0-9/][^:]*:/[^:]*(:[A-Za-z,]+)?\Z", volume):
+            yield Flaw("volumes", f"has `{volume}`", "/srv/shop:/data, or /srv/shop:/data:ro")
+
+
+_PORT = re.compile(r"((\[[0-9a-f:.]+\]|[\d.]+):)?(\d+(-\d+)?:)?\d+(-\d+)?(/(tcp|udp|sctp))?\Z", re.IGNORECASE)
+
+
 def _git(typed: contract.GitInputs) -> Iterator[Flaw]:
     if re.match(r"https?://[^/]*@", typed.remote):
         yield Flaw("remote", "holds credentials, which everybody may read", "a credential helper, or a key")
@@ -336,6 +355,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:locale": _locale,
     "ops:certificate": _certificate,
     "ops:git": _git,
+    "ops:container": _container,
     "ops:user": _user,
     "ops:group": _group,
     "ops:authorizedKey": _authorized_key,
