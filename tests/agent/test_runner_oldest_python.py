@@ -33,12 +33,16 @@ def converge(held: Body, root: Path, state: Path, **more: Any) -> dict[str, Any]
 _DIRECTORIES = (
     "/etc",
     "/etc/cron.d",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/nftables.d",
     "/etc/sudoers.d",
     "/etc/sysctl.d",
     "/etc/systemd",
     "/etc/systemd/system",
+    "/etc/systemd/system/sysinit.target.wants",
 )
-_NOT_HERE = ("sysctl:", "unit:")
+_NOT_HERE = ("sysctl:", "unit:", "module:", "mount:", "table:", "locale:", "path:/etc/locale.gen", "path:/etc/default/")
 """What of a step a sandbox does not have."""
 
 
@@ -59,6 +63,13 @@ def test_every_step_that_a_sandbox_has(tmp_path: Path) -> None:
         step("ops:timer", {"name": "tick", "onCalendar": ["daily"], "command": "/bin/true"}, name="t"),
         step("ops:cron", {"name": "job", "schedule": "@daily", "command": "true"}, name="j"),
         step("ops:sudoers", {"name": "app", "rules": ["app ALL=ALL"]}, name="o"),
+        step("ops:kernelModule", {"name": "dccp", "options": "a=1"}, name="km"),
+        step("ops:mount", {"path": "/srv/m", "device": "tmpfs", "type": "tmpfs"}, name="m"),
+        step("ops:firewall", {"name": "web", "content": "chain a {}"}, name="f"),
+        step("ops:locale", {"name": "C.UTF-8"}, name="lo"),
+        step("ops:certificate", {"path": "/srv/a"}, name="ce"),
+        step("ops:git", {"path": "/srv/g", "remote": "/srv/h"}, name="gi"),
+        step("ops:container", {"name": "c", "image": "c"}, name="co"),
         step("ops:user", {"name": "alice"}, name="u"),
         step("ops:group", {"name": "alice"}, name="g"),
         step("ops:script", {"test": ["test -e made"], "apply": ["touch made"]}, name="s"),
