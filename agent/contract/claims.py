@@ -82,6 +82,13 @@ def _packages(step: inputs.PackageInputs) -> List[Claim]:
     return [Claim("package", name) for name in step.name]
 
 
+def _repository(step: inputs.RepositoryInputs) -> List[Claim]:
+    files = [Claim("path", paths.repository_file(step.type, step.name))]
+    if step.state == "absent" or step.key or step.source or step.key_url:
+        files.append(Claim("path", paths.repository_key(step.type, step.name)))
+    return files
+
+
 def _unit(step: inputs.ServiceInputs) -> List[Claim]:
     return [Claim("unit", unit_name(step.name))]
 
@@ -179,6 +186,7 @@ _CLAIMS: Dict[str, Callable[[Any], List[Claim]]] = {
     "ops:block": _block,
     "ops:hosts": _hosts,
     "ops:package": _packages,
+    "ops:repository": _repository,
     "ops:service": _unit,
     "ops:unit": _unit_file,
     "ops:timer": _timer,

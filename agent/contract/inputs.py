@@ -145,6 +145,26 @@ class PackageInputs(Wire):
 
 
 @dataclass(frozen=True)
+class RepositoryInputs(Wire):
+    """A source of packages, with its key."""
+
+    name: str = described("Name of the source and of its file.", pattern=_PLAIN)
+    type: str = described("Whose source it is: `apt`, `dnf` or `zypper`.", pattern="^(apt|dnf|zypper)$")
+    uris: List[str] = described("Where the packages are. Required unless absent.", [], one_or_many=True)
+    suites: List[str] = described("apt: suites, as bookworm; or a directory, as ./.", [], one_or_many=True)
+    components: List[str] = described("apt: components, as main.", [], one_or_many=True)
+    architectures: List[str] = described("apt: architectures; the node's own where empty.", [], one_or_many=True)
+    key: Optional[str] = described("The public key that signs it, as armoured text.", None)
+    source: Optional[str] = described("Or a file of the config repository that is this key.", None)
+    key_url: str = described("Or where the key is fetched from, over https or http.", "")
+    key_sha256: str = described("SHA-256 of the key at `keyUrl`, as 64 hexadecimal digits.", "")
+    key_path: str = described("Or a file on the node that is this key.", "")
+    trusted: bool = described("Take packages that nobody signed.", False)
+    options: Dict[str, str] = described("Other fields, as the package system names them.", {})
+    state: str = described(_STATE, "present", pattern=_PRESENCE)
+
+
+@dataclass(frozen=True)
 class ServiceInputs(Wire):
     """A service of the init system."""
 
@@ -390,6 +410,7 @@ ACTIONS: Dict[str, Action] = {
     "ops:hosts": Action(HostsInputs, 1, True),
     "ops:git": Action(GitInputs, 1, True),
     "ops:package": Action(PackageInputs, 1, True),
+    "ops:repository": Action(RepositoryInputs, 1, True),
     "ops:service": Action(ServiceInputs, 1, True),
     "ops:unit": Action(UnitInputs, 1, True),
     "ops:timer": Action(TimerInputs, 1, True),

@@ -14,6 +14,25 @@ LOCALE_CONF = "/etc/locale.conf"
 DEBIAN_LOCALE = "/etc/default/locale"
 
 
+APT_KEYS = "/etc/apt/keyrings"
+RPM_KEYS = "/etc/pki/rpm-gpg"
+_SOURCES = {
+    "apt": "/etc/apt/sources.list.d/%s.sources",
+    "dnf": "/etc/yum.repos.d/%s.repo",
+    "zypper": "/etc/zypp/repos.d/%s.repo",
+}
+
+
+def repository_file(system: str, name: str) -> str:
+    """The source of packages of a name, as apt, dnf or zypper reads it."""
+    return _SOURCES[system] % name
+
+
+def repository_key(system: str, name: str) -> str:
+    """The key of a source of that name, where it has one of its own."""
+    return "%s/%s.asc" % (APT_KEYS, name) if system == "apt" else "%s/RPM-GPG-KEY-%s" % (RPM_KEYS, name)
+
+
 def cron_file(name: str) -> str:
     return "/etc/cron.d/" + name
 

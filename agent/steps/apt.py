@@ -8,7 +8,9 @@ from typing import Dict, FrozenSet, List, Optional, Sequence
 from agent.contract.versions import compare_dpkg
 from agent.host.port import Host, Ran
 from agent.steps import dpkg, packages
+from agent.steps.holder import holder
 from agent.steps.packages import Installed, Patience, Stale, done, words
+from agent.steps.step import StepFailed
 
 _ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -28,7 +30,9 @@ _POLICY = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (.*)$", re.MULTILI
 _REMOVAL = re.compile(r"^(?:Remv|Purg) (\S+)", re.MULTILINE)
 _OF_DPKG = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) .*:\n (.+)$", re.MULTILINE)
 _OF_APT = re.compile(r"^E: (.*)$", re.MULTILINE)
-_HOLDER = re.compile(r"Could not get lock \S+ It is held by process \d+ \(.*?\)")
+_SIGNATURE = re.compile(r"^W: ((?:GPG error|OpenPGP signature verification failed): .*)$", re.MULTILINE)
+_LOCKED = re.compile(rb"Could not get lock|Unable to acquire the dpkg frontend lock|lock was locked by another process")
+_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9-]+)?\Z")
 _VERSION = re.compile(r"[0-9A-Za-z.+~:-]+\Z")
 
@@ -89,12 +93,16 @@ def update(host: Host, *options: str) -> None:
     ran = _apt(host, *options, "update")
     while ran.rc and _LISTS_LOCKED in ran.stderr and patience.waits():
         ran = _apt(host, *options, "update")
+    if ran.rc and _LISTS_LOCKED in ran.stderr:
+        raise StepFailed(_waited(host, ran), rc=ran.rc)
     done(ran, "apt-get update", _errors(ran))
 
 
 def _transaction(host: Host, *arguments: str) -> Ran:
     """A change of packages, after what an interrupted one left is brought to its end."""
     ran = _apt(host, *arguments)
+    if ran.rc and _LOCKED.search(ran.stdout + ran.stderr):
+        raise StepFailed(_waited(host, ran), rc=ran.rc)
     if not (ran.rc and _INTERRUPTED in ran.stdout + ran.stderr):
         return ran
     argv = ["dpkg", *_KEEP_CONFIGURATION, "--configure", "-a"]
@@ -104,6 +112,12 @@ def _transaction(host: Host, *arguments: str) -> Ran:
         what = "dpkg was interrupted before, and `dpkg --configure -a` does not mend it"
         done(mended, what, _errors(mended))
     return ran
+
+
+def _waited(host: Host, ran: Ran) -> str:
+    who = holder(host, _LOCKS) or "another program"
+    waited = "%s changes packages, and did not end in %d seconds" % (who, packages.LOCK_WAIT)
+    return "%s: apt-get: %s" % (waited, packages.said(ran, _errors(ran)))
 
 
 def _apt(host: Host, *arguments: str) -> Ran:
@@ -123,8 +137,8 @@ def _look(host: Host, *argv: str) -> Ran:
 
 
 def _errors(ran: Ran) -> List[str]:
-    """What dpkg says of packages, else what apt says, first of all who holds a lock."""
+    """What dpkg says of packages, else what apt says."""
     text = words(ran)
     of_dpkg = ["%s: %s" % (name, what) for name, what in _OF_DPKG.findall(text)]
     of_apt = [line.strip() for line in _OF_APT.findall(text)]
-    return of_dpkg or list(dict.fromkeys([*_HOLDER.findall(text)[:1], *of_apt]))
+    return of_dpkg or list(dict.fromkeys([*of_apt[:3], *_SIGNATURE.findall(text)[:1], *of_apt]))

@@ -56,6 +56,7 @@ _RESTORABLE = {
     "ops:locale": "locale.LocaleStep",
     "ops:mount": "mount.MountStep",
     "ops:package": "package.PackageStep",
+    "ops:repository": "repository.RepositoryStep",
     "ops:service": "service.ServiceStep",
     "ops:sudoers": "sudoers.SudoersStep",
     "ops:sysctl": "live.SysctlStep",

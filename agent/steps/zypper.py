@@ -18,7 +18,7 @@ _SYSTEM = "(System Packages)"
 _SOLVABLE = re.compile(r'<solvable (status="[^>]*repository="[^>]*)/>')
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 _ERRORS = re.compile(
-    r"^(?:No provider|Problem: |[Ee]rror: |ABORT|File .* not found|System management).*$", re.MULTILINE
+    r"^(?:No provider|Problem: |[Ee]rror: |ABORT| - |File .* not found|System management).*$", re.MULTILINE
 )
 
 

@@ -341,6 +341,7 @@ _OF_ACTION: dict[str, Callable[[Any], Iterator[Flaw]]] = {
     "ops:block": _block,
     "ops:hosts": _hosts,
     "ops:package": _package,
+    "ops:repository": fetched.repository,
     "ops:service": _service,
     "ops:unit": _unit,
     "ops:timer": _timer,
