@@ -6,6 +6,7 @@ for right at the next look.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import posixpath
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class RepositoryStep:
         if desired.state == "present":
             _make_parents(host, key.path)
         if isinstance(change.detail, FetchKey):
-            fetched = FileInputs(key.path, content=_fetched_key(host, desired), mode=key.mode)
+            fetched = dataclasses.replace(key, content=_fetched_key(host, desired))
             change = FILE.changes(fetched, FILE.observe(host, fetched, given), given)[0]
         FILE.apply(host, key, [change], given)
 
@@ -123,7 +124,7 @@ def _with_key(key: FileInputs, desired: RepositoryInputs, given: Given) -> FileI
     if desired.state == "absent":
         return key
     data = desired.key.encode("utf-8") if desired.key else source_content(desired.source or "", given)
-    return FileInputs(key.path, content=_armoured(data), mode=key.mode, owner=key.owner, group=key.group)
+    return dataclasses.replace(key, content=_armoured(data))
 
 
 def _armoured(data: bytes) -> str:

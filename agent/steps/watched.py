@@ -11,8 +11,12 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 from agent.contract.claims import Claim, claims_of
 from agent.host.port import Host
+from agent.steps import manifest
 from agent.steps.registry import NOT_IN_A_SANDBOX
 from agent.steps.step import InvalidPlatform
+
+TREE_AT_MOST = 2000
+"""Entries of an unpacked tree that are watched one by one."""
 
 
 class Watched(NamedTuple):
@@ -87,12 +91,20 @@ def _certificate(host: Host, claim: Claim) -> Watched:
     return Watched((claim.name,) if claim.name.startswith("/") else ())
 
 
+def _tree(host: Host, claim: Claim) -> Watched:
+    """Every path that was unpacked, of a tree that is not too large to watch."""
+    held = manifest.read(host, claim.name)
+    entries = held.entries if held is not None and len(held.entries) <= TREE_AT_MOST else ()
+    return Watched((manifest.path_of(claim.name), *(posixpath.join(claim.name, path) for path in entries)))
+
+
 def _unit(host: Host, claim: Claim) -> Watched:
     return Watched() if host.sandbox else Watched(units=(claim.name,))
 
 
 KINDS: Dict[str, Sort] = {
     "path": Sort(_path, "the path and every directory on the way to it", "a change through another hard link"),
+    "tree": Sort(_tree, "every unpacked path", "trees of more than %d entries" % TREE_AT_MOST),
     "user": Sort(_user, "/etc/passwd, /etc/shadow and /etc/group"),
     "group": Sort(_group, "/etc/group"),
     "authorizedKeys": Sort(_authorized_keys, "the user's authorized_keys, and /etc/passwd"),

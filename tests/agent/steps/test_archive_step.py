@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from agent.contract.canonical import digest
+from agent.contract.inputs import ArchiveInputs
 from agent.host import Host, LocalHost
 from agent.host.memory import MemoryHost
-from agent.steps import archives
+from agent.steps import archives, watched
 from tests.agent.converging import Node, body, build, outcomes, reasons, step, tree
 
 APP: dict[str, dict[str, Any]] = {
@@ -118,6 +119,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 
 ALL = {"bin", "bin/app", "etc", "etc/secret", "lib", "lib/so.1", "lib/so", "top"}
+
+
+def test_every_unpacked_path_is_watched(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.unpack(tarred(APP))
+    inputs = ArchiveInputs("/opt/app", source=BUNDLE)
+    seen = watched.watched(place.host, "ops:archive", inputs)["tree:/opt/app"].paths
+    assert set(seen) == {"/opt/.app.opsctl-manifest", *(f"/opt/app/{path}" for path in ALL)}
+    monkeypatch.setattr(watched, "TREE_AT_MOST", 3)
+    assert watched.watched(place.host, "ops:archive", inputs)["tree:/opt/app"].paths == ("/opt/.app.opsctl-manifest",)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
