@@ -21,6 +21,7 @@ from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.pki import ControllerKey
 from tests.agent.program import until
+from tests.agent.rig import script
 from tests.fleet import Node
 from tests.fleet.fixtures import NodeFactory, node_factory, node_rootfs  # noqa: F401
 
@@ -216,9 +217,16 @@ def test_a_node_moves_to_a_newer_version_and_back_from_a_bad_one(gateway: Gatewa
         command = ["python3", "/opt/opsctl/current", "upgrade", f"/root/{version}.pyz", *more]
         return node.run(command, check=False)
 
+    slow = script("echo begun >>/root/runs; while [ ! -e /root/go ]; do sleep 0.1; done")
+    gateway.want(1, [slow], interval=1)
+    until(lambda: node.run(["cat", "/root/runs"], check=False).stdout == "begun\n", "a script's start")
     done = upgrade("98.0.0")
     assert (done.returncode, gateway.hellos[-1].agent_version) == (0, "98.0.0"), done.stderr
     assert done.stdout.endswith("version 98.0.0 is in use\n")
+    node.write("/root/go", "")
+    gateway.wait(lambda: len(gateway.reports) > 0, "the report of the script that ran meanwhile")
+    assert (gateway.reports[0].status, gateway.reports[0].agent_version) == ("Success", "98.0.0")
+    assert node.read("/root/runs") == b"begun\n"
     bad = upgrade("99.0.0", "--wait", "3", broken=True)
     assert (bad.returncode, "version 98.0.0 is in use again" in bad.stderr) == (1, True)
     until(lambda: len(gateway.hellos) == 3, "the old one's hello")
@@ -237,8 +245,14 @@ def test_the_watch_outlives_whoever_asked_for_it(gateway: Gateway, node: Node, t
     file = archive_of(tmp_path / "bad.pyz", NEWER, broken=True)
     node.put(sign(file, gateway.controller), "/root/bad.pyz.sig")
     node.put(file, "/root/bad.pyz")
-    command = "python3 /opt/opsctl/current upgrade /root/bad.pyz --wait 3 & sleep 1.5; kill -9 $!"
+    command = "python3 /opt/opsctl/current upgrade /root/bad.pyz --wait 6 >/dev/null 2>&1 & echo $! >/root/pid"
     node.run(["sh", "-c", command])
-    until(lambda: node.run(["readlink", "/opt/opsctl/current"]).stdout == f"{agent.__version__}\n", "the way back")
+
+    def in_use() -> str:
+        return node.run(["readlink", "/opt/opsctl/current"]).stdout.strip()
+
+    until(lambda: in_use() == NEWER, "the switch")
+    node.run(["sh", "-c", "kill -9 $(cat /root/pid)"])
+    until(lambda: in_use() == agent.__version__, "the way back")
     gateway.wait(lambda: len(gateway.hellos) == 2, "the old one's hello")
     assert gateway.hellos[-1].agent_version == agent.__version__
