@@ -10,7 +10,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.permits import NO_PERMITS, Begun, Run
+from reconciler.core.permits import NO_PERMITS, Begun, Run, Word
 from reconciler.core.problem import Defect, Problem
 from reconciler.core.records import FAILURES, AssignmentRow, AuditRow, Changes, PermitRow
 from reconciler.engine import absorb as absorbing
@@ -69,6 +69,7 @@ class Inbox:
                 batch.hold(node_id, held)
             for report, durable in reports:
                 self._absorb(batch, report, durable)
+            batch.close()
             changes = batch.changes(self._rows.values(), self._seen)
             if changes != Changes(at=changes.at):
                 self._keeper.commit(changes, batch.world)
@@ -114,6 +115,7 @@ class _Batch:
         self._reported: dict[Pair, AssignmentRow] = {}
         self._held: list[tuple[str, str, str]] = []
         self._permits: dict[Pair, PermitRow] = {}
+        self._words: dict[str, dict[int, Word]] = {}
         self._audit: list[AuditRow] = []
 
     def hold(self, node_id: str, held: Held) -> None:
@@ -147,9 +149,7 @@ class _Batch:
             begun = Begun(run, self._at, self._at)  # it had run out, and counts all the same
         if begun is None or begun.run != run:
             return
-        after = permits.returned(bit, run, failed=report.status in FAILURES)
-        known = {**self.world.permits, report.uid: after}
-        self.world = replace(self.world, sequence=self.world.sequence + 1, permits=known)
+        self._words.setdefault(report.uid, {})[bit] = Word(run, report.status in FAILURES)
         row = PermitRow(report.node_id, report.uid, *run, *begun[1:], status=report.status)
         self._permits[report.node_id, report.uid] = row
 
@@ -159,6 +159,13 @@ class _Batch:
             left = "; ".join(f"{claim.claim} {claim.outcome}" for claim in report.claims)[:DETAIL_LIMIT]
             about = ("removed", report.uid, report.status, f"{report.node_id}#{report.seq}", left)
             self._audit.append(AuditRow(self._at, f"node:{report.node_id}", *about))
+
+    def close(self) -> None:
+        """All is said: take the permits back together."""
+        if self._words:
+            known = self.world.permits
+            after = {uid: known.get(uid, NO_PERMITS).returned(words) for uid, words in self._words.items()}
+            self.world = replace(self.world, sequence=self.world.sequence + 1, permits={**known, **after})
 
     def changes(self, rows: Iterable[NodeRow], seen: dict[str, int]) -> Changes:
         settled = self._before.unsettled & ~self.world.unsettled

@@ -30,6 +30,13 @@ class Begun(NamedTuple):
     expires_at: int
 
 
+class Word(NamedTuple):
+    """What a node said of a run."""
+
+    run: Run
+    failed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Permits:
     """The permits of one association.
@@ -57,14 +64,13 @@ class Permits:
         after = self if newest <= self.instant else replace(self, instant=newest, done=EMPTY, failed=EMPTY)
         return replace(after, out={**self.out, **permits})
 
-    def returned(self, bit: int, run: Run, *, failed: bool) -> Permits:
-        """After a node said what came of a run."""
-        begun = self.out.get(bit)
-        out = self.out if begun is None or begun.run != run else _without(self.out, bit)
-        if not run.instant or run.instant != self.instant:
-            return replace(self, out=out)
-        node = 1 << bit
-        return replace(self, out=out, done=self.done | node, failed=self.failed | node if failed else self.failed)
+    def returned(self, words: Mapping[int, Word]) -> Permits:
+        """After nodes said what came of their runs. Costs what is out, however many say so."""
+        out = {bit: begun for bit, begun in self.out.items() if bit not in words or words[bit].run != begun.run}
+        newest = {bit: word for bit, word in words.items() if word.run.instant and word.run.instant == self.instant}
+        done = nodeset.of(newest)
+        failed = nodeset.of(bit for bit, word in newest.items() if word.failed)
+        return replace(self, out=out, done=self.done | done, failed=self.failed | failed)
 
     def without(self, nodes: NodeSet) -> Permits:
         """After these nodes lost the association."""
@@ -99,9 +105,3 @@ def load(rows: Iterable[PermitRow], bits: Mapping[str, int]) -> dict[str, Permit
             nodeset.of(bits[row.node_id] for row in done if row.status in FAILURES),
         )
     return found
-
-
-def _without(out: Mapping[int, Begun], bit: int) -> Mapping[int, Begun]:
-    left = dict(out)
-    del left[bit]
-    return left
