@@ -44,7 +44,14 @@ def digest_of(value: Any) -> str:
 def instant(milliseconds: int) -> str:
     """Unix milliseconds as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
     moment = _EPOCH + datetime.timedelta(milliseconds=milliseconds)
-    return "%s.%03dZ" % (moment.strftime("%Y-%m-%dT%H:%M:%S"), moment.microsecond // 1000)
+    day = (moment.year, moment.month, moment.day)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
+        *day,
+        moment.hour,
+        moment.minute,
+        moment.second,
+        moment.microsecond // 1000,
+    )
 
 
 def milliseconds(text: str) -> int:

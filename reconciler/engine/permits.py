@@ -6,6 +6,7 @@ Values in, a decision out. Whoever asks waits in order; a run is made on nobody 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.contract.canonical import instant, milliseconds
@@ -56,6 +57,7 @@ def decide(
     limit = rate.concurrency(spec.max_concurrency, targets)
     room = limit - permits.under_way(at)
     stopped = exceeded(spec, permits, targets)
+    latest = instant(at + AHEAD)
     expires_at = at + longest_run(compiled.body) * 1000
     granted: dict[int, Begun] = {}
     over: dict[int, str] = {}
@@ -65,9 +67,9 @@ def decide(
         out = begun is not None and begun.expires_at > at
         if begun is not None and out and begun.run == run:
             granted[bit] = begun
-        elif reason := _never(spec, compiled, world, Request(bit, run), at, stopped):
+        elif reason := _never(spec, compiled, world, Request(bit, run), latest, stopped):
             over[bit] = reason
-        elif reason := _not_yet(compiled, world, run, at):
+        elif reason := _not_yet(compiled, world, run, latest):
             waits = reason
         elif room > 0 or out:  # who asks for another run is not at the one before any more
             granted[bit] = Begun(run, at, expires_at)
@@ -85,7 +87,7 @@ def exceeded(spec: AssociationSpec, permits: Permits, targets: int) -> str:
     return f"maxErrors: failed on {failed} of {targets} nodes, maxErrors allows {allowed}" if failed > allowed else ""
 
 
-def _never(spec: AssociationSpec, compiled: Compiled, world: World, request: Request, at: int, stopped: str) -> str:
+def _never(spec: AssociationSpec, compiled: Compiled, world: World, request: Request, latest: str, stopped: str) -> str:
     """Why this run is not made on this node. `stopped` is why the newest run of the schedule is made on nobody else."""
     bit, run = request
     permits = world.permits.get(compiled.uid, NO_PERMITS)
@@ -98,14 +100,14 @@ def _never(spec: AssociationSpec, compiled: Compiled, world: World, request: Req
         return "the schedule has no such run"
     if run.instant < permits.instant:
         return f"the run at {permits.instant} has begun since"
-    if run.instant > permits.instant or run.instant > instant(at + AHEAD):
+    if run.instant > min(permits.instant, latest):
         return ""
     return "the node has made this run" if permits.done >> bit & 1 else stopped
 
 
-def _not_yet(compiled: Compiled, world: World, run: Run, at: int) -> str:
-    """What is to be waited for besides a place."""
-    if run.instant > instant(at + AHEAD):
+def _not_yet(compiled: Compiled, world: World, run: Run, latest: str) -> str:
+    """What is to be waited for besides a place. `latest` is the last instant that may have come."""
+    if run.instant > latest:
         return f"it is not {run.instant} yet: the node's clock is ahead"
     release = world.releases.get(compiled.uid)
     if release is None or run.instant or run.generation < release.generation:
@@ -113,6 +115,7 @@ def _not_yet(compiled: Compiled, world: World, run: Run, at: int) -> str:
     return gate.suspended(world, compiled.uid, release.body_digest)
 
 
+@lru_cache(maxsize=1024)
 def _of_schedule(expression: str | None, text: str) -> bool:
     try:
         at = milliseconds(text)
