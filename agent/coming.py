@@ -61,6 +61,8 @@ def next_of(state: str, node_id: str, held: AssignmentSet, uid: str, known: Jour
     run = None
     if body is not None and any(is_run(step) for step in body.steps):
         run = agenda.next_instant(body.schedule, known.instants.get(uid))
+    if run is not None:
+        run += int(agenda.place(node_id, uid) * held.assignments[uid].splay * 1000)
     return Next(instant(look), None if run is None else instant(run))
 
 

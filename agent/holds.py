@@ -5,6 +5,7 @@ held/hold.json  the newest hold as it came; it may have passed, or say that it i
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import threading
@@ -87,6 +88,17 @@ class Holds:
 
 def hold_path(state: str) -> str:
     return os.path.join(state, "held", "hold.json")
+
+
+def shown(state: str, now: int) -> str:
+    """Why a state directory's node only monitors at `now`, to be shown and not acted on; empty where it may act."""
+    try:
+        signed = from_wire(Signed, json.loads(durable.read(hold_path(state)) or b"{}"))
+        hold = from_wire(Hold, json.loads(base64.b64decode(signed.payload)))
+        over = hold.lifted or (hold.until is not None and milliseconds(hold.until) <= now)
+    except (OSError, ValueError, Malformed):
+        return ""
+    return "" if over else frozen(hold.reason, hold.until)
 
 
 def _position(hold: Hold) -> Tuple[int, int]:

@@ -8,7 +8,8 @@ import time
 from typing import Any, Dict, List, Optional
 
 import agent
-from agent import assignments, coming, identity, lock, status
+from agent import assignments, coming, holds, identity, lock, status
+from agent.clock import SystemClock
 from agent.contract.canonical import milliseconds
 
 LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
@@ -42,6 +43,7 @@ def overview(state: str) -> Dict[str, Any]:
         "interval": None if held is None else held.interval,
         "retired": bool(held and held.retire),
         "state": {"path": state, "trouble": _trouble(state)},
+        "frozen": holds.shown(state, SystemClock().now()),
         "pendingReports": known.pending,
         "assignments": listed,
     }
@@ -58,6 +60,8 @@ def as_text(found: Dict[str, Any], columns: int = 0) -> str:
         "server   %s" % _link(link, found["servers"]),
         "holds    %s" % _held(found),
     ]
+    if found["frozen"]:
+        lines.append("         %s" % found["frozen"])
     if found["pendingReports"]:
         lines.append("reports  %d to be sent when the server is there" % found["pendingReports"])
     if found["state"]["trouble"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent import agenda
+from agent import agenda, overview
 from agent.contract import leave, sshsig, wire
 from agent.contract.canonical import canonical, instant
 from agent.contract.codec import to_wire
@@ -147,6 +147,15 @@ class TestHolds:
         assert runs(rig) == 2
         rig.run(after=30)
         assert runs(rig) == 2
+
+    def test_status_says_it_without_the_agent(self, rig: Rig) -> None:
+        rig.give(1, body())
+        assert "frozen" not in overview.as_text(overview.overview(rig.state))
+        hold(rig, 1, until="2099-01-01T00:00:00.000Z")
+        said = "frozen until 2099-01-01T00:00:00.000Z because the year ends"
+        assert said in overview.as_text(overview.overview(rig.state))
+        hold(rig, 2, lifted=True)
+        assert overview.overview(rig.state)["frozen"] == ""
 
     def test_a_disk_that_takes_no_more_keeps_nobody_from_obeying(
         self, rig: Rig, monkeypatch: pytest.MonkeyPatch
