@@ -44,6 +44,10 @@ QUARTER = 900_000
 FIRST = (BORN // QUARTER + 1) * QUARTER
 
 
+def _nothing() -> None:
+    pass
+
+
 class HouseClock:
     """The house's time as an agent asks for it."""
 
@@ -77,7 +81,9 @@ class Met(Rig):
         super().start()
         self.host = Host(self)
         bench = Bench(self.host, Ledger(f"{self.state}/ledger.json"), dict, self.boot)
-        self.rounds = Rounds(self.node, bench, Telling(self.node, StatusFile(self.state, "results.json"), str), str)
+        self.rounds = Rounds(
+            self.node, bench, Telling(self.node, StatusFile(self.state, "results.json"), _nothing), _nothing
+        )
         self._asked = set()
 
     def meet(self) -> None:
@@ -202,7 +208,8 @@ def test_runs_are_counted_errors_end_them_and_a_freeze_stops_all(meeting: Meetin
     meeting.met[0].restart()
     house.restart()
     for one in meeting.met:
-        one.machine.position = tuple(one.assignments.position())
+        incarnation, serial = one.assignments.position()
+        one.machine.position = (incarnation, serial)
         context, digests = one.assignments.held_digests()
         one.machine.context = context or ""
         one.machine.given = {uid: (1, digest) for uid, digest in digests.items()}
