@@ -15,6 +15,8 @@ from agent.host import extended
 from agent.host.beneath import Beneath
 from agent.host.port import CONTENT_KEPT, ENVIRONMENT, OUTPUT_KEPT, Content, Entry, Ran, Snapshot, staged_name
 
+MANY = 8
+"""Files and directories from which on their file system is synced as a whole, where that is cheap."""
 _KINDS = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
@@ -127,12 +129,12 @@ class LocalHost:
                 _drop(here, staged)
                 raise
 
-    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1, *, sync: bool = True) -> None:
         with self._tree.parent(path) as (here, name):
             staged = staged_name(name)
             _drop(here, staged)
             try:
-                _write(here, staged, data, mode, (uid, gid), _kept(here, name))
+                _write(here, staged, data, mode, (uid, gid), _kept(here, name), sync=sync)
             except BaseException:
                 _drop(here, staged)
                 raise
@@ -148,6 +150,32 @@ class LocalHost:
     def sync_directory(self, path: str) -> None:
         with self._tree.directory(path) as directory:
             os.fsync(directory)
+
+    def sync_many(self, staged: Sequence[str], directories: Sequence[str]) -> None:
+        if len(staged) + len(directories) >= MANY and self._synced_whole(staged, directories):
+            return
+        for path in staged:
+            with self._tree.parent(path) as (here, name), _opened(here, staged_name(name)) as file:
+                os.fsync(file)
+        for path in directories:
+            self.sync_directory(path)
+
+    def _synced_whole(self, staged: Sequence[str], directories: Sequence[str]) -> bool:
+        """Whether the file systems that these lie on could be synced in one go each."""
+        from agent.host import whole
+
+        if not whole.possible():
+            return False
+        with contextlib.ExitStack() as opened:
+            systems: Dict[int, int] = {}
+            for path in sorted({*directories, *(os.path.dirname(path) for path in staged)}):
+                with self._tree.directory(path) as directory:
+                    device = os.fstat(directory).st_dev
+                    if device not in systems:
+                        systems[device] = os.dup(directory)
+                        opened.callback(os.close, systems[device])
+            whole.sync(systems.values())
+        return True
 
     def put_value(self, path: str, data: bytes) -> None:
         with self._tree.parent(path) as (here, name):
@@ -372,7 +400,14 @@ def _chmod(here: int, name: str, mode: int) -> None:
 
 
 def _write(
-    here: int, name: str, data: Content, mode: int, owners: Tuple[int, int], attributes: Optional[Dict[str, bytes]]
+    here: int,
+    name: str,
+    data: Content,
+    mode: int,
+    owners: Tuple[int, int],
+    attributes: Optional[Dict[str, bytes]],
+    *,
+    sync: bool,
 ) -> None:
     file = os.open(name, _CREATE, 0o600, dir_fd=here)
     try:
@@ -385,7 +420,8 @@ def _write(
         if attributes is not None:
             extended.give(file, attributes)
         os.fchmod(file, mode)
-        os.fsync(file)
+        if sync:
+            os.fsync(file)
     finally:
         os.close(file)
 

@@ -141,7 +141,8 @@ class MemoryHost:
             _fail(errno.EISDIR, path)
         self._put(place, Node("link", 0o777, target=target))
 
-    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1, *, sync: bool = True) -> None:
+        del sync
         data = data if isinstance(data, bytes) else b"".join(data)
         self.staged[self._place(path)] = Node("file", mode, *_owners(uid, gid, 0, 0), data=data)
 
@@ -159,6 +160,13 @@ class MemoryHost:
     def sync_directory(self, path: str) -> None:
         if self._node(path).kind not in ("directory", "link"):
             _fail(errno.ENOTDIR, path)
+
+    def sync_many(self, staged: Sequence[str], directories: Sequence[str]) -> None:
+        for path in staged:
+            if self._place(path) not in self.staged:
+                _fail(errno.ENOENT, path)
+        for path in directories:
+            self.sync_directory(path)
 
     def put_value(self, path: str, data: bytes) -> None:
         node = self._node(path)

@@ -114,9 +114,10 @@ class Host(Protocol):
     def symlink(self, target: str, path: str) -> None:
         """Puts a link at `path`, atomically in place of a link or file that is there."""
 
-    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1) -> None:
+    def stage(self, path: str, data: Content, mode: int, uid: int = -1, gid: int = -1, *, sync: bool = True) -> None:
         """Writes and syncs the bytes beside `path`, to be put there by `publish` or dropped by `discard`.
 
+        Without `sync` they are not to be published before `sync_many`.
         A file that is at `path` gives them its extended attributes, as far as the file system has any.
         """
 
@@ -130,6 +131,9 @@ class Host(Protocol):
         """Drops what `stage` left for `path`, if anything."""
 
     def sync_directory(self, path: str) -> None: ...
+
+    def sync_many(self, staged: Sequence[str], directories: Sequence[str]) -> None:
+        """Makes durable what `stage` left for these paths, and the names in these directories."""
 
     def put_value(self, path: str, data: bytes) -> None:
         """Writes into a regular file that is there, in place and at once: how the kernel is told under /proc/sys."""

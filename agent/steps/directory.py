@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Callable, List, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
 from agent.contract.inputs import DirectoryInputs
 from agent.host.port import Entry, Host
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
-from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
+from agent.steps.batch import in_turn
+from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed
 
 _DEFAULT_MODE = 0o755
 
@@ -63,28 +64,14 @@ class DirectoryStep:
         return [Change(claim, "directory", "absent")]
 
     def apply(self, host: Host, desired: DirectoryInputs, changes: List[Change], given: Given) -> Applied:
-        del given
-        want = attributes.wanted(desired, host.sandbox)
-        for change in changes:
-            if desired.state == "absent":
-                host.rmdir(desired.path)
-            elif change.detail is not None:
-                attributes.put(host, desired.path, want, change.detail)
-            else:
-                self._make(host, desired.path, want)
-            host.sync_directory(posixpath.dirname(desired.path))
+        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
+        if failure:
+            raise failure
         return Applied()
 
-    def _make(self, host: Host, path: str, want: Attributes) -> None:
-        mode = _DEFAULT_MODE if want.mode is None else want.mode
-        uid, gid = attributes.ids(host, want)
-        try:
-            host.mkdir(path, mode)
-        except FileNotFoundError:
-            raise StepFailed(no_parent(path)) from None
-        if (uid, gid) != (-1, -1):
-            host.chown(path, uid, gid)
-            host.chmod(path, mode)
+    def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """Each in turn; each directory that holds some is synced once."""
+        return in_turn(host, batch, begin, lambda planned, touched: _apply(host, planned, touched))
 
     def state(self, observed: Observed, claim: Claim) -> State:
         del claim
@@ -110,6 +97,31 @@ class DirectoryStep:
                 host.chown(claim.name, prior["uid"], prior["gid"])
             host.chmod(claim.name, prior["mode"])
         host.sync_directory(posixpath.dirname(claim.name))
+
+
+def _apply(host: Host, planned: Planned, touched: Set[str]) -> None:
+    desired = planned.desired
+    want = attributes.wanted(desired, host.sandbox)
+    for change in planned.changes:
+        if desired.state == "absent":
+            host.rmdir(desired.path)
+        elif change.detail is not None:
+            attributes.put(host, desired.path, want, change.detail)
+        else:
+            _make(host, desired.path, want)
+        touched.add(posixpath.dirname(desired.path))
+
+
+def _make(host: Host, path: str, want: Attributes) -> None:
+    mode = _DEFAULT_MODE if want.mode is None else want.mode
+    uid, gid = attributes.ids(host, want)
+    try:
+        host.mkdir(path, mode)
+    except FileNotFoundError:
+        raise StepFailed(no_parent(path)) from None
+    if (uid, gid) != (-1, -1):
+        host.chown(path, uid, gid)
+        host.chmod(path, mode)
 
 
 def no_parent(path: str) -> str:

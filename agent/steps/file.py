@@ -24,9 +24,10 @@ from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
+from agent.steps.batch import tried
 from agent.steps.diff import content_diff
 from agent.steps.directory import no_parent
-from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text, why
+from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text
 
 PRIOR_KEPT = 16 * 1024
 """Bytes up to which a file's former content is kept for prune."""
@@ -113,21 +114,21 @@ class FileStep:
 
     def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """Stages all and syncs each, renames each, then syncs each directory once."""
-        results = _tried(batch, lambda planned: _stage(host, planned))
+        results = tried(batch, lambda planned: _stage(host, planned))
         ready = [planned for planned, failure in zip(batch, results) if failure is None]
         if not ready:
             return results
         touched: Set[str] = set()
         published: List[Optional[StepFailed]] = []
         try:
+            host.sync_many([planned.desired.path for planned in ready if _staged(planned)], ())
             begin()
-            published = _tried(ready, lambda planned: _publish(host, planned, touched))
+            published = tried(ready, lambda planned: _publish(host, planned, touched))
         finally:
             for planned in ready[len(published) :]:
                 with contextlib.suppress(OSError):
                     host.discard(planned.desired.path)
-        for path in sorted(touched):
-            host.sync_directory(path)
+        host.sync_many((), sorted(touched))
         return _merged(results, published)
 
     def state(self, observed: Observed, claim: Claim) -> State:
@@ -218,6 +219,11 @@ def _shown(path: str, before: Optional[bytes], after: Optional[bytes], want: Att
     return content_diff(path, before, after)
 
 
+def _staged(planned: Planned) -> bool:
+    """Whether the file gets new bytes."""
+    return planned.desired.state != "absent" and any(change.detail.content is not None for change in planned.changes)
+
+
 def _stage(host: Host, planned: Planned) -> None:
     for change in planned.changes:
         content, entry = change.detail
@@ -226,7 +232,7 @@ def _stage(host: Host, planned: Planned) -> None:
         want = attributes.wanted(planned.desired, host.sandbox)
         mode, uid, gid = attributes.of_new(host, want, entry, DEFAULT_MODE)
         try:
-            host.stage(planned.desired.path, content, mode, uid, gid)
+            host.stage(planned.desired.path, content, mode, uid, gid, sync=False)
         except FileNotFoundError:
             raise StepFailed(no_parent(planned.desired.path)) from None
         try:
@@ -299,24 +305,6 @@ def _rename(host: Host, path: str) -> None:
     except OSError:
         host.discard(path)
         raise
-
-
-def _tried(batch: Sequence[Planned], do: Callable[[Planned], None]) -> List[Optional[StepFailed]]:
-    """One result for each step, up to the first failure that ends the rest."""
-    results: List[Optional[StepFailed]] = []
-    for planned in batch:
-        failure = None
-        try:
-            do(planned)
-        except StepFailed as error:
-            failure = error
-        except OSError as error:
-            failure = StepFailed(why(error))
-            failure.__cause__ = error
-        results.append(failure)
-        if failure and planned.ends:
-            break
-    return results
 
 
 def _merged(staged: List[Optional[StepFailed]], published: List[Optional[StepFailed]]) -> List[Optional[StepFailed]]:

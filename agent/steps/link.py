@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Callable, List, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
 from agent.contract.inputs import LinkInputs
 from agent.host.port import Entry, Host
+from agent.steps.batch import in_turn
 from agent.steps.directory import no_parent
-from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
+from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed
 
 _FOLLOWED_AT_MOST = 8
 
@@ -43,18 +44,14 @@ class LinkStep:
         return [Change(Claim("path", desired.path), _said(before), _said(after))]
 
     def apply(self, host: Host, desired: LinkInputs, changes: List[Change], given: Given) -> Applied:
-        del given
-        for _ in changes:
-            if desired.state == "absent":
-                host.unlink(desired.path)
-            else:
-                assert desired.target
-                try:
-                    host.symlink(desired.target, desired.path)
-                except FileNotFoundError:
-                    raise StepFailed(no_parent(desired.path)) from None
-            host.sync_directory(posixpath.dirname(desired.path))
+        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
+        if failure:
+            raise failure
         return Applied()
+
+    def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """Each in turn; each directory is synced once."""
+        return in_turn(host, batch, begin, lambda planned, touched: _apply(host, planned, touched))
 
     def state(self, observed: Observed, claim: Claim) -> State:
         del claim
@@ -84,6 +81,20 @@ def followed(host: Host, path: str) -> str:
             break
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
     return path
+
+
+def _apply(host: Host, planned: Planned, touched: Set[str]) -> None:
+    desired = planned.desired
+    for _ in planned.changes:
+        if desired.state == "absent":
+            host.unlink(desired.path)
+        else:
+            assert desired.target
+            try:
+                host.symlink(desired.target, desired.path)
+            except FileNotFoundError:
+                raise StepFailed(no_parent(desired.path)) from None
+        touched.add(posixpath.dirname(desired.path))
 
 
 def _said(target: Optional[str]) -> str:

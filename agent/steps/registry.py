@@ -67,7 +67,8 @@ _RESTORABLE = {
 }
 _SCRIPTS = {"ops:script": "script.ScriptStep", "aws:runShellScript": "shell.ShellStep"}
 
-BATCHES = cast(Mapping[str, BatchStep], _Table({"ops:file": "file.FileStep"}))
+_BATCHES = {action: _RESTORABLE[action] for action in ("ops:directory", "ops:file", "ops:link")}
+BATCHES = cast(Mapping[str, BatchStep], _Table(_BATCHES))
 RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
 SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS))
 STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS}))
