@@ -54,6 +54,9 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "_ve
 from agent import lean
 
 lean.spare("inspect")  # dataclasses asks it about classes without a docstring; with what it brings it takes a megabyte
+from agent.contract import record
+
+record.put_off()
 
 from agent.__main__ import main
 

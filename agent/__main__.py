@@ -11,8 +11,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     from agent import shortcut
 
     given = sys.argv[1:] if arguments is None else arguments
-    if shortcut.taken(given):
-        return 0
+    done = shortcut.run(given)
+    if done is not None:
+        return done
     from agent import commands
 
     return commands.run(given)

@@ -6,12 +6,12 @@ is started, and the distribution's security updates reach us.
 
 from __future__ import annotations
 
+import _ssl  # the part of `ssl` that has the library; the rest takes five times as long to import
 import base64
 import binascii
 import ctypes
 import functools
 import os
-import ssl
 from typing import Any, Iterator, List
 
 from agent.contract import sshsig
@@ -137,7 +137,7 @@ def _private(kind: int, secret: bytes) -> Any:
 def _must(done: Any, otherwise: str) -> None:
     if not done:
         _libcrypto().ERR_clear_error()
-        raise CryptoUnavailable("%s in %s" % (otherwise, ssl.OPENSSL_VERSION))
+        raise CryptoUnavailable("%s in %s" % (otherwise, _ssl.OPENSSL_VERSION))
 
 
 @functools.lru_cache(maxsize=None)
@@ -147,14 +147,14 @@ def _libcrypto() -> Any:
         try:
             library = ctypes.CDLL(name)
             library.OpenSSL_version_num.restype = ctypes.c_ulong
-            if library.OpenSSL_version_num() == ssl.OPENSSL_VERSION_NUMBER:
+            if library.OpenSSL_version_num() == _ssl.OPENSSL_VERSION_NUMBER:
                 return _declared(library)
         except (OSError, AttributeError):
             pass
         tried.append(name)
     raise CryptoUnavailable(
         "cannot find the libcrypto of this Python's ssl (%s); tried %s"
-        % (ssl.OPENSSL_VERSION, ", ".join(tried) or "nothing")
+        % (_ssl.OPENSSL_VERSION, ", ".join(tried) or "nothing")
     )
 
 
@@ -170,8 +170,6 @@ def _candidates() -> Iterator[str]:
         yield path
         # After an upgrade the mapped file is "PATH (deleted)": the loader finds it by its soname all the same.
         yield os.path.basename(path).replace(" (deleted)", "")
-    import _ssl
-
     if getattr(_ssl, "__file__", None):
         yield _ssl.__file__
     yield from ("libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.dylib")

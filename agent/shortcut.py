@@ -1,13 +1,13 @@
-"""`once --offline` and `once --dry-run` where the last pass found nothing to do and everything it read is still so.
+"""`once --offline` and `once --dry-run`, started with what they need and no more.
 
-Such a pass needs the reads and nothing else, so this imports little; anything unusual takes the ordinary way.
+Where the last pass found nothing to do and everything it read is still so, that is the reads and nothing else.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from typing import Dict, List, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import agent
 from agent import standing
@@ -17,14 +17,48 @@ _VALUES = ("--state", "--root")
 _FLAGS = ("--offline", "--dry-run", "--scripts")
 
 
+class _Asked(NamedTuple):
+    state: str
+    root: str
+    dry: bool
+    runs_scripts: bool
+
+
+def run(arguments: List[str]) -> Optional[int]:
+    """The exit code of a pass without a server; None for anything else, which is not begun."""
+    asked = _asked(arguments)
+    if asked is None:
+        return None
+    if _stands(asked):
+        return 0
+    from agent import identity, log, offline
+    from agent.lock import StateInUse
+
+    try:
+        return (offline.dry_run if asked.dry else offline.offline)(asked.state, asked.root, asked.runs_scripts)
+    except (identity.NotEnrolled, identity.StateDamaged, StateInUse, OSError) as error:
+        log.log(log.ERROR, "%s", error)
+        return 1
+
+
 def taken(arguments: List[str]) -> bool:
-    """Whether that was all there was to do."""
+    """Whether the reads alone are all there is to do."""
+    asked = _asked(arguments)
+    return asked is not None and _stands(asked)
+
+
+def _stands(asked: _Asked) -> bool:
+    host = LocalHost(asked.root)
+    return _nobody_works_on(asked.state) and standing.stands(host, asked.state, asked.root, agent.__version__)
+
+
+def _asked(arguments: List[str]) -> Optional[_Asked]:
     given = _read(arguments[1:]) if arguments[:1] == ["once"] else None
     if given is None or not ("--offline" in given or "--dry-run" in given):
-        return False
+        return None
     root = os.path.abspath(given.get("--root", "/"))
     state = os.path.abspath(given.get("--state") or os.path.join(root, agent.DEFAULT_STATE.lstrip("/")))
-    return _nobody_works_on(state) and standing.stands(LocalHost(root), state, root, agent.__version__)
+    return _Asked(state, root, "--dry-run" in given, "--scripts" in given)
 
 
 def _read(words: List[str]) -> Optional[Dict[str, str]]:

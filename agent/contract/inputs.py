@@ -6,10 +6,10 @@ names a file of the config repository; the body that a node gets says which byte
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Type
 
 from agent.contract.codec import Wire, described
+from agent.contract.record import dataclass
 
 _STATE = "`present` (default) or `absent`."
 _PRESENCE = "^(present|absent)$"

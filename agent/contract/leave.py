@@ -7,10 +7,11 @@ every generation has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import List, Optional
 
 from agent.contract.codec import Wire
+from agent.contract.record import dataclass
 
 
 @dataclass(frozen=True)

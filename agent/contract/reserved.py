@@ -5,11 +5,12 @@ They stand here so that a later version finds its place on the wire taken by nob
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Optional
 
 from agent.contract.codec import Wire
 from agent.contract.leave import Envelope
+from agent.contract.record import dataclass
 
 
 @dataclass(frozen=True)

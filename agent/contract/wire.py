@@ -6,10 +6,11 @@ On the socket, a control frame is a text frame of one JSON object `{"type": NAME
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Optional
 
 from agent.contract.codec import Wire
+from agent.contract.record import dataclass
 
 PROTOCOL = 1
 FRAME_LIMIT = 1024 * 1024

@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Iterable
 
-OTHERS_AT_MOST = 32 * 1024
+OTHERS_AT_MOST = 64 * 1024
 """KiB of the machine's unwritten data that may be written with ours: more than that is not waited for."""
 _TELLS_ERRORS = (5, 8)
 """The first Linux whose syncfs says that something could not be written."""

@@ -198,7 +198,7 @@ def test_a_precondition_keeps_a_step_away_and_stops_nothing(node: Node) -> None:
 
 def test_adjacent_files_are_one_batch(node: Node, host: MemoryHost, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    for name in ("stage", "publish", "sync_directory"):
+    for name in ("stage", "publish", "sync_directory", "mkdir", "symlink"):
         noted(monkeypatch, MemoryHost, name, done)
     noted(monkeypatch, type(node.journal), "started", done)
     noted(monkeypatch, type(node.journal), "finished", done)
@@ -207,9 +207,44 @@ def test_adjacent_files_are_one_batch(node: Node, host: MemoryHost, monkeypatch:
     assert done == [
         *("stage /etc/a", "stage /etc/b", "stage /etc/c", "started"),
         *("publish /etc/a", "publish /etc/b", "publish /etc/c", "sync_directory /etc", "finished"),
-        *("started", "sync_directory /", "finished"),
+        *("started", "mkdir /srv", "sync_directory /", "finished"),
         *("stage /etc/d", "started", "publish /etc/d", "sync_directory /etc", "finished"),
     ]
+
+
+def test_adjacent_directories_and_links_are_batches_too(
+    node: Node, host: MemoryHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("mkdir", "symlink", "sync_directory"):
+        noted(monkeypatch, MemoryHost, name, done)
+    for name in ("started", "finished"):
+        noted(monkeypatch, type(node.journal), name, done)
+    directories = [step("ops:directory", {"path": path}, name=path) for path in ("/srv", "/srv/a", "/srv/a/b")]
+    links = [step("ops:link", {"path": f"/srv/{name}", "target": "a"}, name=name) for name in "xy"]
+    beneath = step("ops:link", {"path": "/srv/x/deep", "target": "b"}, name="deep")
+    result = node.converge(body(*directories, *links, beneath))
+    assert set(outcomes(result).values()) == {"Changed"}
+    assert done == [
+        *("started", "mkdir /srv", "mkdir /srv/a", "mkdir /srv/a/b"),
+        *("sync_directory /", "sync_directory /srv", "sync_directory /srv/a", "finished"),
+        *("started", "symlink a", "symlink a", "sync_directory /srv", "finished"),
+        *("started", "symlink b", "sync_directory /srv/x", "finished"),
+    ]
+
+
+def test_directories_are_removed_from_within(node: Node, host: MemoryHost) -> None:
+    paths = ("/srv", "/srv/a", "/srv/a/b")
+    node.converge(body(*(step("ops:directory", {"path": path}, name=path) for path in paths)))
+    gone = [step("ops:directory", {"path": path, "state": "absent"}, name=path) for path in reversed(paths)]
+    assert set(outcomes(node.converge(body(*gone))).values()) == {"Changed"}
+    assert host.lstat("/srv") is None
+
+
+def test_a_directory_that_fails_ends_its_batch(node: Node, host: MemoryHost) -> None:
+    paths = ("/one", "/no/such/parent", "/two")
+    result = node.converge(body(*(step("ops:directory", {"path": path}, name=path[1:]) for path in paths)))
+    assert list(outcomes(result).values()) == ["Changed", "Failed", "Skipped"]
 
 
 @pytest.mark.parametrize("fails_at", ["stage", "publish"])
@@ -219,10 +254,10 @@ def test_a_batch_that_fails_in_the_middle(
 ) -> None:
     whole = getattr(MemoryHost, fails_at)
 
-    def full(self: MemoryHost, path: str, *rest: Any) -> None:
+    def full(self: MemoryHost, path: str, *rest: Any, **named: Any) -> None:
         if path == "/etc/b":
             raise OSError(errno.ENOSPC, "No space left on device", path)
-        whole(self, path, *rest)
+        whole(self, path, *rest, **named)
 
     monkeypatch.setattr(MemoryHost, fails_at, full)
     result = node.converge(body(*(file(name, on_failure=on_failure) for name in "abc")))
@@ -571,8 +606,8 @@ def test_a_sandbox_on_this_machine(tmp_path: Path) -> None:
 def noted(monkeypatch: pytest.MonkeyPatch, cls: Any, name: str, done: list[str]) -> None:
     whole = getattr(cls, name)
 
-    def note(self: Any, first: Any, *rest: Any) -> Any:
+    def note(self: Any, first: Any, *rest: Any, **named: Any) -> Any:
         done.append(f"{name} {first}" if isinstance(first, str) else name)
-        return whole(self, first, *rest)
+        return whole(self, first, *rest, **named)
 
     monkeypatch.setattr(cls, name, note)

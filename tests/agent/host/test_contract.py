@@ -196,6 +196,21 @@ def test_owners_are_set_and_kept_apart(host: Host) -> None:
     assert (entry.uid, entry.gid) == (1234, 99)
 
 
+@pytest.mark.parametrize("count", [1, 20])
+def test_much_is_made_durable_at_once(host: Host, count: int) -> None:
+    host.mkdir("/srv", 0o755)
+    paths = [f"/srv/many-{at}" for at in range(count)]
+    for path in paths:
+        host.stage(path, path.encode(), 0o640, sync=False)
+    host.sync_many(paths, [])
+    for path in paths:
+        host.publish(path)
+    host.sync_many([], ["/srv"])
+    assert [host.read(path) for path in paths] == [path.encode() for path in paths]
+    with pytest.raises(OSError, match="srv/gone"):
+        host.sync_many([], ["/srv/gone"] * count)
+
+
 def test_names_of_accounts(host: Host) -> None:
     assert (host.user_id("root"), host.user_name(0)) == (0, "root")
     assert (host.group_id("root"), host.group_name(0)) == (0, "root")

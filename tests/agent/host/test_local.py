@@ -12,6 +12,7 @@ import pytest
 
 from agent.host import LocalHost, UnsafePath, replace
 from agent.host import script as scripts
+from agent.host import whole as whole_sync
 from agent.host.port import Bounded, staged_name
 
 
@@ -164,3 +165,32 @@ def running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.parametrize(("release", "unwritten", "whole"), [("6.1.0", 0, 1), ("5.4.0", 0, 0), ("6.1.0", 10**9, 0)])
+def test_a_file_system_is_synced_whole_where_that_tells_errors_and_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, unwritten: int, whole: int
+) -> None:
+    system = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*system[:2], release, *system[3:])))
+    meminfo = b"Dirty: %d kB" % unwritten
+    monkeypatch.setattr(whole_sync, "_UNWRITTEN", type("Found", (), {"findall": lambda self, _: [meminfo[7:-3]]})())
+    wholes: list[int] = []
+    singles: list[int] = []
+    monkeypatch.setattr(whole_sync, "sync", lambda descriptors: wholes.extend(descriptors))
+    monkeypatch.setattr(os, "fsync", singles.append)
+    host = LocalHost(str(tmp_path))
+    (tmp_path / "other").mkdir()
+    paths = [f"/{name}" for name in "abcdefgh"] + ["/other/a"]
+    for path in paths:
+        host.stage(path, b"", 0o600, sync=False)
+    host.sync_many(paths, [])
+    assert (len(wholes), len(singles)) == (whole, 0 if whole else len(paths))
+
+
+def test_a_whole_sync_is_the_kernels(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    whole_sync.sync([directory])
+    os.close(directory)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        whole_sync.sync([directory])
