@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import os
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -39,6 +42,22 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.answer(200, b"half", **{"Content-Length": "8"})
         else:
             self.answer(404, b"")
+
+    def do_CONNECT(self) -> None:
+        """A tunnel, until either end hangs up."""
+        self.asked.append(self.path)
+        name, _, port = self.path.partition(":")
+        with socket.create_connection((name, int(port))) as beyond:
+            self.send_response(200)
+            self.end_headers()
+            ends = {self.connection: beyond, beyond: self.connection}
+            with contextlib.suppress(OSError):
+                while True:
+                    for end in select.select(list(ends), [], [], 30)[0]:
+                        data = end.recv(65536)
+                        if not data:
+                            return
+                        ends[end].sendall(data)
 
     def answer(self, code: int, data: bytes, **headers: str) -> None:
         self.send_response(code)
@@ -168,6 +187,19 @@ def test_the_proxy_of_the_environment_is_asked(
     own = serve()
     assert got(host, own + "/blob") == BLOB
     assert asked[1:] == ["/blob"]
+
+
+def test_tls_goes_through_the_proxy_and_is_verified_all_the_same(
+    host: LocalHost, serve: Server, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority()
+    url = serve(authority.serve_as(tmp_path))
+    monkeypatch.setenv("https_proxy", serve())
+    with pytest.raises(OSError, match="its certificate is not trusted"):
+        got(host, url + "/blob")
+    trust(authority, tmp_path, monkeypatch)
+    assert got(host, url + "/blob") == BLOB
+    assert asked == [url.removeprefix("https://")] * 2 + ["/blob"]
 
 
 def test_a_download_from_a_real_server(host: LocalHost, serve: Server, asked: list[str], tmp_path: Path) -> None:
