@@ -80,7 +80,7 @@ class ApplyDocument(Counts):
     """`opsctl apply`: what came of it. `apply` is its id, `at` Unix milliseconds.
 
     `dropped` are changes that the saved plan named and that are needed no more. `superseded` says that a newer commit
-    came into force meanwhile.
+    came into force meanwhile; `visiting` counts nodes that the server is on its way to.
     """
 
     format: Literal["opsctl.apply/v1"]
@@ -92,6 +92,7 @@ class ApplyDocument(Counts):
     dropped: list[str]
     superseded: bool
     finished: bool
+    visiting: int
     associations: list[AppliedAssociation]
     waits: list[WaitCount]
 
@@ -142,8 +143,8 @@ class _NamedNode(TypedDict):
 class NodeRow(_NamedNode, total=False):
     """A node in a list; one that Git declares and nobody enrolled has an empty `id` and no more than its name.
 
-    `Held` is a node that nothing is given to; `reason` says why. `Inactive` is one that is connected and has not looked
-    at itself for long. `frozen` says why a node only monitors.
+    `Held` is a node that nothing is given to; `reason` says why, also of one that the server cannot reach over SSH.
+    `Inactive` is one that is connected and has not looked at itself for long. `frozen` says why a node only monitors.
     """
 
     reason: str

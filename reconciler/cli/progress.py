@@ -30,8 +30,8 @@ def settled(progress: dict[str, Any]) -> int:
 
 def noted(progress: dict[str, Any]) -> str:
     """`2 running, 1 failed`: what is not simply done."""
-    words = ("running", "waiting", "failed", "drifted", "offline", "held")
-    return ", ".join(f"{progress[word]} {word}" for word in words if progress[word])
+    words = ("running", "waiting", "visiting", "failed", "drifted", "offline", "held")
+    return ", ".join(f"{progress[word]} {word}" for word in words if progress.get(word))
 
 
 def _bar(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

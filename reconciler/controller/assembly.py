@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.controller.catalogs import Catalogs
 from reconciler.controller.compliance import ComplianceWriter
 from reconciler.controller.enrolment import Enrolments
+from reconciler.controller.guests import Guests
 from reconciler.controller.holds import Holds
 from reconciler.controller.inbox import Inbox
 from reconciler.controller.intake import NodeIntake
@@ -27,6 +28,7 @@ from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
 from reconciler.controller.sync import Sync
 from reconciler.controller.trust import AccessTrust
+from reconciler.controller.visits import Visits
 from reconciler.core.access import RECONCILER
 from reconciler.core.problem import Problem, Refused
 from reconciler.execute import Executor
@@ -34,7 +36,7 @@ from reconciler.execute import Executor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, ReportBranch, Source, Store, Timer
+    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, ReportBranch, Source, Store, Timer, Visitor
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class Ports:
     clock: Clock
     timer: Timer
     bus: Bus
+    visitor: Visitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Identity:
     instance: str
     access_signers: bytes = b""
     allow_rewrite: bool = False
+    visits_at_once: int = 50
 
 
 class Controller:
@@ -93,12 +97,15 @@ class Controller:
         identity: Identity,
         on_lost: Callable[[Problem], None] = lambda _: None,
         make_loop: Callable[[Callable[[], None]], Loop] = ThreadLoop,
+        begin_visit: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._ports, self._instance, self._on_lost = ports, identity.instance, on_lost
         store, source, clock = ports.store, ports.source, ports.clock
         self._state = state = load_state(store, identity.fleet_id)
         self._loop = loop = make_loop(self._settle)
-        self._executor = Executor(store, ports.bus, source, ports.notifier, ports.proposals, clock)
+        visiting = Wakes()
+        bus = Both(ports.bus, visiting)
+        self._executor = Executor(store, bus, source, ports.notifier, ports.proposals, clock)
         read = partial(load_world, store, identity.fleet_id)
         self._keeper = keeper = Keeper(state, self._executor, clock, read, self._lost)
         self._inbox = Inbox(state, keeper, store, clock)
@@ -112,10 +119,24 @@ class Controller:
         enrolments = Enrolments(
             state, keeper, store, clock, identity.controller_key, identity.servers, identity.ca_digest
         )
+        guests = Guests(state, loop, store, source, clock, enrolments)
+        self.visits = visits = Visits(state, loop, clock, guests, ports.visitor, identity.visits_at_once, begin_visit)
+        visiting.to = visits.wake
         permissions = Permissions(state, store, clock)
         self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk)
         self.service = ControllerService(
-            state, loop, keeper, store, source, catalogs, self._sync, planner, reconciler, enrolments, permissions
+            state,
+            loop,
+            keeper,
+            store,
+            source,
+            catalogs,
+            self._sync,
+            planner,
+            reconciler,
+            enrolments,
+            permissions,
+            visits,
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
@@ -134,6 +155,7 @@ class Controller:
             timer.every(LEASE_SECONDS / 3, self._keep_lease),
             timer.every(SETTLE_SECONDS, self._tick),
             timer.every(WATCH_SECONDS, self._watch),
+            timer.every(SETTLE_SECONDS, self.visits.tick),
             timer.every(OUTBOX_SECONDS, self._work_off),
             timer.every(OUTBOX_SECONDS, self._write_compliance),
             timer.every(DAY, self._collect),
@@ -222,6 +244,18 @@ class Controller:
             return False
         self._last[what] = now
         return True
+
+
+class Both:
+    """Two buses as one: nodes that come, and nodes that are gone to."""
+
+    def __init__(self, one: Bus, other: Bus) -> None:
+        self._one, self._other = one, other
+
+    def wake(self, node_ids: Iterable[str]) -> None:
+        named = tuple(node_ids)
+        self._one.wake(named)
+        self._other.wake(named)
 
 
 class Wakes:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SECRET_BYTES = 32
 LONGEST = 30 * 86400
 """Seconds that a join token may live at most."""
+VISIT = "visit"
+"""Stands where other tokens have their id."""
 ASK_AGAIN = "ask for a new one: opsctl token create"
 
 
@@ -90,25 +92,44 @@ class Enrolments:
         if token.created_at < self._store.incarnation:
             self._refuse(now, peer, "expired", "the join token is from before the store was restored", ASK_AGAIN)
         name = self._name(token, request, now, peer)
-        row = NodeRow(
-            id="mi-" + secrets.token_hex(9)[:17],
-            name=name,
-            sign_key=request.sign_key,
-            seal_key=request.seal_key,
-            labels=dict(token.labels),
-            enrolled_at=now,
-            agent_version=request.agent_version,
-            platform=request.platform,
-        )
+        row = _row_of(name, request, token.labels, now)
         used = replace(token, used_at=now, used_key=request.sign_key, node_id=row.id)
         audit = AuditRow(now, f"token:{token.id}", "enroll", row.name, row.id, token.id, f"from {peer}")
+        self._admit(row, Changes(at=now, nodes=(row,), tokens=(used,), audit=(audit,)))
+        return self._identity(row)
+
+    def visiting_token(self, secret: str) -> str:
+        """The text of a token that is good for one visit: it is remembered by nobody but the one who made it."""
+        token = Token(self._servers, self._state.world.fleet_id, self._ca_digest, VISIT, secret)
+        return encode_token(token)
+
+    def enrol_visited(self, name: str, request: Enrolment, peer: str, *, ephemeral: bool) -> Enrolled:
+        """Make the machine that a visit found the node of that name; Git says that it is there.
+
+        The same machine may ask again where its answer was lost; an ephemeral one has new keys at every visit.
+        """
+        now = self._clock.now_ms()
+        holder = self._state.world.nodes.entry(name) or self._called_otherwise(name)
+        known = self._store.node(holder.id) if holder is not None else None
+        if known is None:
+            row = _row_of(name, request, {}, now)
+            audit = AuditRow(now, f"ssh:{name}", "enroll", row.name, row.id, "", f"from {peer}")
+            self._admit(row, Changes(at=now, nodes=(row,), audit=(audit,)))
+            return self._identity(row)
+        if known.sign_key != request.sign_key and not ephemeral:
+            remedy = f"is its /var/lib/opsctl gone? opsctl node retire {name}, then change its Node file"
+            self._refuse(now, peer, "name", f"a node named {name} is enrolled already, with another key", remedy)
+        if known.sign_key != request.sign_key:
+            row = replace(known, sign_key=request.sign_key, seal_key=request.seal_key)
+            self._keeper.commit(Changes(at=now, nodes=(row,)))
+        return self._identity(known)
+
+    def _admit(self, row: NodeRow, changes: Changes) -> None:
         entry = worlds.NodeEntry(row.id, row.name, dict(row.labels), dict(row.labels))
         world = self._state.world
         nodes = worlds.relabelled(world.nodes, [entry])
-        world = replace(world, sequence=world.sequence + 1, nodes=nodes)
-        self._keeper.commit(Changes(at=now, nodes=(row,), tokens=(used,), audit=(audit,)), world)
+        self._keeper.commit(changes, replace(world, sequence=world.sequence + 1, nodes=nodes))
         self._state.dirty = True
-        return self._identity(row)
 
     def retire(self, subject: Subject, entry: NodeEntry) -> None:
         """End an identity: the node is told to let go of everything, and nothing it says counts any more."""
@@ -169,6 +190,19 @@ class Enrolments:
             controller_key=self._controller_key,
             incarnation=self._store.incarnation,
         )
+
+
+def _row_of(name: str, request: Enrolment, labels: Mapping[str, str], now: int) -> NodeRow:
+    return NodeRow(
+        id="mi-" + secrets.token_hex(9)[:17],
+        name=name,
+        sign_key=request.sign_key,
+        seal_key=request.seal_key,
+        labels=dict(labels),
+        enrolled_at=now,
+        agent_version=request.agent_version,
+        platform=request.platform,
+    )
 
 
 def _mentioned(catalog: Catalog) -> set[str]:

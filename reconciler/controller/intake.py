@@ -156,7 +156,7 @@ class NodeIntake:
 
     def _connected(self, row: NodeRow, hello: Hello, desired: AssignmentSet) -> None:
         life, now = self._state.life(row.id), self._clock.now_ms()
-        life.last_seen = now
+        life.last_seen, life.greeted_at = now, self._clock.elapsed()
         life.ahead = (hello.incarnation, hello.serial) if _unknown_here(hello, desired) else None
         if life.ahead is not None:
             raise Refused(
@@ -169,7 +169,7 @@ class NodeIntake:
         if said != row:
             self._inbox.about(replace(said, last_seen=now))
         life.connected, life.connected_at, life.features = True, now, tuple(hello.features)
-        self._online(row.id, online=True)
+        set_online(self._state, row.id, online=True)
 
     def _disconnected(self, node_id: str) -> None:
         life = self._state.life(node_id)
@@ -177,13 +177,15 @@ class NodeIntake:
             life.connected, life.last_seen = False, self._clock.now_ms()
             self._inbox.seen(node_id, life.last_seen)
         self._desk.forget(node_id)
-        self._online(node_id, online=False)
+        if not life.visited:
+            set_online(self._state, node_id, online=False)
 
-    def _online(self, node_id: str, *, online: bool) -> None:
-        state = self._state
-        node = state.world.nodes.named(node_id)
-        state.world = replace(state.world, online=state.world.online | node if online else state.world.online & ~node)
-        state.dirty = state.dirty or (bool(node) and state.waits)
+
+def set_online(state: State, node_id: str, *, online: bool) -> None:
+    """Note that a node can be reached, or cannot. On the loop."""
+    node = state.world.nodes.named(node_id)
+    state.world = replace(state.world, online=state.world.online | node if online else state.world.online & ~node)
+    state.dirty = state.dirty or (bool(node) and state.waits)
 
 
 def _assignment(given: AssignmentRow, leave: LeaveRow, horizon: int) -> Assignment:

@@ -33,7 +33,11 @@ Pairs = dict[tuple[str, str], "NodeSet"]
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """One request to apply. `pairs` is what is followed, `dropped` what its saved plan had and needs no more."""
+    """One request to apply. `pairs` is what is followed, `dropped` what its saved plan had and needs no more.
+
+    `visits` are the names of nodes that are visited for it. Nodes at bits from `known` on enrolled in the meantime:
+    of those that are visited, what they are given is followed too.
+    """
 
     id: str
     subject: str
@@ -42,6 +46,8 @@ class Apply:
     pairs: Pairs
     removals: int
     dropped: list[str] = field(default_factory=list)
+    visits: frozenset[str] = frozenset()
+    known: int = 0
 
 
 def apply_of(plan: Plan, catalog: Catalog, world: World, cause: Cause, dropped: list[str]) -> Apply:
@@ -80,9 +86,11 @@ def progress(state: State, apply: Apply) -> dict[str, Any]:
     frozen = gated is not None and bool(gated.frozen)
     rows = []
     totals = dict.fromkeys(COUNTED, 0)
-    for (uid, body_digest), nodes in sorted(apply.pairs.items()):
+    visiting = apply.visits & state.calling
+    reachable = world.online | world.nodes.listed(visiting)
+    for (uid, body_digest), nodes in sorted(_followed(state, apply).items()):
         wanted = asked.get((uid, body_digest), EMPTY)
-        counts, failed = _count(world, uid, body_digest, nodes, wanted, frozen=frozen)
+        counts, failed = _count(world, reachable, uid, body_digest, nodes, wanted, frozen=frozen)
         rows.append({"uid": uid, **counts, "failedNodes": world.nodes.names(nodeset.first(failed, NAMES_SHOWN))})
         for key, value in counts.items():
             totals[key] += value
@@ -95,7 +103,8 @@ def progress(state: State, apply: Apply) -> dict[str, Any]:
         "removals": apply.removals,
         "dropped": apply.dropped,
         "superseded": superseded,
-        "finished": superseded or not (totals["running"] or totals["waiting"]),
+        "finished": superseded or not (totals["running"] or totals["waiting"] or visiting),
+        "visiting": len(visiting),
         **totals,
         "associations": rows,
         "waits": waits(gated),
@@ -110,12 +119,26 @@ def waits(gated: Gated | None) -> list[dict[str, Any]]:
     ]
 
 
+def _followed(state: State, apply: Apply) -> Pairs:
+    """The pairs of an apply, with those of nodes that were visited for it and enrolled only then."""
+    world, plan, catalog = state.world, state.plan, state.catalog
+    fresh = world.nodes.listed(apply.visits) >> apply.known << apply.known
+    if not fresh or plan is None or catalog is None or catalog.commit != apply.commit:
+        return apply.pairs
+    pairs = dict(apply.pairs)
+    for uid, targets in plan.targets.items():
+        if (new := targets & fresh) and uid in catalog.compiled:
+            pair = (uid, catalog.compiled[uid].body_digest)
+            pairs[pair] = pairs.get(pair, EMPTY) | new
+    return pairs
+
+
 def _given_by(plan: Plan) -> Pairs:
     return {(effect.uid, effect.body_digest): effect.nodes for effect in plan.effects if isinstance(effect, Assign)}
 
 
 def _count(
-    world: World, uid: str, body_digest: str, nodes: NodeSet, asked: NodeSet, *, frozen: bool
+    world: World, reachable: NodeSet, uid: str, body_digest: str, nodes: NodeSet, asked: NodeSet, *, frozen: bool
 ) -> tuple[Mapping[str, int], NodeSet]:
     """What became of these nodes, and which of them failed. `asked` are those that the last plan still wants it on."""
     columns = world.of(uid)
@@ -130,9 +153,9 @@ def _count(
         reported & ~columns.failed,
         failed,
         reported & columns.drifted,
-        outstanding & given & world.online,
-        outstanding & ~given & world.online,
-        outstanding & ~world.online,
+        outstanding & given & reachable,
+        outstanding & ~given & reachable,
+        outstanding & ~reachable,
         held,
     )
     return dict(zip(COUNTED, map(nodeset.size, found), strict=True)), failed

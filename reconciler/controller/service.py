@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from reconciler.controller.reconcile import Planner, Reconciler
     from reconciler.controller.state import State
     from reconciler.controller.sync import Sync
+    from reconciler.controller.visits import Visits
     from reconciler.core.access import Subject
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Source, Store
@@ -58,11 +59,12 @@ class ControllerService:
         reconciler: Reconciler,
         enrolments: Enrolments,
         permissions: Permissions,
+        visits: Visits,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._catalogs = store, source, catalogs
         self._sync, self._planner, self._reconciler = sync, planner, reconciler
-        self._enrolments, self._permissions = enrolments, permissions
+        self._enrolments, self._permissions, self._visits = enrolments, permissions, visits
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:
@@ -103,7 +105,7 @@ class ControllerService:
         world = self._state.world
         reach = self._permissions.reach(subject, "read", "Node", world.nodes)
         declared = self._permissions.declared(subject, "read", "Node")
-        rows = [*views.nodes(self._state, world, reach), *views.not_enrolled(*declared, world)]
+        rows = [*views.nodes(self._state, world, reach), *views.not_enrolled(self._state, *declared, world)]
         return sorted(rows, key=lambda row: str(row["name"]))
 
     def node(self, subject: Subject, name: str) -> dict[str, Any]:
@@ -215,6 +217,7 @@ class ControllerService:
         contents = FileContents(self._source, self._store.body, catalog)
         view = preview(plan, gated, catalog, world, self._store.body, contents, live=True)
         view["warnings"] += [text for text in (loaded.access_problem, stale) if text]
+        view["warnings"] += views.unreached(self._state, plan.nodes, reach)
         return view
 
     def _apply(
@@ -242,6 +245,10 @@ class ControllerService:
         self._sync.bring_into_force(loaded, cause)
         self._reconciler.resume(cause)
         self._reconciler.round(cause, allow_removals=allow_removals)
+        visits = self._visits.hurry()
+        if visits:
+            apply = replace(apply, visits=visits, known=len(world.nodes.entries))
+            remember(self._state.applies, apply)
         return progress(self._state, apply)
 
     def _retire(self, subject: Subject, entry: NodeEntry) -> None:

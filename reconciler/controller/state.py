@@ -33,7 +33,9 @@ class NodeLife:
 
     `ahead` is the (incarnation, serial) that the node holds and this store never gave it: it stays untouched.
     `checked_at` is when the node had looked at everything, by its own clock, `looked_at` the same by the server's.
-    `removed_seq` numbers the last report of a removal, which no row remembers.
+    `removed_seq` numbers the last report of a removal, which no row remembers. `visited`: the server goes to it, and
+    between two visits it is as much online as it was at the last. `greeted_at` is when its last hello was, in seconds
+    of the controller's clock.
     """
 
     connected: bool = False
@@ -44,6 +46,8 @@ class NodeLife:
     features: tuple[str, ...] = ()
     ahead: tuple[int, int] | None = None
     removed_seq: int = -1
+    visited: bool = False
+    greeted_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class State:
     word on who moves revisions. `dirty`: something may have to be done that the last round did not know of;
     `hurry`: there may be something new to fetch. `news` are the pairs whose state changed or went (without a uid: a
     node that has to be looked at) since compliance was last gathered. `failing` are associations whose body failed
-    on a node that had never reported on it, since the last round.
+    on a node that had never reported on it, since the last round. `calling` are the names of
+    nodes that are being visited or are about to be; `unreached` says, by name, why a visit came to nothing.
     """
 
     world: World
@@ -92,6 +97,8 @@ class State:
     leaves: dict[str, LeaveRow] = field(default_factory=dict)
     horizon: int = 0
     hold: HoldRecord | None = None
+    calling: frozenset[str] = frozenset()
+    unreached: dict[str, str] = field(default_factory=dict)
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
 
     def life(self, node_id: str) -> NodeLife:

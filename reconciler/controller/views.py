@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from reconciler.engine.catalog import Catalog
 
 
+UNREACHED_SHOWN = 10
+
+
 def status(state: State) -> dict[str, Any]:
     """Where the fleet stands: the revision in force, what holds newer ones back, totals."""
     world, catalog, plan = state.world, state.catalog, state.plan
@@ -65,15 +68,16 @@ def nodes(state: State, world: World, reach: NodeSet) -> Iterator[dict[str, Any]
         entry = world.nodes.entries[bit]
         if entry is not None:
             word = "NON_COMPLIANT" if bit in bad else "COMPLIANT" if bit in compliant else "UNKNOWN"
-            life = state.life(entry.id)
-            yield _node(entry, life, word, _frozen(state, life), online=bit in online, failing=bit in failing)
+            life, why = state.life(entry.id), state.unreached.get(entry.name, "")
+            yield _node(entry, life, why, word, _frozen(state, life), online=bit in online, failing=bit in failing)
 
 
-def not_enrolled(declared: Nodes, reach: NodeSet, world: World) -> Iterator[dict[str, Any]]:
+def not_enrolled(state: State, declared: Nodes, reach: NodeSet, world: World) -> Iterator[dict[str, Any]]:
     """The nodes within reach that Git declares and nobody enrolled."""
     for name in declared.names(reach):
         if name not in world.nodes.by_name:
-            yield {"name": name, "id": "", "state": "NotEnrolled"}
+            why = state.unreached.get(name)
+            yield {"name": name, "id": "", "state": "NotEnrolled", **({"reason": why} if why else {})}
 
 
 def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str, Any]:
@@ -84,9 +88,9 @@ def node(state: State, world: World, store: Store, entry: NodeEntry) -> dict[str
     given = store.assignments_of(entry.id)
     states = {known.uid: known for known in store.states(node_ids=[entry.id])}  # after: a report may come in between
     online, failing = bool(world.online & bit), bool(standings.failing & bit)
-    life = state.life(entry.id)
+    life, why = state.life(entry.id), state.unreached.get(entry.name, "")
     return {
-        **_node(entry, life, standings.word(bit), _frozen(state, life), online=online, failing=failing),
+        **_node(entry, life, why, standings.word(bit), _frozen(state, life), online=online, failing=failing),
         "agentVersion": row.agent_version,
         "platform": row.platform,
         "enrolledAt": instant(row.enrolled_at),
@@ -113,14 +117,22 @@ def audited(row: AuditRow) -> dict[str, Any]:
     return asdict(row) | {"at": instant(row.at)}
 
 
+def unreached(state: State, nodes: Nodes, reach: NodeSet) -> list[str]:
+    """Sentences about the nodes within reach that were visited in vain: the first of them, and how many more."""
+    names = [name for name in sorted(state.unreached) if name in nodes.absent or nodes.named(name) & reach]
+    told = [f"{name} is not reached over SSH: {state.unreached[name]}" for name in names[:UNREACHED_SHOWN]]
+    left = len(names) - len(told)
+    return [*told, f"{left} more nodes are not reached over SSH: see opsctl node list"] if left else told
+
+
 def _node(
-    entry: NodeEntry, life: NodeLife, compliance: str, frozen: str, *, online: bool, failing: bool
+    entry: NodeEntry, life: NodeLife, unreached: str, compliance: str, frozen: str, *, online: bool, failing: bool
 ) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,
         "state": _state(life, online=online),
-        "reason": _AHEAD.format(*life.ahead) if life.ahead else "",
+        "reason": _AHEAD.format(*life.ahead) if life.ahead else unreached,
         "compliance": compliance,
         "failing": failing,
         "labels": dict(entry.labels),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.capabilities.apps import group
+from reconciler.capabilities.nodes.node import visited
 from reconciler.capabilities.trust import role
 from reconciler.core import select
 from reconciler.core.nodeset import EMPTY, NodeSet
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.capabilities.trust.role import RoleSpec
     from reconciler.core.access import Grant
     from reconciler.core.condition import Condition
+    from reconciler.core.ports import SshHost
     from reconciler.core.problem import Finding
     from reconciler.core.resource import Resource
     from reconciler.documents.document import Document
@@ -88,6 +90,17 @@ class Catalog:
         return Declared(
             tuple(self.nodes), labels, tuple(node.spec.vars for node in nodes), withheld, "Node" in self.blind
         )
+
+    @functools.cached_property
+    def visited(self) -> Mapping[str, SshHost]:
+        """How the nodes are reached that the server visits, by name."""
+        found = ((name, visited(name, resource.spec)) for name, resource in self.nodes.items())
+        return {name: host for name, host in found if host is not None}
+
+    @functools.cached_property
+    def ephemeral(self) -> frozenset[str]:
+        """Names of the nodes that keep nothing between two visits."""
+        return frozenset(name for name, host in self.visited.items() if host.ephemeral)
 
     @functools.cached_property
     def documents(self) -> Mapping[str, Document]:

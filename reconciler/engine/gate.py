@@ -1,16 +1,18 @@
 """The one gate: every effect passes here once, with its subject, and is let through, trimmed, or told to wait.
 
-Rules, in order: freeze; access; suspension (a body held after failures, or by people); the removal brake; rate control
-in waves, in which nodes that are offline come last and stall nobody; handover of what another association still owns on
-a node. `explain` reads `Verdict`s.
+Rules, in order: freeze; what a node that keeps nothing between two visits cannot do; access; suspension (a body held
+after failures, or by people); the removal brake; rate control in waves, in which nodes that are offline come last and
+stall nobody; handover of what another association still owns on a node. `explain` reads `Verdict`s.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from agent.contract import ephemeral
 from reconciler.core import nodeset, rate
 from reconciler.core.effect import Assign, Describe, Hold, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet, without
@@ -111,7 +113,10 @@ def gate(
     if limits.frozen:
         return _frozen(listed, limits.frozen, braked, memory)
     in_the_way = handover.obstructed(obstacles)
-    court = _Court(catalog, world, reach("apply", "Association"), limits, braked, in_the_way, Recall(memory.judged))
+    forgetful = world.nodes.listed(catalog.ephemeral)
+    court = _Court(
+        catalog, world, reach("apply", "Association"), limits, braked, in_the_way, forgetful, Recall(memory.judged)
+    )
     passed: list[Effect] = []
     verdicts: list[Verdict] = []
     for effect in listed:
@@ -222,6 +227,7 @@ class _Court:
     limits: Limits
     braked: Mapping[str, int]
     obstructed: Mapping[str, NodeSet]
+    ephemeral: NodeSet
     judging: Recall[Judged]
 
     def judged(self, effect: Assign | Withdraw | Describe) -> Judged:
@@ -232,7 +238,7 @@ class _Court:
             rates = (spec.max_concurrency, spec.max_errors)
             known = (world.of(effect.uid), world.releases.get(effect.uid), world.online)
             obstructed = self.obstructed.get(effect.uid, EMPTY)
-            parts = (effect.nodes, effect.body_digest, self.allowed, obstructed, *rates, *known)
+            parts = (effect.nodes, effect.body_digest, self.allowed, obstructed, self.ephemeral, *rates, *known)
             return self.judging(("Assign", effect.uid), parts, self._assign, effect, spec)
         if isinstance(effect, Withdraw):
             parts = (effect.nodes, self.allowed, effect.uid in self.braked, self.limits, world.of(effect.uid))
@@ -242,6 +248,11 @@ class _Court:
 
     def _assign(self, effect: Assign, spec: AssociationSpec) -> Judged:
         nodes, verdicts = self._within_reach(effect)
+        if forgetful := nodes & self.ephemeral:
+            refused = ephemeral.refusal(json.loads(effect.body))
+            if refused:
+                nodes &= ~forgetful
+                verdicts += (Verdict(effect.uid, forgetful, "ephemeral", refused, False),)
         if not nodes:
             return Judged(EMPTY, verdicts)
         if held_for := suspended(self.world, effect.uid, effect.body_digest):

@@ -20,6 +20,8 @@ from reconciler.adapters.lock import StateLock
 from reconciler.adapters.notify import LogNotifier
 from reconciler.adapters.private_files import write_whole
 from reconciler.adapters.signer import open_key, verify
+from reconciler.adapters.ssh import Identity as SshIdentity
+from reconciler.adapters.ssh import SshSettings, SshVisitor
 from reconciler.adapters.store import open_store
 from reconciler.adapters.timer import SystemClock, SystemTimer
 from reconciler.controller.assembly import LEASE_SECONDS, Controller, Ports, Wakes
@@ -27,14 +29,16 @@ from reconciler.controller.assembly import Identity as ControllerIdentity
 from reconciler.controller.restart import declare_restored
 from reconciler.core.problem import Refused
 from reconciler.wiring import settings as server_settings
+from reconciler.wiring.local import agent_archive
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from reconciler.controller.service import ControllerService
-    from reconciler.core.ports import Verify
+    from reconciler.core.ports import Guest, Stream, Verify
     from reconciler.core.problem import Problem
+    from reconciler.wiring.settings import ServerSettings
 
     App = Callable[[Any, Any, Any], Awaitable[None]]
     Face = Callable[["Served"], App]
@@ -121,6 +125,9 @@ class Daemon:
         self._stack.callback(self._controller.stop)
         self._listeners.start()
         self._stack.callback(self._listeners.stop)
+        assert self._listeners.loop is not None
+        self._gateway.serve_on(self._listeners.loop)
+        self._stack.callback(self._controller.visits.stop)
 
     def _open(self) -> None:
         options, state, clock = self._options, self._options.state, SystemClock()
@@ -137,7 +144,7 @@ class Daemon:
         controller_key = open_key(keys / "controller.key")
         wakes = Wakes()
         instance = f"{socket.gethostname()}/{fleet_id}"
-        ports = self._ports(fleet_id, instance, clock, wakes)
+        ports = self._ports(fleet_id, instance, clock, wakes, settings)
         who = ControllerIdentity(
             fleet_id=fleet_id,
             controller_key=controller_key.public,
@@ -146,6 +153,7 @@ class Daemon:
             instance=instance,
             access_signers=server_settings.allowed_signers(settings),
             allow_rewrite=options.allow_rewrite,
+            visits_at_once=settings.ssh.connections,
         )
         self._controller = Controller(ports, who, self._lost)
         stopping = threading.Event()
@@ -163,7 +171,7 @@ class Daemon:
             )
         )
         identity = Identity(fleet_id, controller_key, certificate.fingerprints, authority.ca_pem)
-        gateway = Gateway(self._controller.intake, identity, verify, beside=app)
+        self._gateway = gateway = Gateway(self._controller.intake, identity, verify, beside=app)
         self._stack.callback(gateway.close)
         wakes.to = gateway.wake
         self._listeners = Listeners(
@@ -176,7 +184,7 @@ class Daemon:
 
         ports.timer.every(CERTIFICATE_CHECK_SECONDS, renew)
 
-    def _ports(self, fleet_id: str, instance: str, clock: SystemClock, wakes: Wakes) -> Ports:
+    def _ports(self, fleet_id: str, instance: str, clock: SystemClock, wakes: Wakes, settings: ServerSettings) -> Ports:
         """The outside. What is opened first is closed last: the timer's jobs still find everything."""
         options, state = self._options, self._options.state
         store = open_store(f"sqlite:///{state / 'store.db'}", fleet_id, clock.now_ms())
@@ -200,11 +208,21 @@ class Daemon:
             clock=clock,
             timer=timer,
             bus=wakes,
+            visitor=SshVisitor(agent_archive, _ssh(settings), self._attend),
         )
+
+    def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:
+        return self._gateway.attend(stream, peer, guest)
 
     def _lost(self, problem: Problem) -> None:
         self.lost = problem
         self._on_lost()
+
+
+def _ssh(settings: ServerSettings) -> SshSettings:
+    ssh = settings.ssh
+    identities = {name: SshIdentity(one.file, one.passphrase_file) for name, one in ssh.identities.items()}
+    return SshSettings(identities, ssh.known_hosts, ssh.connect_timeout)
 
 
 def _identity(path: Path, prefix: str) -> str:

@@ -174,9 +174,14 @@ class PackedAgent:
     digest: str
 
 
+def agent_archive() -> bytes:
+    """agent.pyz."""
+    return _data("agent.pyz").read_bytes()
+
+
 def write_agent(out: Path) -> PackedAgent:
     """Write agent.pyz."""
-    data = _data("agent.pyz").read_bytes()
+    data = agent_archive()
     out.write_bytes(data)
     out.chmod(0o755)
     return PackedAgent(len(data), digest(data))

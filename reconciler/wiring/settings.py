@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from reconciler.core import typed
 from reconciler.core.manifest import read
 from reconciler.core.problem import Finding, Invalid, Unavailable
-from reconciler.core.resource import Model
+from reconciler.core.resource import Model, Name
 from reconciler.core.typed.markers import Wrong
 
 FILE = "server.yaml"
@@ -57,6 +57,28 @@ class HookSettings(Model):
     """File with the token that GitLab sends; relative to the state directory."""
 
 
+class SshIdentity(Model):
+    """A private key of the server's that it logs in to nodes with."""
+
+    file: Path
+    """The key; relative to the state directory."""
+    passphrase_file: Path | None = None
+    """File that holds its passphrase, where it has one; relative to the state directory."""
+
+
+class SshSettings(Model):
+    """How the server visits nodes with `transport: ssh`. Nothing of its user's own SSH configuration counts."""
+
+    identities: dict[Name, SshIdentity] = Field(default_factory=dict)
+    """Keys by the name that Node files choose one with; `default` serves those that choose none."""
+    known_hosts: Path | None = None
+    """OpenSSH known_hosts file for nodes without `hostKeys`; relative to the state directory."""
+    connections: Annotated[int, Field(ge=1, le=1000)] = 50
+    """How many nodes are visited at once."""
+    connect_timeout: Annotated[int, Field(ge=1, le=300)] = 10
+    """Seconds that a node has to answer in."""
+
+
 class ServerSettings(Model):
     """The server's own settings. None of them is needed for a first run."""
 
@@ -64,6 +86,8 @@ class ServerSettings(Model):
     """Public SSH keys that sign commits under `access/`; with none, such changes are refused."""
     hooks: HookSettings = Field(default_factory=HookSettings)
     """Secrets of webhooks."""
+    ssh: SshSettings = Field(default_factory=SshSettings)
+    """Visits to nodes that do not connect by themselves."""
 
 
 def load(state: Path) -> ServerSettings:
@@ -82,7 +106,7 @@ def load(state: Path) -> ServerSettings:
         place = manifests[1].places.start
         raise Invalid((Finding("there is a second document", place, "one document with the server's settings"),))
     settings = typed.load(ServerSettings, manifests[0].tree, manifests[0].places)
-    return settings.model_copy(update={"hooks": _beneath(state, settings.hooks)})
+    return settings.model_copy(update={"hooks": _beneath(state, settings.hooks), "ssh": _ssh(state, settings.ssh)})
 
 
 def _says_anything(data: bytes) -> bool:
@@ -93,6 +117,18 @@ def _says_anything(data: bytes) -> bool:
 def _beneath(state: Path, hooks: HookSettings) -> HookSettings:
     named = {name: getattr(hooks, name) for name in ("github_secret_file", "gitlab_token_file")}
     return hooks.model_copy(update={name: state / path for name, path in named.items() if path is not None})
+
+
+def _ssh(state: Path, ssh: SshSettings) -> SshSettings:
+    identities = {
+        name: SshIdentity(
+            file=state / identity.file,
+            passphrase_file=state / identity.passphrase_file if identity.passphrase_file is not None else None,
+        )
+        for name, identity in ssh.identities.items()
+    }
+    known_hosts = state / ssh.known_hosts if ssh.known_hosts is not None else None
+    return ssh.model_copy(update={"identities": identities, "known_hosts": known_hosts})
 
 
 def allowed_signers(settings: ServerSettings) -> bytes:

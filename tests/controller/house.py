@@ -16,6 +16,7 @@ from agent.contract.token import decode_token
 from agent.contract.wire import ClaimReport, Enrolment, Held, Hello, Pulse, Report
 from reconciler.adapters.git import MemoryProposals, MemoryReportBranch, MemoryRepository, MemorySource
 from reconciler.adapters.notify import MemoryNotifier
+from reconciler.adapters.ssh import MemoryVisitor
 from reconciler.adapters.store import MemoryStore
 from reconciler.adapters.store.memory import MemoryState
 from reconciler.adapters.timer import HandTimer
@@ -228,6 +229,7 @@ class House:
         self.bus = Bus(self.machines)
         self.identity = Identity(FLEET_ID, "ssh-ed25519 CONTROLLER", "sha256:ca", ("https://house:8443",), "this one")
         self.identity = replace(self.identity, **identity)
+        self.visitor = MemoryVisitor()
         self.notifier, self.proposals = MemoryNotifier(), MemoryProposals(self.remote)
         self.source = MemorySource(self.remote)
         self.lost: list[Problem] = []
@@ -254,8 +256,9 @@ class House:
             clock=self.timer,
             timer=self.timer,
             bus=self.bus,
+            visitor=self.visitor,
         )
-        self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop)
+        self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, lambda visit: visit())
         self.intake, self.service = self.controller.intake, self.controller.service
         self.controller.start()
         self.tick(0.1)

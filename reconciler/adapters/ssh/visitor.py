@@ -17,7 +17,7 @@ from reconciler.core.ports import Guest, Stream
 from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from fabric import Connection
 
@@ -54,11 +54,11 @@ class ChannelStream:
 
 
 class SshVisitor:
-    """`Visitor` over SSH. `arguments` are given to every agent besides."""
+    """`Visitor` over SSH. `archive` gives agent.pyz."""
 
-    def __init__(self, archive: bytes, settings: SshSettings, attend: Attend, arguments: Sequence[str] = ()) -> None:
-        self._program, self._settings, self._attend = Program(archive), settings, attend
-        self._arguments = tuple(arguments)
+    def __init__(self, archive: Callable[[], bytes], settings: SshSettings, attend: Attend) -> None:
+        self._archive, self._settings, self._attend = archive, settings, attend
+        self._made: Program | None = None
         self._lock = threading.Lock()
         self._open: set[Connection] = set()
         self._closed = False
@@ -86,6 +86,14 @@ class SshVisitor:
                 channel.close()
                 listening.join()
 
+    @property
+    def program(self) -> Program:
+        """What is run on nodes, read when it is first needed."""
+        with self._lock:
+            if self._made is None:
+                self._made = Program(self._archive())
+            return self._made
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -108,8 +116,8 @@ class SshVisitor:
 
     def _start(self, channel: paramiko.Channel, host: SshHost) -> None:
         """See the agent started, with the archive sent where the node lacks it. Raises `Refused`, `Unavailable`."""
-        arguments = ["once", "--stdio", *(["--ephemeral"] if host.ephemeral else []), *self._arguments]
-        channel.sendall(self._program.loader(arguments))
+        arguments = ["once", "--stdio", *(["--ephemeral"] if host.ephemeral else [])]
+        channel.sendall(self.program.loader(arguments))
         said = bytearray()
         while BANNER not in said or not said.endswith((HAVE, WANT)):
             data = channel.recv(1024)
@@ -117,7 +125,7 @@ class SshVisitor:
             if not data or len(said) > PREAMBLE_LIMIT:
                 raise _not_started(host, channel, bytes(said))
         if said.endswith(WANT):
-            channel.sendall(self._program.archive)
+            channel.sendall(self.program.archive)
 
 
 def _not_started(host: SshHost, channel: paramiko.Channel, said: bytes) -> Refused | Unavailable:

@@ -90,7 +90,7 @@ def host(tmp_path: Path, settings: SshSettings) -> Iterator[Host]:
 @pytest.fixture
 def visitor(edge: Edge, settings: SshSettings) -> Iterator[SshVisitor]:
     edge.intake.fail.clear()
-    made = SshVisitor(program.archive().read_bytes(), settings, edge.gateway.attend)
+    made = SshVisitor(program.archive().read_bytes, settings, edge.gateway.attend)
     yield made
     made.close()
 

@@ -64,12 +64,12 @@ def test_a_node_that_has_this_very_program_installed_is_not_sent_it(
     from reconciler.adapters.ssh import program
 
     visitor.visit(host.reached(), guest)
-    size = len(visitor._program.archive)
+    size = len(visitor.program.archive)
     assert host.received > size
     before = host.received
     home = host.directory / "installed"
     shutil.unpack_archive(str(agent_archive()), home, "zip")
-    (home / "archive.digest").write_text(visitor._program.digest)
+    (home / "archive.digest").write_text(visitor.program.digest)
     monkeypatch.setattr(program, "INSTALLED", str(home))
     visitor.visit(host.reached(), guest)
     assert host.received - before < size // 10
@@ -212,7 +212,7 @@ def test_who_is_not_let_in_says_so(
     new_key(tmp_path / "stranger", "open sesame")
     (tmp_path / "passphrase").write_text("open sesame\n")
     stranger = Identity(tmp_path / "stranger", tmp_path / "passphrase")
-    visitor = SshVisitor(b"", dataclasses.replace(settings, identities={"stranger": stranger}), edge.gateway.attend)
+    visitor = SshVisitor(bytes, dataclasses.replace(settings, identities={"stranger": stranger}), edge.gateway.attend)
     with pytest.raises(Unavailable, match="does not let identity stranger in as root"):
         visitor.visit(host.reached(identity="stranger"), guest)
     with pytest.raises(Refused, match=r"no SSH identity 'strangers'.*did you mean stranger"):
