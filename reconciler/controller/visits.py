@@ -220,7 +220,7 @@ class Visits:
             appointment.failures += 1
             appointment.waits = isinstance(problem, Waiting)
             appointment.due_at = now + self._pause(appointment, problem)
-        if problem is None and appointment.woken_at > self._greeted_at(name):
+        if problem is None and not self._is_done(name, appointment):
             appointment.due_at = now
 
     def _pause(self, appointment: _Appointment, problem: Problem) -> float:
@@ -229,6 +229,7 @@ class Visits:
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(appointment.failures - 1, 10))
         return self._draw(longest / 2, longest)
 
-    def _greeted_at(self, name: str) -> float:
+    def _is_done(self, name: str, appointment: _Appointment) -> bool:
+        """Whether nothing changed since the node said hello; one that was retired meanwhile is asked about again."""
         entry = self._state.world.nodes.entry(name)
-        return self._state.life(entry.id).greeted_at if entry is not None else self._clock.elapsed()
+        return entry is not None and appointment.woken_at <= self._state.life(entry.id).greeted_at

@@ -211,8 +211,7 @@ def test_retired_it_is_told_so_and_joins_again_when_its_file_changes(town: Town)
     town.tick(1)
     assert town.names() == ["a"]
     assert town["a"].retired
-    town["a"].id = ""
-    town["a"].key = "ssh-ed25519 a2"
+    town["a"].id, town["a"].key, town["a"].position = "", "ssh-ed25519 a2", (0, 0)
     town.tick(INTERVAL * 2)
     row = town.row("a")
     assert (row["state"], "was retired at" in row["reason"]) == ("NotEnrolled", True)

@@ -44,7 +44,7 @@ def test_everything(tmp_path: Path) -> None:
     [
         (
             "accessSigner: []",
-            "server.yaml:1:1: error: unknown field `accessSigner`; expected `accessSigners` or `hooks`",
+            "server.yaml:1:1: error: unknown field `accessSigner`; expected `accessSigners`, `hooks` or `ssh`",
         ),
         ("hooks:\n  githubSecret: x", "server.yaml:2:3: error: "),
         ("accessSigners: mary", "server.yaml:1:16: error: `accessSigners` "),
@@ -71,3 +71,13 @@ def test_it_may_not_be_readable(tmp_path: Path) -> None:
     (tmp_path / "server.yaml").mkdir()
     with pytest.raises(Unavailable, match="Is a directory"):
         load(tmp_path)
+
+
+def test_keys_for_visits_are_files_of_the_state_directory(tmp_path: Path) -> None:
+    default = "default: {file: ssh/id_ed25519, passphraseFile: ssh/passphrase}"
+    text = f"ssh:\n  identities:\n    {default}\n    other: {{file: /k}}\n"
+    ssh = loaded(tmp_path, text + "  knownHosts: ssh/known_hosts\n  connectTimeout: 3\n").ssh
+    assert ssh.identities["default"].file == tmp_path / "ssh/id_ed25519"
+    assert ssh.identities["default"].passphrase_file == tmp_path / "ssh/passphrase"
+    assert (ssh.identities["other"].file, ssh.identities["other"].passphrase_file) == (Path("/k"), None)
+    assert (ssh.known_hosts, ssh.connect_timeout, ssh.connections) == (tmp_path / "ssh/known_hosts", 3, 50)
