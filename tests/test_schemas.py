@@ -74,6 +74,7 @@ BEYOND_SCHEMAS = {
     "fractions and huge numbers have no exact form 0",
     "fractions and huge numbers have no exact form 1",
     "a group that selects nothing, and members that are none 0",
+    "what does not say how a node is reached 0",
 }
 """Cases that only the reader refuses: what is wrong there is beyond types, patterns and ranges."""
 
