@@ -128,6 +128,8 @@ def _conclude(final: dict[str, Any]) -> None:
         say((f"no longer needed: {dropped}", "dim"))
     for wait in final["waits"]:
         say((waiting(wait["uid"], wait["nodes"], wait["reason"]), "cyan"))
+    if final["unreached"]:
+        say((f"{counted(final['unreached'], 'node')} not reached over SSH: see opsctl node list", "yellow"))
     if final["superseded"]:
         say(("a newer commit came into force meanwhile; what it asks for goes on", "yellow"))
     bad = final["failed"] or final["held"]

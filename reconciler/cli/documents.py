@@ -80,7 +80,8 @@ class ApplyDocument(Counts):
     """`opsctl apply`: what came of it. `apply` is its id, `at` Unix milliseconds.
 
     `dropped` are changes that the saved plan named and that are needed no more. `superseded` says that a newer commit
-    came into force meanwhile; `visiting` counts nodes that the server is on its way to.
+    came into force meanwhile; `visiting` counts nodes that the server is on its way to, `unreached` those that it could
+    not reach.
     """
 
     format: Literal["opsctl.apply/v1"]
@@ -93,6 +94,7 @@ class ApplyDocument(Counts):
     superseded: bool
     finished: bool
     visiting: int
+    unreached: int
     associations: list[AppliedAssociation]
     waits: list[WaitCount]
 

@@ -30,7 +30,7 @@ def settled(progress: dict[str, Any]) -> int:
 
 def noted(progress: dict[str, Any]) -> str:
     """`2 running, 1 failed`: what is not simply done."""
-    words = ("running", "waiting", "visiting", "failed", "drifted", "offline", "held")
+    words = ("running", "waiting", "visiting", "unreached", "failed", "drifted", "offline", "held")
     return ", ".join(f"{progress[word]} {word}" for word in words if progress.get(word))
 
 

@@ -105,6 +105,7 @@ def progress(state: State, apply: Apply) -> dict[str, Any]:
         "superseded": superseded,
         "finished": superseded or not (totals["running"] or totals["waiting"] or visiting),
         "visiting": len(visiting),
+        "unreached": len(apply.visits & state.unreached.keys() - visiting),
         **totals,
         "associations": rows,
         "waits": waits(gated),

@@ -154,7 +154,7 @@ def test_a_change_that_cannot_be_brought_counts_as_offline(town: Town) -> None:
     begun = town.service.apply(ROOT, None, None, 0)
     town.tick(2)
     after = town.service.apply_status(ROOT, begun["apply"])
-    assert (after["finished"], after["done"], after["offline"]) == (True, 1, 1)
+    assert (after["finished"], after["done"], after["offline"], after["unreached"]) == (True, 1, 1, 1)
 
 
 def test_what_only_a_person_can_help_waits_for_one(town: Town) -> None:
