@@ -33,13 +33,17 @@ class Presence:
         self._next_look = self._clock.elapsed() + LOOK_EVERY
         state, before = self._state, self._clock.now_ms() - max(INTERVALS * self._state.interval, SHORTEST) * 1000
         bits = state.world.nodes.bits
-        lives = [(bits[node_id], life) for node_id, life in state.lives.items() if life.connected and node_id in bits]
+        lives = [(bits[node_id], life) for node_id, life in state.lives.items() if _is_here(life) and node_id in bits]
         idle = state.world.nodes.everyone & ~state.world.holding
         stale = nodeset.of(bit for bit, life in lives if _looked(life) < before) & ~idle
         online = nodeset.of(bit for bit, _ in lives) & ~stale
         if online != state.world.online:
             state.world = replace(state.world, online=online)
             state.dirty = state.dirty or state.waits
+
+
+def _is_here(life: NodeLife) -> bool:
+    return life.connected or life.reached
 
 
 def _looked(life: NodeLife) -> int:

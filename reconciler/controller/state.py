@@ -34,8 +34,8 @@ class NodeLife:
     `ahead` is the (incarnation, serial) that the node holds and this store never gave it: it stays untouched.
     `checked_at` is when the node had looked at everything, by its own clock, `looked_at` the same by the server's.
     `removed_seq` numbers the last report of a removal, which no row remembers. `visited`: the server goes to it, and
-    between two visits it is as much online as it was at the last. `greeted_at` is when its last hello was, in seconds
-    of the controller's clock.
+    between two visits it is as much online as it was at the last, which says `reached`. `greeted_at` is when its last
+    hello was, in seconds of the controller's clock.
     """
 
     connected: bool = False
@@ -47,6 +47,7 @@ class NodeLife:
     ahead: tuple[int, int] | None = None
     removed_seq: int = -1
     visited: bool = False
+    reached: bool = False
     greeted_at: float = 0.0
 
 

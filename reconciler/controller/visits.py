@@ -153,9 +153,9 @@ class Visits:
         entry = self._state.world.nodes.entry(name)
         if entry is not None:
             life = self._state.life(entry.id)
-            life.visited = False
+            life.visited = life.reached = False
             if not life.connected:
-                self._loop.post(partial(set_online, self._state, entry.id, online=False))
+                self._loop.post(partial(self._mark, entry.id, reached=False))
 
     def _note(self, name: str, why: str) -> None:
         known = {other: said for other, said in self._state.unreached.items() if other != name}
@@ -188,9 +188,14 @@ class Visits:
         guest = self._guests.guest(host)
         node_id = self._visitor.visit(host, guest)
         self._guests.came(node_id)
-        self._loop.call(partial(set_online, self._state, node_id, online=True))
+        self._loop.call(partial(self._mark, node_id, reached=True))
         if self._unanswered(node_id):
             raise Waiting("it has not answered all that it was given")
+
+    def _mark(self, node_id: str, *, reached: bool) -> None:
+        """On the loop."""
+        self._state.life(node_id).reached = reached
+        set_online(self._state, node_id, online=reached)
 
     def _unanswered(self, node_id: str) -> bool:
         world = self._state.world
@@ -200,7 +205,7 @@ class Visits:
     def _not_reached(self, name: str, problem: Problem) -> None:
         entry = self._state.world.nodes.entry(name)
         if entry is not None and not isinstance(problem, Waiting) and not self._state.life(entry.id).connected:
-            self._loop.post(partial(set_online, self._state, entry.id, online=False))
+            self._loop.post(partial(self._mark, entry.id, reached=False))
 
     def _settle(self, name: str, appointment: _Appointment, problem: Problem | None) -> None:
         """When to come again."""
