@@ -96,6 +96,12 @@ def published(path: str) -> Schema:
     return schema
 
 
+def _given(part: Schema) -> Schema:
+    """A field as it is where it is there at all."""
+    choices = [choice for choice in part.get("anyOf", ()) if choice.get("type") != "null"]
+    return choices[0] if len(choices) == 1 else part
+
+
 def _rows(part: Schema, schema: Schema, prefix: str, *, deep: bool = True) -> Iterator[Row]:
     """Fields in their order; those of an object or of a list's objects follow it."""
     for name, field in part["properties"].items():
@@ -105,7 +111,7 @@ def _rows(part: Schema, schema: Schema, prefix: str, *, deep: bool = True) -> It
         path = f"{prefix}{name}"
         meaning = field.get("description") or resolved.get("description", "")
         yield Row(path, _takes(field, schema), default, meaning, bool(field.get("x-opsctl")))
-        inner = _resolved(resolved.get("items", resolved), schema)
+        inner = _resolved(_given(resolved.get("items", resolved)), schema)
         if deep and "properties" in inner and "anyOf" not in inner:
             yield from _rows(inner, schema, f"{path}[]." if "items" in resolved else f"{path}.")
 
