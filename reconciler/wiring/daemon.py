@@ -79,7 +79,7 @@ class Served:
 def serve(options: ServeOptions, face: Face) -> None:
     """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds, or comes to hold."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for noisy in ("alembic", "apscheduler", "git"):
+    for noisy in ("alembic", "apscheduler", "git", "paramiko"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

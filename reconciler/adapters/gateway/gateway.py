@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 PATH = "/agent"
 HELLO_SECONDS = 10.0
+VISIT_HELLO_SECONDS = 60.0
+"""As `HELLO_SECONDS`, of an agent that the server has only just started, on a machine that may be slow or busy."""
 STRANGERS = 2000
 """Connections at once whose hello has not been proven; more are asked to come back later."""
 
@@ -139,7 +141,7 @@ class Gateway:
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         try:
-            hello, key = await self._greeted(receive, send, self._identity.fingerprints())
+            hello, key = await self._greeted(receive, send, self._identity.fingerprints(), HELLO_SECONDS)
         except Hangup as hangup:
             log.warning("an agent at %s: turned away with %d: %s", peer, hangup.code, hangup.reason)
             await send(hangup.frame())
@@ -151,7 +153,7 @@ class Gateway:
     async def _visited(self, socket: StreamSocket) -> str:
         try:
             await socket.begin()
-            hello, key = await self._greeted(socket.receive, socket.send, (stdio.FINGERPRINT,))
+            hello, key = await self._greeted(socket.receive, socket.send, (stdio.FINGERPRINT,), VISIT_HELLO_SECONDS)
             if hello.node_id != socket.node_id:
                 raise Hangup(OTHER_NODE, f"the machine is node {hello.node_id}, not {socket.node_id or 'a new one'}")
         except Hangup as hangup:
@@ -167,20 +169,24 @@ class Gateway:
             raise _told(socket.peer, *socket.farewell)
         return hello.node_id
 
-    async def _greeted(self, receive: Receive, send: Send, fingerprints: Collection[str]) -> tuple[Hello, str]:
+    async def _greeted(
+        self, receive: Receive, send: Send, fingerprints: Collection[str], seconds: float
+    ) -> tuple[Hello, str]:
         """The hello and the key that proved it. Raises `Hangup`, or `_Gone` when the peer leaves."""
         if self._strangers >= STRANGERS:
             raise Hangup(TRY_LATER, "too many connections are at their hello")
         self._strangers += 1
         try:
-            return await self._greet(receive, send, fingerprints)
+            return await self._greet(receive, send, fingerprints, seconds)
         finally:
             self._strangers -= 1
 
-    async def _greet(self, receive: Receive, send: Send, fingerprints: Collection[str]) -> tuple[Hello, str]:
+    async def _greet(
+        self, receive: Receive, send: Send, fingerprints: Collection[str], seconds: float
+    ) -> tuple[Hello, str]:
         nonce = secrets.token_urlsafe(32)
         await send({"type": "websocket.send", "text": handshake.challenge(self._identity.fleet_id, nonce)})
-        claimed = handshake.read_hello(await _first_text(receive))
+        claimed = handshake.read_hello(await _first_text(receive, seconds))
         expected = handshake.Expected(self._identity.fleet_id, fingerprints, nonce)
         key, welcome = await self._lanes.answers.begin(self._proven, claimed, expected)
         await send({"type": "websocket.send", "text": welcome})
@@ -289,12 +295,12 @@ class _Gone(Exception):
     """The peer left before its hello was whole."""
 
 
-async def _first_text(receive: Receive) -> str:
+async def _first_text(receive: Receive, seconds: float) -> str:
     try:
-        async with asyncio.timeout(HELLO_SECONDS):
+        async with asyncio.timeout(seconds):
             message = await receive()
     except TimeoutError as error:
-        raise Hangup(TOO_SLOW, f"no hello within {HELLO_SECONDS:.0f} s") from error
+        raise Hangup(TOO_SLOW, f"no hello within {seconds:.0f} s") from error
     if message["type"] != "websocket.receive":
         raise _Gone
     text = message.get("text")
