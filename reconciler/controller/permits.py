@@ -39,10 +39,16 @@ class PermitDesk:
         self._asked: set[str] = set()
 
     def ask(self, node_id: str, ask: Ask) -> None:
-        """A node waits from now on, unless it did; whoever asks again for what it was granted need not queue."""
+        """A node waits from now on, unless it did; whoever asks again for what it was granted need not queue.
+
+        Nobody is heard on what it does not have: queues are no longer than the fleet, and no more than associations.
+        """
+        world = self._state.world
+        bit = world.nodes.bits.get(node_id)
+        if bit is None or not world.of(ask.uid).anywhere >> bit & 1:
+            return
         queue = self._queues.setdefault(ask.uid, {})
-        bit = self._state.world.nodes.bits.get(node_id)
-        begun = self._state.world.permits.get(ask.uid, NO_PERMITS).out.get(-1 if bit is None else bit)
+        begun = world.permits.get(ask.uid, NO_PERMITS).out.get(bit)
         if begun is not None and begun.run == (ask.generation, ask.run_instant):
             self._queues[ask.uid] = {node_id: ask, **queue}
         else:

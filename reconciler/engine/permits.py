@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.capabilities.nodes.association import AssociationSpec, Compiled
     from reconciler.core.permits import Permits
-    from reconciler.core.world import World
+    from reconciler.core.world import Columns, Release, World
 
 AHEAD = 60_000
 """Milliseconds that a node's clock may be ahead of the server's."""
@@ -92,11 +92,12 @@ def _never(spec: AssociationSpec, compiled: Compiled, world: World, request: Req
     bit, run = request
     permits = world.permits.get(compiled.uid, NO_PERMITS)
     release = world.releases.get(compiled.uid)
-    if not world.of(compiled.uid).anywhere >> bit & 1 or release is None or run.generation > release.generation:
+    if release is None or not _has(world.of(compiled.uid), bit, run.generation, release):
         return "the node does not have this"
     if not run.instant:
         return ""
-    if run.generation == release.generation and not _of_schedule(spec.schedule_expression, run.instant):
+    expression = spec.schedule_expression if run.generation == release.generation else None
+    if not _of_schedule(expression, run.instant):
         return "the schedule has no such run"
     if run.instant < permits.instant:
         return f"the run at {permits.instant} has begun since"
@@ -115,10 +116,18 @@ def _not_yet(compiled: Compiled, world: World, run: Run, latest: str) -> str:
     return gate.suspended(world, compiled.uid, release.body_digest)
 
 
+def _has(columns: Columns, bit: int, generation: int, release: Release) -> bool:
+    """Whether a node may be at a run of this generation: whoever was given the newest is at no other."""
+    if columns.on(release.body_digest) >> bit & 1:
+        return generation == release.generation
+    return generation < release.generation and bool(columns.anywhere >> bit & 1)
+
+
 @lru_cache(maxsize=1024)
 def _of_schedule(expression: str | None, text: str) -> bool:
+    """Whether an instant is one of a schedule; of one that is not known any more, any may be."""
     try:
         at = milliseconds(text)
-        return expression is not None and next_after(expression, at - 1) == at
+        return expression is None or next_after(expression, at - 1) == at
     except (ValueError, BadSchedule):
         return False

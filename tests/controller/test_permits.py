@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.contract.canonical import instant
+from agent.contract.leave import Ask
 from tests.controller.house import BORN, ROOT, House, Machine, small
 from tests.engine.repository import association
 
@@ -167,6 +168,29 @@ def test_what_is_no_run_of_the_schedule_is_granted_to_nobody() -> None:
     assert house["n-0"].waits(SCAN) == "the schedule has no such run"
     assert "the node's clock is ahead" in house["n-1"].waits(SCAN)
     assert house["n-2"].waits(SCAN) == "the node does not have this"
+
+
+def test_nobody_is_heard_on_what_it_does_not_have() -> None:
+    house = scanning()
+    for number in range(20):
+        house.intake.asked(house["n-0"].id, Ask(f"Association/none-{number}", 1))
+    house.tick()
+    assert house["n-0"].orders.postponed == ()
+    assert set(house.controller._desk._queues) == {SCAN}
+
+
+def test_a_node_may_not_name_an_older_generation_than_it_was_given() -> None:
+    house = scanning()
+    house.push({"documents/scan.yaml": DOCUMENT.replace("[scan]", "[scan, again]")})
+    house.tick(61)
+    moved = next(machine for machine in house.machines.values() if machine.given[SCAN][0] == 2)
+    other = next(machine for machine in house.machines.values() if machine.given[SCAN][0] == 1)
+    house.tick((FIRST - house.timer.now_ms()) / 1000 + 1)
+    moved.ask(SCAN, AT, generation=1)
+    other.ask(SCAN, AT)
+    house.tick()
+    assert moved.waits(SCAN) == "the node does not have this"
+    assert other.permitted(SCAN, AT)
 
 
 def test_in_a_freeze_nobody_runs_and_after_it_everybody_may() -> None:
