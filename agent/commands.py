@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from typing import TYPE_CHECKING, List
 
 import agent
-from agent import DEFAULT_STATE, USER_STATE, log
+from agent import DEFAULT_STATE, USER_STATE, lean, log
 from agent.dial import BadAddress
 from agent.identity import NotEnrolled, StateDamaged
 from agent.lock import StateInUse
 
 if TYPE_CHECKING:
+    import argparse
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _DESCRIPTION = """\
@@ -57,6 +58,8 @@ def run(arguments: List[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="agent.pyz",
         description=_DESCRIPTION,
@@ -263,6 +266,7 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    lean.drop("argparse", "gettext")
     from agent.limits import bound_memory
     from agent.serve import serve
 

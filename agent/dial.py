@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 CONNECT_TIMEOUT = 15.0
 _PROXY_HEAD = 16 * 1024
@@ -82,7 +82,7 @@ def connect(
     """A TLS socket that blocks for `timeout` seconds at most per operation. Raises Unreachable."""
     plain = reach(where, timeout=timeout, environ=environ)
     try:
-        return context.wrap_socket(plain, server_hostname=where.host)
+        return context.wrap_socket(plain, server_hostname=_encoded(where.host))
     except (OSError, ValueError) as error:
         plain.close()
         raise Unreachable("%s%s: %s" % (where, _via(where, environ), why(error))) from error
@@ -96,7 +96,7 @@ def reach(
     plain = None
     try:
         first = address_of_proxy(proxy) if proxy else where
-        plain = socket.create_connection((first.host, first.port), timeout)
+        plain = socket.create_connection((_encoded(first.host), first.port), timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if proxy:
             _tunnel(plain, proxy, where)
@@ -118,6 +118,11 @@ def _via(where: Address, environ: Optional[Mapping[str, str]]) -> str:
         return " through the proxy %s" % address_of_proxy(proxy)
     except ValueError:
         return " through a proxy"
+
+
+def _encoded(host: str) -> Any:
+    """As bytes where that is all the same: of text, Python makes a domain name with tables of all of Unicode."""
+    return host.encode() if host.isascii() else host
 
 
 def proxy_for(where: Address, environ: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart={python} -I {home}/current serve --state {state}{how}
+ExecStart={python} -I -S {home}/current serve --state {state}{how}
 Restart=always
 RestartSec=5
 
@@ -50,7 +50,7 @@ TimeoutStopSec=75
 OOMPolicy=continue
 
 # Sandboxing options are inherited by every job, and a job may have to do anything that root may. So the agent is kept
-# small instead: it listens on nothing, and runs Python without its environment and site packages (-I).
+# small instead: it listens on nothing, and runs Python without its environment and site packages (-I -S).
 
 [Install]
 WantedBy={wanted_by}

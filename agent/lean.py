@@ -5,6 +5,7 @@ Nothing else of the agent may be imported before `spare` has been called for the
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from types import ModuleType
@@ -26,3 +27,10 @@ def spare(name: str) -> None:
     """Leave a module out, where it is not there already."""
     if name not in sys.modules:
         sys.modules[name] = _Spared(name)
+
+
+def drop(*names: str) -> None:
+    """Forget modules that have done their work, so that what is imported next takes their room."""
+    for name in names:
+        sys.modules.pop(name, None)
+    gc.collect()

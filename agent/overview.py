@@ -38,6 +38,7 @@ def overview(state: str) -> Dict[str, Any]:
         "agentVersion": agent.__version__,
         "process": lock.holder(state),
         "link": status.read(state, "link.json"),
+        "watched": status.read(state, "watch.json"),
         "incarnation": None if held is None else held.incarnation,
         "serial": None if held is None else held.serial,
         "interval": None if held is None else held.interval,
@@ -59,6 +60,7 @@ def as_text(found: Dict[str, Any], columns: int = 0) -> str:
         "agent    %s, %s" % (found["agentVersion"], process),
         "server   %s" % _link(link, found["servers"]),
         "holds    %s" % _held(found),
+        *_watched(found["watched"]),
     ]
     if found["frozen"]:
         lines.append("         %s" % found["frozen"])
@@ -69,6 +71,14 @@ def as_text(found: Dict[str, Any], columns: int = 0) -> str:
     if found["assignments"]:
         lines += ["", *_table(found, columns)]
     return "\n".join(lines)
+
+
+def _watched(found: Dict[str, Any]) -> List[str]:
+    """What is seen at once, and what of that only at the interval, where something is."""
+    if not found.get("paths") and not found.get("units"):
+        return []
+    lines = ["watches  %d paths and %d units; the rest is seen at the interval" % (found["paths"], found["units"])]
+    return lines + ["         not now: %s" % limit for limit in found["atInterval"]]
 
 
 def _trouble(state: str) -> str:

@@ -20,7 +20,7 @@ from agent.carrier import Door
 from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
 from agent.contract.wire import PROTOCOL, Hello
-from agent.host.pages import give_back
+from agent.host.pages import give_back, use_one_heap
 from agent.link import Link
 from agent.node import open_node
 from agent.rendering import Renderer
@@ -161,6 +161,7 @@ class Agent:
 
 def serve(state: str, root: str = "/", runs_scripts: bool = False) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
+    use_one_heap()
     worker = Agent(state, root, runs_scripts)
     log.log(log.NOTICE, "agent %s serves %s", agent.__version__, worker.node.identity.node_id)
     return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds})

@@ -12,12 +12,12 @@ there, and finds the result. Imported when first needed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import pkgutil
-import shutil
 import subprocess
 import sys
 import time
@@ -57,13 +57,13 @@ def stage(directory: str, name: str, text: str) -> None:
     here = os.path.join(directory, name)
     if _was_begun(here):
         return
-    shutil.rmtree(here, ignore_errors=True)
+    _remove(here)
     os.mkdir(here, 0o700)
     try:
         _create(os.path.join(here, "script"), text.encode("utf-8", "surrogateescape"), 0o700)
         _create(os.path.join(here, "result.new"), b" " * ROOM, 0o600)
     except OSError:
-        shutil.rmtree(here, ignore_errors=True)
+        _remove(here)
         raise
 
 
@@ -253,7 +253,15 @@ def _sweep(directory: str, coming: str) -> None:
         total += kept.size
         old = time.time() - kept.at > KEPT_SECONDS
         if (number > KEPT or total > KEPT_BYTES or old) and _was_ended(kept.path):
-            shutil.rmtree(kept.path, ignore_errors=True)
+            _remove(kept.path)
+
+
+def _remove(path: str) -> None:
+    """A run's directory with its files, as far as can be. Not by `shutil`, which brings more than it is needed for."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(path):
+            os.unlink(entry.path)
+        os.rmdir(path)
 
 
 def _was_ended(path: str) -> bool:

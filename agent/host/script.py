@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from typing import Dict, List, Optional
 
 from agent.host import process
@@ -15,6 +13,8 @@ _PREFIX = "opsctl-script-"
 
 def run(text: str, *, beside: Optional[str], env: Dict[str, str], cwd: str, timeout: float, keep: int) -> Ran:
     """Raises OSError only where the script has not begun."""
+    import tempfile  # of use only to a sandbox, whose scripts nobody keeps company
+
     _sweep(beside)
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=beside) as directory:
         path = os.path.join(directory, "script")
@@ -43,6 +43,8 @@ def unit_name(execution: str) -> str:
 
 def _sweep(beside: Optional[str]) -> None:
     """Removes what runs that were cut off left here; one that still runs has its script open and misses nothing."""
+    import shutil
+
     if beside is not None:
         for name in os.listdir(beside):
             if name.startswith(_PREFIX):

@@ -105,9 +105,9 @@ def _unit(host: Host, claim: Claim) -> Watched:
 KINDS: Dict[str, Sort] = {
     "path": Sort(_path, "the path and every directory on the way to it", "a change through another hard link"),
     "tree": Sort(_tree, "every unpacked path", "trees of more than %d entries" % TREE_AT_MOST),
-    "user": Sort(_user, "/etc/passwd, /etc/shadow and /etc/group"),
-    "group": Sort(_group, "/etc/group"),
-    "authorizedKeys": Sort(_authorized_keys, "the user's authorized_keys, and /etc/passwd"),
+    "user": Sort(_user, "`/etc/passwd`, `/etc/shadow` and `/etc/group`"),
+    "group": Sort(_group, "`/etc/group`"),
+    "authorizedKeys": Sort(_authorized_keys, "the user's `authorized_keys`, and `/etc/passwd`"),
     "package": Sort(_package, "dpkg's status file", "packages of rpm"),
     "mount": Sort(_mount, "the kernel's list of mounts"),
     "certificate": Sort(_certificate, "its file", "the days that it is still valid, and what a server presents"),
@@ -116,12 +116,12 @@ KINDS: Dict[str, Sort] = {
 
 
 def told(action: str, inputs: Any) -> Tuple[List[str], List[str]]:
-    """For people, of a step with these inputs: (what is seen at once, what is seen at the interval)."""
+    """For people, of a step with these inputs: (what is seen at once, what is seen at the interval alone)."""
     at_once, later = [], []
     for claim in claims_of(action, inputs):
         sort = KINDS.get(claim.kind)
         if sort is None:
-            later.append("`%s`" % claim.owned)
+            later.append("what a `%s` claim stands for" % claim.kind)
             continue
         at_once.append(sort.at_once)
         if sort.at_interval:

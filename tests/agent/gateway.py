@@ -76,6 +76,7 @@ class Gateway:
         self.hellos: list[wire.Hello] = []
         self.held: list[wire.Held] = []
         self.reports: list[wire.Report] = []
+        self.reported_at: list[float] = []
         self.pulses: list[wire.Pulse] = []
         self.unsupported: list[wire.Unsupported] = []
         self.closes: list[tuple[int, str]] = []
@@ -423,6 +424,7 @@ class Connection:
         report = from_wire(wire.Report, json.loads(payload))
         if gateway.acknowledge:
             self.say(frames.control(wire.Ack(report.seq)))
+        gateway.reported_at.append(time.perf_counter())
         gateway.noted(gateway.reports, report)
 
     def _plain(self, message: Any) -> None:

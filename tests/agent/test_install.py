@@ -78,7 +78,7 @@ def test_the_unit_keeps_the_agent_up_and_lets_jobs_be() -> None:
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(install.unit_text("/var/lib/opsctl", "/usr/bin/python3"))
     service = unit["Service"]
-    assert service["ExecStart"] == "/usr/bin/python3 -I /opt/opsctl/current serve --state /var/lib/opsctl"
+    assert service["ExecStart"] == "/usr/bin/python3 -I -S /opt/opsctl/current serve --state /var/lib/opsctl"
     assert service["KillMode"] == "process"
     assert service["Restart"] == "always"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"

@@ -31,6 +31,8 @@ _NODE = (
     "processes turn by turn, medians; wall or CPU time, whichever ratio is larger; "
 )
 _ALL = "200 files of 1 KiB, 20 directories, 20 links, 10 packages, 5 lines, every byte read and hashed"
+_REAL = "a real Debian 12 node (systemd, Python 3.11), the installed agent at rest, interval of 30 minutes; "
+_IDLE = _REAL + "the example repository's web role and its server; the first ten minutes after it was compliant; "
 FIGURES: dict[str, Figure] = {
     "plan.full.100k": Figure("s", 0.5, _FLEET + "; no cache from an earlier plan"),
     "plan.load.100k": Figure(
@@ -72,6 +74,16 @@ FIGURES: dict[str, Figure] = {
         _NODE + "a dry run that finds 1 directory and 1 file missing, beyond `python3 -c pass`: program, keys, "
         "journal, set and signature read, steps looked at",
     ),
+    "agent.drift.files": Figure(
+        "s", 1, _REAL + "200 files of 1 KiB, each edited once, in place or by a rename: until reported, p99"
+    ),
+    "agent.drift.files.median": Figure("s", None, "the same, median"),
+    "agent.drift.healed": Figure("s", 2, "the same, until the file is right again, p99"),
+    "agent.drift.services": Figure("s", 2, _REAL + "20 services, each stopped once by systemctl: until reported, p99"),
+    "agent.drift.services.healed": Figure("s", None, "the same, until the service runs again, p99"),
+    "agent.idle.rss": Figure("MB", 20, _IDLE + "resident at their end"),
+    "agent.idle.cpu": Figure("ms", 100, _IDLE + "CPU time of all threads"),
+    "agent.idle.written": Figure("bytes", 0, _IDLE + "bytes that went to a disk"),
     "agent.zipapp": Figure("KB", 600, "agent.pyz with Jinja2 in it"),
     "agent.noop.vs.puppet": Figure("ratio", None, _NODE + "over puppet apply; nothing to do: " + _ALL),
     "agent.noop.vs.salt": Figure("ratio", None, _NODE + "over salt-call --local; nothing to do: " + _ALL),
@@ -149,6 +161,18 @@ def _peers() -> Samples:
     return bench_peers()
 
 
+def _drift() -> Samples:
+    from tests.bench import drift_bench
+
+    return drift_bench.bench()
+
+
+def _idle() -> Samples:
+    from tests.bench import idle_bench
+
+    return idle_bench.bench()
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """What measures a group of figures, and in how many processes: what one plan warmed would flatter the next."""
@@ -156,6 +180,8 @@ class Measure:
     samples: Callable[[], Samples]
     processes: int = 1
     seconds: int = 600
+    overlaps: bool = False
+    """Whether it starts first and goes on beside the others: a measurement of what does nothing takes no time."""
 
 
 MEASURES = {
@@ -167,6 +193,8 @@ MEASURES = {
     "git": Measure(_git),
     "million": Measure(_million),
     "agent": Measure(_agent),
+    "drift": Measure(_drift),
+    "idle": Measure(_idle, seconds=3600, overlaps=True),
     "peers": Measure(_peers, seconds=3600),
 }
 """By group: groups share what is costly to build, and nothing else."""

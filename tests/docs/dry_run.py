@@ -14,6 +14,7 @@ from agent.contract.claims import claims_of
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.inputs import ACTIONS
 from agent.contract.wire import Body
+from agent.steps import watched as watching
 from reconciler.adapters.git.memory import MemoryRepository, MemorySource
 from reconciler.cli.node import finding_lines
 from reconciler.engine.load import load
@@ -41,6 +42,20 @@ def claims(_: str, page: str) -> str:
         found = claims_of(step.action, typed)
         words += [f"`{claim}` ({'exclusive' if claim.exclusive else 'shared'})" for claim in found]
     return ("The example claims " + ", ".join(words) if words else "It claims nothing") + "."
+
+
+def watched(action: str, page: str) -> str:
+    """What of the page's steps of this action is seen at once, and what at the interval alone."""
+    at_once: list[str] = []
+    later: list[str] = []
+    for step in _example(page)[1].steps:
+        if step.action == action:
+            told = watching.told(action, from_wire(ACTIONS[action].inputs, step.inputs))
+            at_once, later = at_once + told[0], later + told[1]
+    if not at_once:
+        return "Nothing tells of a change at once: it is seen at the interval."
+    words = "A change is seen **at once** by " + "; ".join(dict.fromkeys(at_once)) + "."
+    return words + (" **At the interval** alone: " + ", ".join(dict.fromkeys(later)) + "." if later else "")
 
 
 def _example(page: str) -> tuple[Catalog, Body, MemorySource]:

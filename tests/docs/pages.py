@@ -27,8 +27,20 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "model": fields.of_command_document,
     "server-settings": fields.of_server_settings,
     "steps": fields.steps,
+    "watched": dry_run.watched,
 }
 """What makes each sort of part, from its arguments and the page."""
+
+
+_DRIFT = re.compile(r"^# (?P<action>\w+:\w+)\n.*?\n## How drift is found\n\n(?!<!-- generated)", re.DOTALL)
+
+
+def completed(text: str) -> str:
+    """A step's page that has no generated part on drift yet, with an empty one."""
+    page = _DRIFT.match(text)
+    if page is None:
+        return text
+    return f"{page[0]}<!-- generated: watched {page['action']} -->\n<!-- end -->\n\n{text[page.end() :]}"
 
 
 def generated(text: str) -> str:

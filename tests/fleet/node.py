@@ -199,6 +199,11 @@ class Node:
         log = self._directory / "console.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
+    @property
+    def root(self) -> Path:
+        """The node's files as it has them, reached from this host without a process in the node."""
+        return Path(f"/proc/{self._leader()}/root")
+
     # ----
 
     def _run(
