@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.bench.figures import FIGURES, MEASURES, Samples
+from tests.bench.figures import FIGURES, MEASURES, RESTING, Samples
 
 TOP = Path(__file__).resolve().parents[2]
 OUT = TOP / "build" / "bench.json"
@@ -43,23 +46,28 @@ def main() -> int:
 
 
 def _all_measured(groups: list[str]) -> Iterator[tuple[str, Samples, str]]:
-    """Group by group; those that overlap the others begin first and are waited for last."""
-    with ThreadPoolExecutor() as beside:
-        overlapping = [group for group in groups if MEASURES[group].overlaps]
-        begun = [(group, beside.submit(_measured, group)) for group in overlapping]
+    """Group by group; those that overlap the others begin first, are left to come to rest, and are waited for last."""
+    with ThreadPoolExecutor() as beside, tempfile.TemporaryDirectory() as directory:
+        begun = {}
         for group in groups:
-            if group not in overlapping:
+            if MEASURES[group].overlaps:
+                resting = Path(directory) / group
+                begun[group] = beside.submit(_measured, group, resting)
+                while not (resting.exists() or begun[group].done()):
+                    time.sleep(0.1)
+        for group in groups:
+            if group not in begun:
                 yield (group, *_measured(group))
-        for group, result in begun:
+        for group, result in begun.items():
             yield (group, *result.result())
 
 
-def _measured(group: str) -> tuple[Samples, str]:
+def _measured(group: str, resting: Path | None = None) -> tuple[Samples, str]:
     """The samples of all processes of a group, together."""
     sys.stderr.write(f"measuring {group} ...\n")
     together: Samples = {}
     for _ in range(MEASURES[group].processes):
-        samples, problem = _in_a_process(group)
+        samples, problem = _in_a_process(group, resting)
         if problem:
             return {}, problem
         for name, values in samples.items():
@@ -67,12 +75,13 @@ def _measured(group: str) -> tuple[Samples, str]:
     return together, ""
 
 
-def _in_a_process(group: str) -> tuple[Samples, str]:
-    """In a fresh process, so that one group's memory is not another's."""
+def _in_a_process(group: str, resting: Path | None) -> tuple[Samples, str]:
+    """In a fresh process, so that one group's memory is not another's; it makes `resting` once it only waits."""
     seconds = MEASURES[group].seconds
     command = [sys.executable, "-m", "tests.bench", "--measure", group]
+    env = os.environ if resting is None else {**os.environ, RESTING: str(resting)}
     try:
-        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False, timeout=seconds)
+        done = subprocess.run(command, cwd=TOP, env=env, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
         return {}, f"it took more than {seconds} s"
     if done.returncode != 0:

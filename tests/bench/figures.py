@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from tests.bench.scenario import Size
 
 Samples = dict[str, list[float]]
+RESTING = "OPSCTL_BENCH_RESTING"
+"""Names the file that a measure which overlaps others makes once it only waits."""
 
 
 @dataclass(frozen=True, slots=True)
