@@ -58,10 +58,10 @@ class Catalog:
         """
         return uid.partition("/")[0] in self.blind or uid in self.unresolved
 
-    @property
+    @functools.cached_property
     def holds_everything(self) -> bool:
         """Whether no Fleet is in force: nothing says how anything may move, so nothing does."""
-        return not self.of("Fleet")
+        return all(resource.kind != "Fleet" for resource in self.resources.values())
 
     def names(self, kind: str) -> list[str]:
         """Names of the resources of a kind."""

@@ -169,7 +169,7 @@ class _Builder:
         return Fleet(after, world, kept, self._files)
 
     def _catalog(self, commit: str, associations: int, conflicts: int = 0) -> Catalog:
-        resources: dict[str, Resource] = {}
+        resources = {"Fleet/bench": _resource("Fleet", "bench", FleetSpec(), commit)}
         for name, labels in self._labels.items():
             metadata, spec = self._read.get(name, _UNREAD)
             if metadata.labels != labels:
