@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, Iterable, List, Tuple, Type, TypeVar
 
 _T = TypeVar("_T", bound="Wire")
 _Read = Callable[[Any, str], Any]
+_PLAIN = frozenset((str, int, bool, type(None)))
 
 
 class Malformed(ValueError):
@@ -70,6 +71,8 @@ def described(
 
 def to_wire(value: Any) -> Any:
     """The JSON form of a Wire instance, or of lists, tuples and dicts of them."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Wire):
         out = {}
         for name, wire_name, default in _layout(_key(type(value))):

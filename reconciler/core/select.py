@@ -61,33 +61,44 @@ def known_key(key: str) -> bool:
     return key in KEYS[:-1] or (key.startswith("tag:") and len(key) > 4)
 
 
+Sought = tuple[tuple[NodeSet, ...], ...]
+"""By target, the sets of nodes that it unites."""
+
+
 def resolve(targets: Iterable[Target], index: Index, group: Members) -> NodeSet:
     """The nodes that every target selects. `group` gives a Group's members."""
+    return meeting(sought(targets, index, group))
+
+
+def sought(targets: Iterable[Target], index: Index, group: Members) -> Sought:
+    """All that resolving these targets depends on: while it is the same, so are the nodes."""
+    return tuple(_united(target, index, group) for target in targets)
+
+
+def meeting(sets: Sought) -> NodeSet:
+    """The nodes that are in any set of every target."""
     found: NodeSet | None = None
-    for target in targets:
-        chosen = _resolve_one(target, index, group)
+    for united in sets:
+        chosen = EMPTY
+        for nodes in united:
+            chosen |= nodes
         found = chosen if found is None else found & chosen
         if not found:
             return EMPTY
     return found or EMPTY
 
 
-def _resolve_one(target: Target, index: Index, group: Members) -> NodeSet:
+def _united(target: Target, index: Index, group: Members) -> tuple[NodeSet, ...]:
     if target.key == "*" or (target.key == "InstanceIds" and "*" in target.values):
-        return index.everyone
+        return (index.everyone,)
     if target.key.startswith("tag:"):
         label = target.key[4:]
-        pick = [index.labelled(label, value) for value in target.values]
-    elif target.key == "tag-key":
-        pick = [index.having(value) for value in target.values]
-    elif target.key == "group":
-        pick = [group(value) for value in target.values]
-    else:
-        return index.listed(target.values)
-    union = EMPTY
-    for nodes in pick:
-        union |= nodes
-    return union
+        return tuple([index.labelled(label, value) for value in target.values])
+    if target.key == "tag-key":
+        return tuple([index.having(value) for value in target.values])
+    if target.key == "group":
+        return tuple([group(value) for value in target.values])
+    return (index.listed(target.values),)
 
 
 def group_names(targets: Iterable[Target]) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import filterfalse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
@@ -15,7 +15,7 @@ from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.resource import uid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from reconciler.core.resource import Resource
     from reconciler.core.world import NodeEntry, Nodes
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def context_of(entry: NodeEntry, catalog: Catalog) -> bytes:
     """Canonical JSON of the NodeContext that Git asks for."""
-    return _context(describe(entry, catalog))
+    described = describe(entry, catalog)
+    return _context(described.name, described.labels, described.vars)
 
 
 def resource_of(entry: NodeEntry, catalog: Catalog) -> Resource | None:
@@ -65,8 +66,8 @@ def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:
     if entry.desired_context and (name, labels, values) == (entry.name, entry.labels, entry.vars):
         return entry
     enrolled_as = entry.lasting_name if name != entry.lasting_name else ""
-    described = replace(entry, name=name, labels=labels, vars=values, enrolled_as=enrolled_as)
-    return replace(described, desired_context=digest(_context(described)))
+    context = digest(_context(name, labels, values))
+    return replace(entry, name=name, labels=labels, vars=values, enrolled_as=enrolled_as, desired_context=context)
 
 
 def undescribed(catalog: Catalog, nodes: Nodes) -> NodeSet:
@@ -104,6 +105,5 @@ def _suspects(catalog: Catalog, nodes: Nodes) -> Collection[int]:
     return bits.union(nodeset.positions(nodes.unjoined))
 
 
-def _context(entry: NodeEntry) -> bytes:
-    context = NodeContext(name=entry.name, labels=dict(entry.labels), vars_=dict(entry.vars))
-    return canonical(to_wire(context))
+def _context(name: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> bytes:
+    return canonical(to_wire(NodeContext(name=name, labels=dict(labels), vars_=dict(values))))

@@ -6,10 +6,10 @@ What each change means on a node is `preview`'s to say.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.capabilities.nodes import association
-from reconciler.core import nodeset
+from reconciler.core import nodeset, select
 from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.problem import Finding
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core.effect import Effect
+    from reconciler.core.select import Sought
     from reconciler.core.world import Nodes, World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Claims, Conflict
     from reconciler.engine.memory import Memory
+
+
+class Resolved(NamedTuple):
+    """The nodes of an association, with all that they follow from."""
+
+    fingerprint: str
+    sought: Sought
+    nodes: NodeSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class PlanMemory:
 
     nodes: Nodes | None = None
     claims: Claims = NOBODY
-    targets: Memory[NodeSet] = field(default_factory=dict)
+    targets: Mapping[str, Resolved] = field(default_factory=dict)
     effects: Memory[list[Effect]] = field(default_factory=dict)
 
 
@@ -71,8 +80,8 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
     memory = previous.memory if previous is not None else NOTHING
     known = previous.nodes if previous is not None and world.nodes is memory.nodes else world.nodes
     nodes = contexts.joined(catalog, known)
-    resolving = Recall(memory.targets)
-    targets = _targets(catalog, nodes, resolving, moved=previous is None or nodes is not previous.nodes)
+    resolved = _resolved(catalog, nodes, memory.targets, moved=previous is None or nodes is not previous.nodes)
+    targets = {uid: found.nodes for uid, found in resolved.items()}
     if undescribed := contexts.undescribed(catalog, nodes):
         targets = {uid: _kept(chosen, world.of(uid).anywhere, undescribed) for uid, chosen in targets.items()}
     claimed = claims(catalog.compiled, memory.claims)
@@ -101,22 +110,29 @@ def plan(catalog: Catalog, world: World, previous: Plan | None = None) -> Plan:
         contested=contested,
         warnings=tuple(_matches_nothing(catalog, uid) for uid in _nowhere(catalog, targets, nodes.absent)),
         not_enrolled=nodes.absent,
-        memory=PlanMemory(world.nodes, claimed, resolving.memory, comparing.memory),
+        memory=PlanMemory(world.nodes, claimed, resolved, comparing.memory),
     )
 
 
 def resolve_targets(catalog: Catalog, nodes: Nodes) -> dict[str, NodeSet]:
     """The nodes of every association, each group resolved once. Cycles were refused at load."""
-    return _targets(catalog, nodes, Recall({}), moved=True)
+    return {uid: found.nodes for uid, found in _resolved(catalog, nodes, {}, moved=True).items()}
 
 
-def _targets(catalog: Catalog, nodes: Nodes, recall: Recall[NodeSet], *, moved: bool) -> dict[str, NodeSet]:
-    """As `resolve_targets`; while nodes have not moved, only for associations that are not as they were."""
-    resolve = catalog.resolver(nodes)
+def _resolved(catalog: Catalog, nodes: Nodes, before: Mapping[str, Resolved], *, moved: bool) -> dict[str, Resolved]:
+    """The nodes of every association. Sets are joined anew only for what seeks others than before.
+
+    While nodes have not moved, that can only be associations that are not as they were.
+    """
+    members = catalog.members(nodes)
     found = {}
     for uid in catalog.compiled:
-        resource = catalog.resources[uid]
-        found[uid] = recall(uid, (resource.fingerprint,), resolve, resource.spec.targets, outdated=moved)
+        resource, known = catalog.resources[uid], before.get(uid)
+        if known is None or moved or known.fingerprint != resource.fingerprint:
+            sought = select.sought(resource.spec.targets, nodes, members)
+            chosen = known.nodes if known is not None and known.sought == sought else select.meeting(sought)
+            known = Resolved(resource.fingerprint, sought, chosen)
+        found[uid] = known
     return found
 
 

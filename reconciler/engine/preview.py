@@ -85,6 +85,7 @@ class DrawingMemory:
     """What a drawing keeps for the one after it."""
 
     nodes: Nodes = field(default_factory=Nodes)
+    offline: NodeSet = EMPTY
     templated: Memory[list[tuple[str, str]]] = field(default_factory=dict)
     claims: Memory[bytes] = field(default_factory=dict)
     pieces: Memory[Piece] = field(default_factory=dict)
@@ -178,50 +179,57 @@ class _Artist:
     ) -> None:
         self._plan, self._catalog, self._world = plan, catalog, world
         self._nodes = plan.nodes
+        self._offline = nodeset.without(plan.nodes.everyone, world.online if live else EMPTY)
         self._moved = plan.nodes.unlike(before.nodes)
         self._renamed = self._moved if plan.nodes.member_texts is not before.nodes.member_texts else EMPTY
-        self._offline = nodeset.without(plan.nodes.everyone, world.online if live else EMPTY)
+        self._turned = self._renamed | (self._offline ^ before.offline)
         self._templated = Recall(before.templated)
         self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
         reading = Reading(plan.nodes, world.nodes, bodies)
-        sight = Sight(KnownBodies(catalog, bodies, self._templated), Differ(contents), reading, StepPlaces(catalog))
+        self._bodies = KnownBodies(catalog, bodies, self._templated)
+        sight = Sight(self._bodies, Differ(contents), reading, StepPlaces(catalog))
         self._groups = Groups(plan, catalog, world, sight, self._claims)
         self._descriptions = Descriptions(plan, world, sight)
 
     @property
     def memory(self) -> DrawingMemory:
-        return DrawingMemory(self._nodes, self._templated.memory, self._claims.memory, self._pieces.memory)
+        return DrawingMemory(
+            self._nodes, self._offline, self._templated.memory, self._claims.memory, self._pieces.memory
+        )
 
     def changes(self, effect: Effect) -> Piece:
         """The groups of one effect, their rows begun but for the commit: it differs with every one."""
         if isinstance(effect, Assign | Withdraw):
             body_digest = effect.body_digest if isinstance(effect, Assign) else ""
-            compiled = self._catalog.compiled.get(effect.uid)
-            made_of = (effect.nodes, body_digest, effect.nodes & self._offline, self._world.of(effect.uid), compiled)
-            return self._piece((type(effect), effect.uid), effect.nodes, made_of, self._moving, effect)
+            rendered = self._moved if body_digest and self._bodies.may_template(body_digest) else EMPTY
+            made_of = (effect.nodes, body_digest, self._world.of(effect.uid), self._catalog.compiled.get(effect.uid))
+            key, other = (type(effect), effect.uid), self._turned | rendered
+            return self._piece(key, effect.nodes, other, made_of, self._moving, effect)
         if isinstance(effect, Describe):
             followers = self._descriptions.followers(effect.nodes)
             compiled_of = self._catalog.compiled.get
-            parts = (effect.nodes, effect.nodes & self._offline, *((*row, compiled_of(row.uid)) for row in followers))
-            return self._piece(Describe, effect.nodes, parts, self._described, effect, followers)
+            parts = (effect.nodes, *((*row, compiled_of(row.uid)) for row in followers))
+            other = self._turned | self._moved
+            return self._piece(Describe, effect.nodes, other, parts, self._described, effect, followers)
         return _NOTHING
 
     def waiting(self, verdict: Verdict) -> Piece:
         """Who does not get it now, and why."""
         key, made_of = ("waiting", verdict.uid, verdict.rule), (verdict.nodes, verdict.reason)
-        return self._named(key, verdict.nodes, made_of, self._waiting, verdict)
+        return self._piece(key, verdict.nodes, self._renamed, made_of, self._waiting, verdict)
 
     def standing(self, uid: str, columns: Columns) -> Piece:
         """Who is not as it should be, by its own last word."""
         if not columns.failed and not columns.drifted:
             return _NOTHING
         made_of = (columns.failed, columns.drifted)
-        return self._named(("standing", uid), columns.failed | columns.drifted, made_of, self._standing, uid, columns)
+        nodes = columns.failed | columns.drifted if self._renamed else EMPTY
+        return self._piece(("standing", uid), nodes, self._renamed, made_of, self._standing, uid, columns)
 
     def conflict(self, conflict: Conflict) -> Piece:
         """What two associations claim on the same nodes."""
         key = ("conflict", conflict.owned, conflict.one.uid, conflict.other.uid)
-        return self._named(key, conflict.nodes, (conflict,), self._conflict, conflict)
+        return self._piece(key, conflict.nodes, self._renamed, (conflict,), self._conflict, conflict)
 
     def _waiting(self, verdict: Verdict) -> Piece:
         fields = {"uid": verdict.uid, "rule": verdict.rule, "reason": verdict.reason}
@@ -245,15 +253,16 @@ class _Artist:
         return Piece((row + b"}",), count)
 
     def _piece(
-        self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
+        self,
+        key: Hashable,
+        nodes: NodeSet,
+        other: NodeSet,
+        made_of: Parts,
+        make: Callable[..., Piece],
+        *arguments: object,
     ) -> Piece:
-        return self._pieces(key, made_of, make, *arguments, outdated=bool(self._moved and nodes & self._moved))
-
-    def _named(
-        self, key: Hashable, nodes: NodeSet, made_of: Parts, make: Callable[..., Piece], *arguments: object
-    ) -> Piece:
-        """As `_piece`, of what shows no more of nodes than their names."""
-        return self._pieces(key, made_of, make, *arguments, outdated=bool(self._renamed and nodes & self._renamed))
+        """A piece that shows `nodes`; `other` are those of which it would show something else than before."""
+        return self._pieces(key, made_of, make, *arguments, outdated=bool(other and nodes & other))
 
     def _moving(self, effect: Assign | Withdraw) -> Piece:
         return self._drawn(self._groups.of(effect))

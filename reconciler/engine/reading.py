@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import canonical
 from reconciler.core import nodeset
-from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.nodeset import NodeSet
 from reconciler.engine.views import read_context
 
 if TYPE_CHECKING:
@@ -22,6 +23,21 @@ CONTEXTS_RENDERED = 64
 """Distinct contexts that one template is rendered for; beyond them its source is compared."""
 
 
+class _Labels:
+    """Nodes by label, as templates part them: each key is looked up once."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._of: dict[str, list[NodeSet]] = {}
+
+    def of(self, key: str) -> list[NodeSet]:
+        """The nodes that have each value of a label."""
+        if key not in self._of:
+            values = (value for known, value in self._nodes.by_label if known == key)
+            self._of[key] = [self._nodes.labelled(key, value) for value in values]
+        return self._of[key]
+
+
 class Reading:
     """What templates read on each node: of the context that it was given, and of the one that Git asks for now.
 
@@ -30,6 +46,7 @@ class Reading:
 
     def __init__(self, nodes: Nodes, before: Nodes, bodies: Bodies) -> None:
         self._nodes, self._before, self._bodies = nodes, before, bodies
+        self._labels, self._labels_before = _Labels(nodes), _Labels(before)
 
     def before(self, bit: int) -> Context:
         """As the node was given it; as Git asks for where it was given none, or none that is at hand."""
@@ -58,11 +75,15 @@ class Reading:
         """
         if reads is None:
             return None
-        only_labels = all(path[0] == "labels" and len(path) == 2 for path in reads)
-        alike = nodes & ~self._nodes.moving if only_labels else EMPTY
-        parts = self._by_labels(alike, [path[1] for path in reads]) if alike else []
+        parts: list[NodeSet] = []
+        if all(path[0] == "labels" and len(path) == 2 for path in reads):
+            keys, moving = [path[1] for path in reads], self._nodes.moving
+            known = nodeset.without(nodes & self._before.everyone, self._before.moving)
+            parts += self._finer([nodeset.without(nodes, moving)], self._labels, keys)
+            parts += self._finer(self._finer([known & moving], self._labels_before, keys), self._labels, keys)
+            nodes = nodeset.without(nodes & moving, known)
         seen: dict[object, list[int]] = {}
-        for bit in nodeset.positions(nodes & ~alike):
+        for bit in nodeset.positions(nodes):
             after = what_is_read(self.after(bit), reads)
             before = what_is_read(self.before(bit), reads) if self._entry(bit).moving else after
             seen.setdefault((before, after), []).append(bit)
@@ -71,24 +92,22 @@ class Reading:
         parts += [nodeset.of(bits) for bits in seen.values()]
         if len(parts) > CONTEXTS_RENDERED:
             return None
-        return [(part, (part & -part).bit_length() - 1) for part in parts]
+        return sorted(((part, (part & -part).bit_length() - 1) for part in parts), key=itemgetter(1))
 
-    def _by_labels(self, nodes: NodeSet, keys: Iterable[str]) -> list[NodeSet]:
-        """Nodes parted by their values of these labels, with sets alone."""
-        parts = [nodes]
+    def _finer(self, parts: list[NodeSet], labels: _Labels, keys: Iterable[str]) -> list[NodeSet]:
+        """Sets of nodes parted further by their values of these labels; given up where they become too many."""
         for key in keys:
-            values = [value for known, value in self._nodes.by_label if known == key]
-            finer = []
+            finer: list[NodeSet] = []
             for part in parts:
-                for value in values:
-                    if there := part & self._nodes.labelled(key, value):
+                for holders in labels.of(key) if part else ():
+                    if there := part & holders:
                         finer.append(there)
-                        part &= ~there
+                        part ^= there
                     if not part or len(finer) > CONTEXTS_RENDERED:
                         break
                 finer += [part] if part else []
             parts = finer
-        return parts
+        return [part for part in parts if part]
 
     def _entry(self, bit: int) -> NodeEntry:
         entry = self._nodes.entries[bit]

@@ -189,5 +189,6 @@ def _timed(run: Callable[[], bytes]) -> float:
     data = run()
     elapsed = max(time.perf_counter() - wall, time.process_time() - cpu)
     assert data.startswith(b'{"format":"opsctl.plan/v1"')
+    assert b'"changes":[{"commit":' in data
     assert data.endswith(b"}")
     return elapsed
