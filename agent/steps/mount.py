@@ -14,7 +14,7 @@ from typing import List, Optional
 from agent.contract.claims import Claim, claims_of
 from agent.contract.inputs import MOUNT_SECRETS, MountInputs
 from agent.contract.paths import FSTAB
-from agent.host.port import Host
+from agent.host.port import Host, Ran
 from agent.steps import part
 from agent.steps.derived import directory
 from agent.steps.execution import ending
@@ -24,7 +24,7 @@ from agent.steps.part import PartStep, Span, Wanted
 from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed
 from agent.steps.unit import reload
 
-_TIME = 120.0
+_LOOK_TIME, _TIME = 30.0, 120.0
 _PART = PartStep()
 _BY_NAME = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid", "PARTLABEL": "by-partlabel"}
 _OTHERS_MOUNT = ("noauto", "x-systemd.automount")
@@ -150,10 +150,21 @@ def _same(host: Host, desired: MountInputs, mount: Mounted, mounts: List[Mounted
 def _device(host: Host, source: str) -> Optional[str]:
     """The device's own path, links followed; None for what is no device: tmpfs, a share, an image file."""
     name, equals, value = source.partition("=")
-    path = "/dev/disk/%s/%s" % (_BY_NAME[name], value.strip('"')) if equals and name in _BY_NAME else source
-    if not path.startswith("/dev/"):
-        return None
-    return followed(host, path)
+    if equals and name in _BY_NAME:
+        path = "/dev/disk/%s/%s" % (_BY_NAME[name], value.strip('"'))
+        return followed(host, path if host.lstat(path) else _found(host, source))
+    return followed(host, source) if source.startswith("/dev/") else None
+
+
+def _found(host: Host, source: str) -> str:
+    """Where a device is that udev made no link for. Raises `StepFailed`, so that nothing mounted is given up for it."""
+    try:
+        ran = host.run(["findfs", source], timeout=_LOOK_TIME)
+    except FileNotFoundError:
+        ran = Ran(1)
+    if ran.rc:
+        raise StepFailed("this node has no device %s; what is mounted there stays" % source)
+    return ran.stdout.decode("utf-8", "replace").strip()
 
 
 def _run(host: Host, argv: List[str]) -> None:
