@@ -131,3 +131,16 @@ def test_a_firewall_its_drift_a_reboot_and_back(node: Node) -> None:
     assert gone.outcomes[table] == "Changed", gone.reasons
     assert node.run(["nft", "list", "ruleset"], check=False).stdout == ""
     assert node.run(["sh", "-c", "find /etc/systemd/system -name '*opsctl-firewall*'"]).stdout == ""
+
+
+def test_modules_as_far_as_a_node_has_any(node: Node) -> None:
+    """The kernel of a node is the host's, from which no module is taken and to which none is given here."""
+    uid = "Association/modules"
+    kept_out = step("ops:kernelModule", {"name": "no-such-module", "state": "blacklisted"}, name="out")
+    built_in = node.run(["sh", "-c", "cd /sys/module && for m in *; do test -e $m/initstate || echo $m; done"]).stdout
+    there = step("ops:kernelModule", {"name": built_in.split()[0]}, name="in")
+    assert "Failed" not in twice(node, kept_out, there, uid=uid).values()
+    assert b"install no_such_module /bin/false\n" in node.read("/etc/modprobe.d/opsctl-no_such_module.conf")
+    wanted = converge(node, step("ops:kernelModule", {"name": "no-such-module"}), uid=uid, generation=2)
+    assert wanted.outcomes["module:no_such_module"] == "Failed"
+    assert "no_such_module" not in node.run(["ls", "/etc/modules-load.d"]).stdout
