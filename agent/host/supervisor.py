@@ -339,7 +339,7 @@ def main(argv: list[str]) -> int:
     _say(pipe, result)
     os.close(pipe)
     deadline = time.monotonic() + INSISTS
-    while not written and time.monotonic() < deadline:
+    while not written and time.monotonic() < deadline and os.path.isdir(directory):
         time.sleep(1)
         written = _written(directory, result)
     return 0

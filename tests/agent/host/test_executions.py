@@ -158,6 +158,11 @@ def test_a_supervisor_that_was_killed_leaves_no_result(host: LocalHost, director
     assert host.ended_script("no-such-run") is None
 
 
+def test_a_run_whose_directory_is_taken_away_ends_all_the_same(host: LocalHost, directory: Path) -> None:
+    assert run(host, f"rm -r {directory / NAME}; exit 9\n").rc == 9
+    assert host.ended_script(NAME) is None
+
+
 def test_an_interpreter_that_is_not_there_is_named(host: LocalHost) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         run(host, "#!/no/such/interpreter\n")
