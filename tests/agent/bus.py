@@ -7,7 +7,10 @@ import struct
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PATIENCE = 10.0
 

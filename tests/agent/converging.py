@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict
 
 from agent.claimants import Claimants
 from agent.contract.canonical import digest
@@ -104,7 +104,7 @@ def reasons(result: RunResult) -> dict[str, str | None]:
     return {claim.claim: claim.reason for claim in result.claims}
 
 
-Tree = dict[str, dict[str, Any]]
+Tree = Dict[str, Dict[str, Any]]
 
 
 def build(host: Host, root: Path | None, entries: Mapping[str, Mapping[str, Any] | None]) -> None:
@@ -176,16 +176,16 @@ def _build_on_disk(path: Path, entry: Mapping[str, Any] | None) -> None:
 def _memory_entry(host: MemoryHost, path: str) -> dict[str, Any]:
     node = host.nodes[path]
     seen: dict[str, Any] = {"kind": node.kind, "owner": host.user_name(node.uid), "group": host.group_name(node.gid)}
-    return seen | _content(node.kind, node.mode, node.target, node.data)
+    return {**seen, **_content(node.kind, node.mode, node.target, node.data)}
 
 
 def _disk_entry(path: Path) -> dict[str, Any]:
     found = path.lstat()
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo"}
     kind = kinds[stat.S_IFMT(found.st_mode)]
-    target = str(path.readlink()) if kind == "link" else ""
+    target = os.readlink(path) if kind == "link" else ""
     data = path.read_bytes() if kind == "file" else b""
-    return {"kind": kind} | _content(kind, stat.S_IMODE(found.st_mode), target, data)
+    return {"kind": kind, **_content(kind, stat.S_IMODE(found.st_mode), target, data)}
 
 
 def _content(kind: str, mode: int, target: str, data: bytes) -> dict[str, Any]:

@@ -20,17 +20,20 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
-from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
+if TYPE_CHECKING:
+    from typing import Self
 
 from agent.contract import frames, sshsig, wire
 from agent.contract.canonical import canonical, digest, digest_of
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.token import encode_token
+from websockets.exceptions import ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
 from tests.agent.pki import Authority, ControllerKey, verified
 
 FLEET = "fleet-1"
@@ -38,7 +41,7 @@ NODE = "mi-0123456789abcdef0"
 PATIENCE = 20.0
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _authority() -> Authority:
     """One CA for all servers of a test process: making keys takes a while."""
     return Authority()

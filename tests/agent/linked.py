@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from agent import identity, status
 from agent.assignments import Assignments
@@ -15,6 +15,9 @@ from agent.leave import Leave
 from agent.link import Link, Pace
 from agent.node import Node
 from agent.status import StatusFile
+
+if TYPE_CHECKING:
+    from typing import Self
 
 HASTY = Pace(first=0.02, last=0.1, refused=0.1, ping=20.0, dead=20.0, handshake=5.0)
 PATIENCE = 20.0

@@ -8,6 +8,8 @@ import hashlib
 import ipaddress
 from pathlib import Path
 
+from agent.contract import sshsig
+from agent.contract.wire import Signed
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -21,10 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from agent.contract import sshsig
-from agent.contract.wire import Signed
-
-NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
 
 

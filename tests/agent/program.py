@@ -27,12 +27,12 @@ def builder() -> Any:
     return module
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _home() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="opsctl-agent-")
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def archive() -> Path:
     """The archive of this checkout, built once for a test process."""
     out = Path(_home().name) / "agent.pyz"

@@ -32,6 +32,7 @@ from agent.leave import Leave
 from agent.node import Node
 from agent.serve import FEATURES
 from agent.session import Session
+
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
 from tests.agent.rig import HandClock
@@ -166,9 +167,11 @@ def _server(so_far: list[str]) -> Iterator[str]:
     for name in sorted(RESERVED):
         yield _signed(name, _NAMESPACES[name], canonical(_reserved(name)))
     yield _signed(
-        "assignments", sshsig.ASSIGNMENTS, canonical(to_wire(assignments) | {"serial": 8, "mustUnderstand": ["quorum"]})
+        "assignments",
+        sshsig.ASSIGNMENTS,
+        canonical({**to_wire(assignments), "serial": 8, "mustUnderstand": ["quorum"]}),
     )
-    yield _signed("assignments", sshsig.ASSIGNMENTS, canonical(to_wire(assignments) | {"serial": 6}))
+    yield _signed("assignments", sshsig.ASSIGNMENTS, canonical({**to_wire(assignments), "serial": 6}))
     yield 'server {"type":"of-a-later-day"}'
 
 

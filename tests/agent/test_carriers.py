@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
-
 from agent import carrier as carriers
 from agent.carrier import Carrier, Lost
 from agent.contract import stdio
@@ -25,6 +22,9 @@ from agent.contract.wire import FRAME_LIMIT
 from agent.stdio import StdioCarrier
 from agent.wakener import Wakener
 from agent.websocket import TOO_BIG, Binary, Closed, Event, Text, Violation
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
 from tests.agent.pki import Authority
 
 PATIENCE = 20.0
@@ -207,7 +207,7 @@ def test_messages_arrive_whole_and_in_order(pair: Pair) -> None:
     threading.Thread(target=send, daemon=True).start()
     events = pair.events(lambda found: len(found) == len(sent))
     assert [event.text if isinstance(event, Text) else event.data for event in events] == sent  # type: ignore[union-attr]
-    assert all(isinstance(event, Text | Binary) for event in events)
+    assert all(isinstance(event, (Text, Binary)) for event in events)
 
 
 def test_what_is_said_arrives_though_nobody_hurries_to_read(pair: Pair) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.claimants import claimants
+
 from tests.agent.converging import body, step
 
 

@@ -9,8 +9,8 @@ import signal
 from pathlib import Path
 
 import pytest
-
 from agent.contract import wire
+
 from tests.agent import program
 from tests.agent.gateway import NODE, Gateway
 from tests.agent.oldest import oldest_python
@@ -120,7 +120,7 @@ def _end_sleepers(root: Path) -> None:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                if (entry / "cwd").readlink() == root:
+                if os.readlink(entry / "cwd") == str(root):
                     os.kill(int(entry.name), signal.SIGKILL)
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue

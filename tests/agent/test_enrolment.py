@@ -142,7 +142,7 @@ def test_an_answer_that_cannot_be_right_is_refused(
     gateway: Gateway, state: str, answer: dict[str, object], says: str
 ) -> None:
     good = to_wire(wire.Enrolled(FLEET, NODE, "web-1", gateway.controller.text, 1))
-    gateway.enrol_answer = (200, json.dumps(good | answer).encode())
+    gateway.enrol_answer = (200, json.dumps({**good, **answer}).encode())
     with pytest.raises(EnrolmentFailed, match=says):
         enroll(state, gateway.token())
     with pytest.raises(identity.NotEnrolled):

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from agent import identity
+from agent.identity import Identity, NotEnrolled, StateDamaged
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent import identity
-from agent.identity import Identity, NotEnrolled, StateDamaged
 from tests.agent.pki import Authority, ControllerKey
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, text: str, says: str
 def test_a_controller_key_that_is_none_is_a_damaged_identity(tmp_path: Path) -> None:
     identity.save(str(tmp_path), an_identity(), "")
     value = json.loads((tmp_path / "identity.json").read_text())
-    (tmp_path / "identity.json").write_text(json.dumps(value | {"controllerKey": "ssh-rsa AAAA"}))
+    (tmp_path / "identity.json").write_text(json.dumps({**value, "controllerKey": "ssh-rsa AAAA"}))
     with pytest.raises(StateDamaged, match="controllerKey: not an ssh-ed25519"):
         identity.load(str(tmp_path))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from agent import ledger as ledgers
 from agent.claimants import claimants
 from agent.contract.claims import Claim
@@ -15,6 +15,7 @@ from agent.host import LocalHost, Ran, replace
 from agent.ledger import Ledger
 from agent.outcome import RunResult
 from agent.runner import withdraw
+
 from tests.agent.converging import Node, body, outcomes, reasons, step
 
 
@@ -121,7 +122,7 @@ def test_what_was_there_before_is_put_back(node: Node, root: Path) -> None:
     assert {claim.after for claim in result.claims} == {"as it was before opsctl"}
     assert (root / "etc/a").read_text() == "before\n"
     assert (root / "etc/a").stat().st_mode & 0o777 == 0o640
-    assert (root / "etc/l").readlink() == Path("before")
+    assert os.readlink(root / "etc/l") == "before"
     assert (root / "etc/d").stat().st_mode & 0o777 == 0o700
     assert (root / "etc/lines").read_text() == "one\nPort 1\n"
     assert (root / "etc/gone").read_text() == "was here\n"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from agent import identity
 from agent.assignments import Position
 from agent.contract import frames, sshsig, wire
@@ -19,6 +18,7 @@ from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.reserved import RESERVED
 from agent.enrolment import enroll
+
 from tests.agent.gateway import FLEET, NODE, Connection, Gateway
 from tests.agent.linked import HASTY, Linked
 from tests.agent.pki import Authority, ControllerKey
@@ -388,7 +388,7 @@ class Parrot(Connection):
     """Signs something else than this connection's transcript."""
 
     def welcome(self, transcript: bytes) -> str:
-        value = json.loads(transcript) | {"serverNonce": "of another day"}
+        value = {**json.loads(transcript), "serverNonce": "of another day"}
         return frames.signed_control("welcome", self.gateway.controller.sign(sshsig.HELLO, canonical(value)))
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from agent.host.inotify import Inotify
 from agent.routes import Routes
 
@@ -168,4 +167,4 @@ def test_nothing_is_left_of_paths_that_are_watched_no_more(ground: Ground) -> No
     assert ground.routes.watches == 0
     (ground.root / "a/d").write_text("x")
     assert ground.touched() == set()
-    assert [value for name, value in vars(ground.routes).items() if isinstance(value, dict | set) and value] == []
+    assert [value for name, value in vars(ground.routes).items() if isinstance(value, (dict, set)) and value] == []

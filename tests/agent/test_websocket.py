@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 
 import pytest
+from agent import websocket
+from agent.websocket import Binary, Closed, Conversation, Event, NotUpgraded, Ping, Pong, Text, Violation
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
-
-from agent import websocket
-from agent.websocket import Binary, Closed, Conversation, Event, NotUpgraded, Ping, Pong, Text, Violation
 
 LIMIT = 1024 * 1024
 
@@ -54,7 +52,7 @@ def fed(client: Conversation, data: bytes, cuts: list[int]) -> list[Event]:
     """The events of `data` delivered in pieces."""
     events: list[Event] = []
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    for start, end in itertools.pairwise(edges):
+    for start, end in zip(edges, edges[1:]):
         events += client.receive(data[start:end])
     return events
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from agent.contract import schedule
 from hypothesis import given
 from hypothesis import strategies as st
-
-from agent.contract import schedule
 
 MINUTE = 60_000
 
 
 def at(text: str) -> int:
-    return int(datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp() * 1000)
+    return int(datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc).timestamp() * 1000)
 
 
 def shown(milliseconds: int | None) -> str:
     if milliseconds is None:
         return "never"
-    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)
     return moment.strftime("%a %Y-%m-%d %H:%M")
 
 

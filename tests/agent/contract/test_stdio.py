@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as some
-
 from agent.contract import stdio, wire
 from agent.contract.codec import Malformed
+from hypothesis import given
+from hypothesis import strategies as some
 
 _FRAMES = some.lists(
     some.one_of(

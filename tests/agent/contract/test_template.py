@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from agent.contract.template import TemplateError, names_used, render
 
 

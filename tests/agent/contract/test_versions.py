@@ -6,7 +6,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from agent.contract.versions import compare_dpkg, compare_rpm
 
 DPKG = [
