@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help run install test lint types unit faults bench demo schemas docs wheel clean
+.PHONY: help run install test lint types unit oldest faults bench demo schemas docs wheel clean
 
 help:  ## show what can be done
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -25,7 +25,7 @@ $(VENV)/.installed: $(VENV)/.run
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
-test: install lint types unit  ## lint, types, all tests
+test: install lint types unit oldest  ## lint, types, all tests
 
 lint: install
 	$(BIN)/ruff check .
@@ -38,6 +38,9 @@ types: install
 
 unit: install
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+oldest: install  ## the agent's unit tests under the oldest Python of this machine that it promises
+	$(BIN)/python -m tests.oldest -n $(WORKERS) --dist loadfile
 
 faults: install  ## faults at full counts; takes long
 	OPSCTL_FAULTS=full $(BIN)/pytest -m fault -n $(WORKERS) --dist loadfile --timeout 3600

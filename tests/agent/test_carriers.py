@@ -64,8 +64,9 @@ class WebSocketPeer:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 self._connection.recv(PATIENCE)
-        assert self._connection.close_code is not None
-        return self._connection.close_code, self._connection.close_reason or ""
+        ended = self._connection.protocol
+        assert ended.close_code is not None
+        return ended.close_code, ended.close_reason or ""
 
     def hang_up(self) -> None:
         self._connection.socket.close()
