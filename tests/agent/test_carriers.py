@@ -69,7 +69,7 @@ class WebSocketPeer:
         return ended.close_code, ended.close_reason or ""
 
     def hang_up(self) -> None:
-        self._connection.socket.close()
+        self._connection.socket.shutdown(socket.SHUT_RDWR)
 
     def send_too_much(self) -> None:
         with contextlib.suppress(ConnectionClosed):
