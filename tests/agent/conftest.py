@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent.enrolment import enroll
 
+from agent.enrolment import enroll
 from tests.agent.gateway import Gateway
 
 _OF_THE_WHOLE_PROJECT = (

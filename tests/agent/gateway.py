@@ -25,15 +25,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from typing import Self
 
-from agent.contract import frames, sshsig, wire
-from agent.contract.canonical import canonical, digest, digest_of
-from agent.contract.codec import from_wire, to_wire
-from agent.contract.token import encode_token
 from websockets.exceptions import ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from agent.contract import frames, sshsig, wire
+from agent.contract.canonical import canonical, digest, digest_of
+from agent.contract.codec import from_wire, to_wire
+from agent.contract.token import encode_token
 from tests.agent.pki import Authority, ControllerKey, verified
 
 FLEET = "fleet-1"

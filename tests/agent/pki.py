@@ -8,8 +8,6 @@ import hashlib
 import ipaddress
 from pathlib import Path
 
-from agent.contract import sshsig
-from agent.contract.wire import Signed
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -22,6 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+
+from agent.contract import sshsig
+from agent.contract.wire import Signed
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)

@@ -7,7 +7,10 @@ import select
 import socket
 import threading
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class Proxy:

@@ -32,7 +32,6 @@ from agent.leave import Leave
 from agent.node import Node
 from agent.serve import FEATURES
 from agent.session import Session
-
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
 from tests.agent.rig import HandClock

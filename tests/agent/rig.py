@@ -23,7 +23,6 @@ from agent.rounds import Rounds
 from agent.status import StatusFile
 from agent.telling import Telling
 from agent.watch import Watch
-
 from tests.agent.pki import ControllerKey
 
 FLEET, NODE = "fleet-1", "mi-0123456789abcdef0"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
 from agent import agenda
 from agent.agenda import Agenda
 from agent.contract.canonical import milliseconds
 from agent.contract.wire import Assignment, Interval
 from agent.journal import RunInstant
-from hypothesis import given
-from hypothesis import strategies as some
 
 NODE = "mi-0123456789abcdef0"
 

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
 from agent import carrier as carriers
 from agent.carrier import Carrier, Lost
 from agent.contract import stdio
@@ -22,9 +25,6 @@ from agent.contract.wire import FRAME_LIMIT
 from agent.stdio import StdioCarrier
 from agent.wakener import Wakener
 from agent.websocket import TOO_BIG, Binary, Closed, Event, Text, Violation
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import ServerConnection, serve
-
 from tests.agent.pki import Authority
 
 PATIENCE = 20.0

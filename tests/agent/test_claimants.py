@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agent.claimants import claimants
-
 from tests.agent.converging import body, step
 
 

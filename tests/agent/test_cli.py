@@ -9,8 +9,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from agent.contract import wire
 
+from agent.contract import wire
 from tests.agent import program
 from tests.agent.gateway import NODE, Gateway
 from tests.agent.oldest import oldest_python

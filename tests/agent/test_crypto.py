@@ -9,16 +9,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from agent import crypto
-from agent.contract import sshsig
-from agent.contract.sshsig import HELLO, REPORT, BadSignature
-from agent.contract.wire import Signed
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as some
+
+from agent import crypto
+from agent.contract import sshsig
+from agent.contract.sshsig import HELLO, REPORT, BadSignature
+from agent.contract.wire import Signed
 
 keys = some.binary(min_size=32, max_size=32)
 needs_ssh_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")

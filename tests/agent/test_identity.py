@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from agent import identity
-from agent.identity import Identity, NotEnrolled, StateDamaged
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from agent import identity
+from agent.identity import Identity, NotEnrolled, StateDamaged
 from tests.agent.pki import Authority, ControllerKey
 
 

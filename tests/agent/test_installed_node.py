@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent.contract import wire
 
+from agent.contract import wire
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.program import until

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
 from agent import journal as journals
 from agent import recordlog
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.journal import Journal, Reported, RunInstant, RunKey
 from agent.lock import StateInUse
-from hypothesis import given, settings
-from hypothesis import strategies as some
-
 from tests.agent.reports import report
 
 KEY = RunKey("Association/backup", 3, "", "dump", 1)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from agent import ledger as ledgers
 from agent.claimants import claimants
 from agent.contract.claims import Claim
@@ -15,7 +16,6 @@ from agent.host import LocalHost, Ran, replace
 from agent.ledger import Ledger
 from agent.outcome import RunResult
 from agent.runner import withdraw
-
 from tests.agent.converging import Node, body, outcomes, reasons, step
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agent import identity
 from agent.assignments import Position
 from agent.contract import frames, sshsig, wire
@@ -18,7 +19,6 @@ from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.reserved import RESERVED
 from agent.enrolment import enroll
-
 from tests.agent.gateway import FLEET, NODE, Connection, Gateway
 from tests.agent.linked import HASTY, Linked
 from tests.agent.pki import Authority, ControllerKey

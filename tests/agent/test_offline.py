@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from agent import offline, shortcut, standing
 from agent.clock import SystemClock
 from agent.contract import wire
@@ -16,7 +17,6 @@ from agent.contract.inputs import FileInputs
 from agent.host import Host, LocalHost
 from agent.steps import file as file_step
 from agent.steps.step import Given
-
 from tests.agent.rig import HandClock, Rig, body, script
 
 

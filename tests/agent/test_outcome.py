@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from hypothesis import given
+from hypothesis import strategies as some
+
 from agent.contract.canonical import canonical
 from agent.contract.codec import to_wire
 from agent.contract.wire import ClaimReport
 from agent.outcome import OUTPUT_LIMIT, fitted
-from hypothesis import given
-from hypothesis import strategies as some
 
 
 def claim(number: int, outcome: str = "Changed", diff: str | None = None) -> ClaimReport:

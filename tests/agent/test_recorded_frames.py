@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-import agent
 import pytest
 
+import agent
 from tests.agent import recording
 
 RECORDED = sorted(path.stem for path in recording.DIRECTORY.glob("*.txt"))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+
 from agent import rendering
 from agent.contract.template import TemplateError
 from agent.rendering import Renderer

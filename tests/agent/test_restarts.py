@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
 from agent.claimants import claimants
 from agent.contract.wire import Body, BodyStep
 from agent.host import Ran
 from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
 from agent.runner import withdraw
-
 from tests.agent.converging import Node, body, outcomes, reasons, step
 
 UNIT = "unit:nginx.service"

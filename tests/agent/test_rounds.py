@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from agent import departures, status
 from agent.contract import wire
 from agent.contract.canonical import digest
-
 from tests.agent.rig import Rig, body, script
 
 

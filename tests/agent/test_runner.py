@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agent.contract.inputs import ACTIONS, Action
 from agent.host import LocalHost, Ran
 from agent.host.memory import MemoryHost
@@ -17,7 +18,6 @@ from agent.journal import RunKey
 from agent.runner import FORESEEN
 from agent.runs import ATTEMPTS
 from agent.steps.step import INTERRUPTED
-
 from tests.agent.converging import BOOT, Node, body, outcomes, reasons, step, tree
 
 

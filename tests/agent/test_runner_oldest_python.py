@@ -10,7 +10,6 @@ from typing import Any
 import agent
 from agent.contract.codec import to_wire
 from agent.contract.wire import Body
-
 from tests.agent.converging import body, step
 from tests.agent.oldest import oldest_python
 from tests.agent.steps import on_node

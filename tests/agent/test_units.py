@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from agent.host import dbus
 from agent.units import Units, escaped
-
 from tests.agent.bus import Bus, message
 
 NGINX = "/org/freedesktop/systemd1/unit/nginx_2eservice"

@@ -11,12 +11,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import agent
 import pytest
+
+import agent
 from agent.contract import sshsig
 from agent.install import SYSTEM, InstallFailed
 from agent.upgrade import Installation, UpgradeRefused, check_order, installation, release, switch
-
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.pki import ControllerKey

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agent import status, watch
 from agent.contract import wire
 from agent.host.inotify import Inotify
@@ -17,7 +18,6 @@ from agent.status import StatusFile
 from agent.steps.watched import Watched
 from agent.units import Units
 from agent.watch import Thing, Watch
-
 from tests.agent.bus import Bus
 from tests.agent.rig import Rig, body, script
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 
 import pytest
-from agent import websocket
-from agent.websocket import Binary, Closed, Conversation, Event, NotUpgraded, Ping, Pong, Text, Violation
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+
+from agent import websocket
+from agent.websocket import Binary, Closed, Conversation, Event, NotUpgraded, Ping, Pong, Text, Violation
 
 LIMIT = 1024 * 1024
 

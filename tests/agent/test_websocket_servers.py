@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 import uvicorn
-from agent import websocket
-from agent.carrier import Lost, WebSocketCarrier, open_carrier
-from agent.wakener import Wakener
-from agent.websocket import Binary, Closed, Event, Pong, Text
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.sync.server import Server, ServerConnection, serve
 
+from agent import websocket
+from agent.carrier import Lost, WebSocketCarrier, open_carrier
+from agent.wakener import Wakener
+from agent.websocket import Binary, Closed, Event, Pong, Text
 from tests import faults
 from tests.agent.pki import Authority
 

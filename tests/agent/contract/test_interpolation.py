@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from agent.contract.interpolation import interpolate, references
 
 VALUES: dict[str, Any] = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 
 import pytest
-from agent.contract import schedule
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agent.contract import schedule
 
 MINUTE = 60_000
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from agent.contract import stdio, wire
-from agent.contract.codec import Malformed
 from hypothesis import given
 from hypothesis import strategies as some
+
+from agent.contract import stdio, wire
+from agent.contract.codec import Malformed
 
 _FRAMES = some.lists(
     some.one_of(

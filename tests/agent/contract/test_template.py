@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from agent.contract.template import TemplateError, names_used, render
 
 

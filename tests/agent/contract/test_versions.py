@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from agent.contract.versions import compare_dpkg, compare_rpm
 
 DPKG = [

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from agent.contract.canonical import digest
 from agent.host import Host, LocalHost, Ran, UnsafePath, replace
 from agent.host.memory import MemoryHost

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from agent.host import LocalHost, replace
 
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"

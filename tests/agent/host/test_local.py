@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from agent.host import LocalHost, UnsafePath, replace
 from agent.host import script as scripts
 from agent.host import whole as whole_sync

@@ -9,7 +9,6 @@ from typing import Any
 import agent
 from agent.contract.codec import to_wire
 from agent.contract.wire import BodyStep
-
 from tests.agent.converging import body
 from tests.agent.steps import on_node
 from tests.fleet.node import Node

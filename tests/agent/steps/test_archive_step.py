@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict
 
 import pytest
 
@@ -29,7 +29,7 @@ APP: dict[str, dict[str, Any]] = {
     "app-1/top": {"target": "bin"},
 }
 BUNDLE = "files/app"
-Tree = dict[str, dict[str, Any]]
+Tree = Dict[str, Dict[str, Any]]
 
 
 def tarred(entries: Tree, compression: str = "gz") -> bytes:
@@ -105,7 +105,7 @@ class Place:
 
     @property
     def files(self) -> set[str]:
-        return {path.removeprefix("/opt/app/") for path in self.tree if path != "/opt/app"}
+        return {path[len("/opt/app/") :] for path in self.tree if path != "/opt/app"}
 
 
 @pytest.fixture(params=["memory", "local"])

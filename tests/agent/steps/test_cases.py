@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
+
 from agent.contract.wire import Body, ClaimReport
 from agent.host import Host, LocalHost, Ran
 from agent.host.memory import MemoryHost
-
 from tests.agent.converging import Node, body, build, matches, step, tree
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
+
 from agent.host import Host, LocalHost
 from agent.host.memory import MemoryHost
 from agent.steps import self_signed, x509

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import agent
 import pytest
+
+import agent
 from agent.contract.canonical import digest
 from agent.host import LocalHost
-
 from tests.agent.converging import Node, body, outcomes, reasons, step
 from tests.agent.steps.real import SITE, converge, furnish
 from tests.fleet.fixtures import NodeFactory

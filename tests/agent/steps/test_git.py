@@ -64,7 +64,7 @@ def test_a_branch_is_followed_and_what_is_right_is_left(story: Story) -> None:
     assert dry["outcome"] == "Drifted"
     assert not story.path.exists()
     made = story.converge()
-    assert made == dry | {"outcome": "Changed"}
+    assert made == {**dry, "outcome": "Changed"}
     assert story.content == "two"
     assert story.converge()["outcome"] == "Unchanged"
     third = story.commit("three")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from agent.contract.wire import BodyStep
 
+from agent.contract.wire import BodyStep
 from tests.agent.converging import step
 from tests.agent.steps.real import converge, furnish, twice
 from tests.fleet.fixtures import NodeFactory

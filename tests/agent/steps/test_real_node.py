@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
+
 from agent.contract.codec import to_wire
 from agent.contract.wire import BodyStep
-
 from tests.agent.converging import body, step
 from tests.agent.steps.real import SITE, STATE, converge, furnish
 from tests.fleet.fixtures import NodeFactory

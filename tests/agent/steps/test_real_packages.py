@@ -83,7 +83,7 @@ def deb(node: Node, name: str, postinst: str, signer: Signer | None = None) -> N
         node.write(f"/etc/apt/sources.list.d/{name}.list", f"deb [trusted=yes] file:/srv/debs/{name} ./\n")
         return
     packages = node.read(f"/srv/debs/{name}/Packages")
-    date = datetime.datetime.now(datetime.UTC).strftime("%a, %d %b %Y %H:%M:%S UTC")
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S UTC")
     release = f"Origin: x\nLabel: x\nSuite: x\nDate: {date}\nSHA256:\n"
     release += f" {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
     node.write(f"/srv/debs/{name}/InRelease", signer.clear(release.encode()))

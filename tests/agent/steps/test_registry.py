@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 
 import pytest
+
 from agent.contract.inputs import ACTIONS
 from agent.steps.registry import BATCHES, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.step import BatchStep, RestorableStep, ScriptedStep, Step
