@@ -17,6 +17,7 @@ from reconciler.core.typed import check
 from reconciler.core.typed.words import path_text
 from reconciler.documents import fetched
 from reconciler.documents.flaw import Flaw, unsafe_source
+from reconciler.documents.patterns import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ def _line(typed: contract.LineInputs) -> Iterator[Flaw]:
         yield Flaw("line", "has more than one line", "one line, without its end")
     if typed.match is not None:
         try:
-            re.compile(typed.match)
+            compiled(typed.match)
         except (re.error, RecursionError, OverflowError) as error:
             yield Flaw("match", f"is no regular expression: {error}")
 

@@ -10,6 +10,7 @@ from reconciler.core.manifest import Plain
 from reconciler.core.manifest.scalar import BOOLEANS
 from reconciler.core.problem import Finding, Invalid, nearest
 from reconciler.core.typed import Wrong
+from reconciler.documents.patterns import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,6 +162,6 @@ def _check_size(value: Any, parameter: Parameter, noun: str, words: str) -> None
 def pattern_of(pattern: str) -> re.Pattern[str] | None:
     """An `allowedPattern`; None for one of another dialect, which is not checked (and warned about by `lint`)."""
     try:
-        return re.compile(pattern)
+        return compiled(pattern)
     except (re.error, RecursionError, OverflowError):
         return None

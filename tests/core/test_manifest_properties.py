@@ -129,9 +129,15 @@ def test_only_invalid_is_raised_and_its_places_are_in_the_file(text: str, path: 
 @steady
 @given(_YAMLISH.filter(lambda text: "<<" not in text))
 def test_trees_are_those_of_pyyaml(text: str) -> None:
-    """Its BaseLoader makes every scalar text, merges nothing and refuses less: only what we take is compared."""
+    """Its BaseLoader makes every scalar text and merges nothing: what both take is compared.
+
+    It takes no anchor twice, which YAML 1.2 allows.
+    """
     if documents := _attempt(text.encode())[0]:
-        oracle = yaml.load_all(text, yaml.CBaseLoader)
+        try:
+            oracle = list(yaml.load_all(text, yaml.CBaseLoader))
+        except yaml.composer.ComposerError:
+            return
         assert [document.tree for document in documents if document.tree] == [tree for tree in oracle if tree]
 
 

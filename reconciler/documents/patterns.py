@@ -1,0 +1,13 @@
+"""Regular expressions that documents hold."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Raises `re.error`, `RecursionError`, `OverflowError`. What may mean something else some day is taken as it is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern)
