@@ -27,7 +27,9 @@ class Ownership:
             found = self._known.get(body_digest)
         if found is None:
             body = self._store.body(body_digest)
-            found = owned_by(body) if body is not None else ()
+            if body is None:  # its commit may be in doubt: it is asked for again
+                return ()
+            found = owned_by(body)
             with self._remembering:
                 self._known[body_digest] = found
                 while len(self._known) > BODIES_REMEMBERED:

@@ -184,6 +184,8 @@ class Measure:
     seconds: int = 600
     overlaps: bool = False
     """Whether it starts first and goes on beside the others: a measurement of what does nothing takes no time."""
+    on_demand: bool = False
+    """Whether it is measured only where it is named: it takes long."""
 
 
 MEASURES = {
@@ -197,6 +199,6 @@ MEASURES = {
     "agent": Measure(_agent),
     "drift": Measure(_drift),
     "idle": Measure(_idle, seconds=3600, overlaps=True),
-    "peers": Measure(_peers, seconds=3600),
+    "peers": Measure(_peers, seconds=3600, on_demand=True),
 }
 """By group: groups share what is costly to build, and nothing else."""
