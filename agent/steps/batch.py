@@ -19,6 +19,7 @@ def tried(batch: Sequence[Planned], do: Callable[[Planned], None]) -> List[Optio
             failure = error
         except OSError as error:
             failure = StepFailed(why(error))
+            failure.__cause__ = error
         results.append(failure)
         if failure and planned.ends:
             break

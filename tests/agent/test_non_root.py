@@ -93,6 +93,6 @@ def test_it_installs_beneath_the_users_home(home: Path) -> None:
     current = home / "home/.local/share/opsctl/current"
     assert current.is_symlink()
     unit = (home / "home/.config/systemd/user/opsctl-agent.service").read_text()
-    assert f"-I {current} serve --state {home}/home/.local/state/opsctl --non-root\n" in unit
+    assert f"-I -S {current} serve --state {home}/home/.local/state/opsctl --non-root\n" in unit
     assert "WantedBy=default.target\n" in unit
     assert "is installed already" in agent(home, "install", "--non-root").stdout

@@ -49,6 +49,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
                 start_new_session=True,
             )
         until("the daemon to answer", self._answers, timeout, self.last_words)
@@ -79,7 +80,8 @@ class Daemon:
         try:
             return process.wait(20)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # its threads' stacks go into the log
+            process.wait(20)
             raise StageError(f"the daemon did not end: {self.last_words()}") from None
 
     def last_words(self) -> str:

@@ -9,9 +9,9 @@ import json
 import sys
 from pathlib import Path
 
+from agent.bench import local_host
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.wire import Body, NodeContext
-from agent.host import LocalHost
 from agent.journal import Journal
 from agent.ledger import Ledger
 from agent.runner import converge
@@ -25,7 +25,7 @@ def main() -> None:
     packages.LOCK_WAIT = order.get("lock_wait", packages.LOCK_WAIT)
     journal = Journal(state)
     result = converge(
-        LocalHost(root[1] if root else "/", scripts=state, runs_scripts=True),
+        local_host(state, root[1] if root else "/", runs_scripts=True),
         from_wire(Body, order["body"]),
         NodeContext("node", {}, {}),
         {},
