@@ -78,7 +78,7 @@ class Daemon:
             return 0
         process.send_signal(number)
         try:
-            return process.wait(20)
+            return process.wait(60)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # its threads' stacks go into the log
             process.wait(20)
