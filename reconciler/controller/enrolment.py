@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 from agent.contract.canonical import instant
 from agent.contract.token import encode_token
 from agent.contract.wire import Enrolled, Token
-from reconciler.core import world as worlds
+from reconciler.core import indexing
+from reconciler.core.nodes import NodeEntry
 from reconciler.core.problem import Refused
 from reconciler.core.records import AuditRow, Changes, NodeRow, TokenRow
 from reconciler.core.resource import NAME_PATTERN, uid
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
     from reconciler.core.ports import Clock, Store
-    from reconciler.core.world import NodeEntry
     from reconciler.engine.catalog import Catalog
 
 SECRET_BYTES = 32
@@ -125,9 +125,9 @@ class Enrolments:
         return self._identity(known)
 
     def _admit(self, row: NodeRow, changes: Changes) -> None:
-        entry = worlds.NodeEntry(row.id, row.name, dict(row.labels), dict(row.labels))
+        entry = NodeEntry(row.id, row.name, dict(row.labels), dict(row.labels))
         world = self._state.world
-        nodes = worlds.relabelled(world.nodes, [entry])
+        nodes = indexing.relabelled(world.nodes, [entry])
         self._keeper.commit(changes, replace(world, sequence=world.sequence + 1, nodes=nodes))
         self._state.dirty = True
 
@@ -143,7 +143,7 @@ class Enrolments:
         after = replace(
             world,
             sequence=world.sequence + 1,
-            nodes=worlds.without(world.nodes, [entry.id]),
+            nodes=indexing.without(world.nodes, [entry.id]),
             columns=columns,
             online=world.online & ~gone,
             unsettled=world.unsettled & ~gone,

@@ -6,15 +6,15 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.contract.canonical import instant
-from reconciler.core import world as worlds
+from reconciler.core.world import World
 from reconciler.engine.explain import explain
 from reconciler.engine.plan import resolve_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.core.nodes import NodeEntry, Nodes
     from reconciler.core.ports import Commit, Source, Store
-    from reconciler.core.world import NodeEntry, Nodes, World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.explain import Reason
     from reconciler.engine.gate import Gated
@@ -35,7 +35,7 @@ def of_node(
 def of_declared(name: str, claim: str | None, catalog: Catalog, plan: Plan, declared: Nodes) -> list[Reason]:
     """Reasons for a node that Git declares and nobody enrolled."""
     seen = replace(plan, nodes=declared, targets=resolve_targets(catalog, declared), conflicts=())
-    return explain(name, claim, catalog, seen, (), worlds.World("", 0), ())
+    return explain(name, claim, catalog, seen, (), World("", 0), ())
 
 
 def told(reasons: list[Reason], source: Source) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from reconciler.core import access
-from reconciler.core import world as worlds
+from reconciler.core import access, indexing
+from reconciler.core.nodes import NodeEntry, Nodes
 from reconciler.core.nodeset import EMPTY
 from reconciler.core.problem import Problem, Refused
 from reconciler.core.records import AuditRow, Changes
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.core.access import Subject
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Clock, Store
-    from reconciler.core.world import Nodes
     from reconciler.engine.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class Permissions:
         """The nodes that Git declares, enrolled or not, and those of them on which the subject may do this."""
         catalog = self._state.catalog
         if catalog is None:
-            return worlds.Nodes(), EMPTY
+            return Nodes(), EMPTY
         if self._declared is None or self._declared[0] is not catalog:
             self._declared = (catalog, contexts.declared(catalog))
         nodes = self._declared[1]
@@ -66,7 +65,7 @@ class Permissions:
         self.check(subject, "enroll", "Node")
         if subject.everything:
             return
-        nodes = worlds.index([worlds.NodeEntry("", name, dict(labels), dict(labels))])
+        nodes = indexing.index([NodeEntry("", name, dict(labels), dict(labels))])
         if self._state.catalog is not None:
             nodes = contexts.joined(self._state.catalog, nodes)
         if not self._within(subject, "enroll", "Node", nodes):

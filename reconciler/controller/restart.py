@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from reconciler.capabilities.nodes.fleet import AgentSettings
 from reconciler.controller.holds import hold_in
 from reconciler.controller.state import NodeLife, State
-from reconciler.core import permits
-from reconciler.core import world as worlds
+from reconciler.core import indexing, permits
+from reconciler.core.nodes import NodeEntry, Nodes
 from reconciler.core.records import AuditRow, Changes
-from reconciler.core.world import NodeEntry, Release, World
+from reconciler.core.world import Release, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def load_state(store: Store, fleet_id: str) -> State:
     """Everything that is known before the repository is looked at."""
     rows, settings = store.nodes(), store.settings()
     return State(
-        world=_world(store, fleet_id, rows, worlds.Nodes()),
+        world=_world(store, fleet_id, rows, Nodes()),
         interval=interval_of(store),
         leaves={row.uid: row for row in store.leaves()},
         horizon=horizon_in(settings),
@@ -45,7 +45,7 @@ def load_state(store: Store, fleet_id: str) -> State:
 
 def load_world(store: Store, fleet_id: str, before: World | None = None) -> World:
     """World from the store. Nodes keep the bits they had `before`, and are as much online as they were."""
-    nodes = before.nodes if before is not None else worlds.Nodes()
+    nodes = before.nodes if before is not None else Nodes()
     world = _world(store, fleet_id, store.nodes(), nodes)
     if before is None:
         return world
@@ -80,7 +80,7 @@ def declare_restored(store: Store, at: int) -> int:
     return store.declare_restored(at)
 
 
-def _world(store: Store, fleet_id: str, rows: list[NodeRow], before: worlds.Nodes) -> World:
+def _world(store: Store, fleet_id: str, rows: list[NodeRow], before: Nodes) -> World:
     nodes = _nodes([row for row in rows if row.retired_at is None], before)
     settings = store.settings()
     releases = store.releases()
@@ -101,7 +101,7 @@ def _world(store: Store, fleet_id: str, rows: list[NodeRow], before: worlds.Node
     )
 
 
-def _nodes(rows: list[NodeRow], before: worlds.Nodes) -> worlds.Nodes:
+def _nodes(rows: list[NodeRow], before: Nodes) -> Nodes:
     """Nodes at the bits they had, new ones behind them in the order of the rows."""
     entries: list[NodeEntry | None] = [None] * len(before.entries)
     for row in rows:
@@ -111,4 +111,4 @@ def _nodes(rows: list[NodeRow], before: worlds.Nodes) -> worlds.Nodes:
             entries.append(entry)
         else:
             entries[bit] = entry
-    return worlds.index(entries)
+    return indexing.index(entries)

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from reconciler.controller.sync import Sync
     from reconciler.controller.visits import Visits
     from reconciler.core.access import Subject
+    from reconciler.core.nodes import NodeEntry
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Source, Store
-    from reconciler.core.world import NodeEntry, World
+    from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.preview import PlanView
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from reconciler.controller.state import NodeLife, State
     from reconciler.core.condition import Condition
+    from reconciler.core.nodes import NodeEntry, Nodes
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Store
     from reconciler.core.records import AssignmentRow, AuditRow, StateRow
-    from reconciler.core.world import NodeEntry, Nodes, Release, World
+    from reconciler.core.world import Release, World
     from reconciler.engine.catalog import Catalog
 
 

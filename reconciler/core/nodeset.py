@@ -1,4 +1,4 @@
-"""Sets of nodes as one integer each: bit n is the node at position n of `world.Nodes`.
+"""Sets of nodes as one integer each: bit n is the node at position n of `nodes.Nodes`.
 
 Union, intersection and difference are `|`, `&` and `& ~` (or `without`, where it is done by the thousand); these
 functions are the rest. Positions are private to one process: they are never written, sent or hashed.

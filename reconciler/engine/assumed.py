@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.world import Columns, Release, World, index, relabelled
+from reconciler.core.indexing import index, relabelled
+from reconciler.core.world import Columns, Release, World
 from reconciler.engine import contexts
 from reconciler.engine.plan import resolve_targets
 
 if TYPE_CHECKING:
-    from reconciler.core.world import Nodes
+    from reconciler.core.nodes import Nodes
     from reconciler.engine.catalog import Catalog
 
 

@@ -10,9 +10,9 @@ from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes.node import visited
 from reconciler.capabilities.trust import role
 from reconciler.core import select
+from reconciler.core.nodes import Declared
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.resource import uid
-from reconciler.core.world import Declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.wire import NodeContext
-from reconciler.core import nodeset
-from reconciler.core import world as worlds
+from reconciler.core import indexing, nodeset
+from reconciler.core.nodes import NodeEntry
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.resource import uid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from reconciler.core.nodes import Nodes
     from reconciler.core.resource import Resource
-    from reconciler.core.world import NodeEntry, Nodes
     from reconciler.engine.catalog import Catalog
 
 
@@ -45,7 +45,7 @@ def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
         return nodes
     told = [(entry, describe(entry, catalog)) for bit in bits if (entry := nodes.entries[bit]) is not None]
     changed = [described for entry, described in told if described is not entry]
-    after = worlds.relabelled(nodes, changed) if changed else nodes
+    after = indexing.relabelled(nodes, changed) if changed else nodes
     known = same_names and after.by_name is nodes.by_name and not nodes.unjoined
     absent = nodes.absent if known else tuple(sorted(filterfalse(after.by_name.__contains__, names)))
     return replace(after, unjoined=EMPTY, declared=catalog.declared, absent=absent)
@@ -85,7 +85,7 @@ def declared(catalog: Catalog) -> Nodes:
 
 def awaited(catalog: Catalog, names: Iterable[str]) -> Nodes:
     """These Node files as nodes, given nothing, whose id is the name that they keep."""
-    return joined(catalog, worlds.index(worlds.NodeEntry(id=name, name=name, labels={}) for name in names))
+    return joined(catalog, indexing.index(NodeEntry(id=name, name=name, labels={}) for name in names))
 
 
 def _suspects(catalog: Catalog, nodes: Nodes) -> Collection[int]:

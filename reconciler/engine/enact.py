@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import canonical, digest
-from reconciler.core import nodeset
-from reconciler.core import world as worlds
+from reconciler.core import indexing, nodeset
 from reconciler.core.effect import Assign, Cause, Describe, Effect, Hold, Notify, Propose, Resume, Withdraw, effect_id
 from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.records import AuditRow, Changes, EffectRow, Given, ReleaseRow, Withdrawn
-from reconciler.core.world import Release, World
+from reconciler.core.world import Columns, Release, World
 from reconciler.engine.contexts import context_of
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class _Draft:
     world: World
     cause: Cause
     releases: dict[str, Release] = field(default_factory=dict)
-    columns: dict[str, worlds.Columns] = field(default_factory=dict)
+    columns: dict[str, Columns] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
     given: list[Given] = field(default_factory=list)
     withdrawn: list[Withdrawn] = field(default_factory=list)
@@ -49,7 +48,7 @@ class _Draft:
     def release(self, uid: str) -> Release | None:
         return self.releases.get(uid, self.world.releases.get(uid))
 
-    def of(self, uid: str) -> worlds.Columns:
+    def of(self, uid: str) -> Columns:
         return self.columns.get(uid, self.world.of(uid))
 
     def said(self, verb: str, uid: str, nodes: NodeSet, ref: str = "", detail: str = "") -> None:
@@ -145,7 +144,7 @@ def _describe(draft: _Draft, effect: Describe, catalog: Catalog) -> None:
         moved.append(replace(entry, context_digest=digest(data), desired_context=digest(data)))
     draft.world = replace(
         draft.world,
-        nodes=worlds.relabelled(draft.world.nodes, moved),
+        nodes=indexing.relabelled(draft.world.nodes, moved),
         unsettled=draft.world.unsettled | effect.nodes & draft.world.holding,
     )
     draft.touched |= effect.nodes

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core.effect import Effect
+    from reconciler.core.nodes import Nodes
     from reconciler.core.select import Sought
-    from reconciler.core.world import Nodes, World
+    from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Claims, Conflict
     from reconciler.engine.memory import Memory

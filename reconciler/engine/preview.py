@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from reconciler.core import nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.jsontext import json_of
+from reconciler.core.nodes import Nodes
 from reconciler.core.nodeset import EMPTY, NodeSet
-from reconciler.core.world import Nodes
 from reconciler.engine.bodies import KnownBodies
 from reconciler.engine.descriptions import Descriptions
 from reconciler.engine.difference import Differ

@@ -12,7 +12,7 @@ from reconciler.core.nodeset import NodeSet
 from reconciler.engine.views import read_context
 
 if TYPE_CHECKING:
-    from reconciler.core.world import NodeEntry, Nodes
+    from reconciler.core.nodes import NodeEntry, Nodes
     from reconciler.engine.difference import Reads
     from reconciler.engine.views import Context
 

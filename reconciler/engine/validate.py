@@ -25,9 +25,9 @@ from reconciler.engine.sources import Sources, Workings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from reconciler.core.nodes import Nodes
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.select import Target
-    from reconciler.core.world import Nodes
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Conflict
     from reconciler.engine.drafts import Draft

@@ -13,7 +13,7 @@ from agent.enrolment import enroll
 from tests.agent.gateway import Gateway
 
 _OF_THE_WHOLE_PROJECT = (
-    *("test_installed_node.py", "test_upgrade.py", "test_websocket_servers.py"),
+    *("test_*_on_nodes.py", "test_installed_node.py", "test_upgrade.py", "test_websocket_servers.py"),
     *("steps/test_file_faults.py", "steps/test_real_*.py"),
 )
 """What needs nodes, or libraries that have left the agent's oldest Python behind."""

@@ -18,12 +18,14 @@ from reconciler.capabilities.nodes.association import AssociationSpec, Compiled,
 from reconciler.capabilities.nodes.fleet import FleetSpec
 from reconciler.capabilities.nodes.node import NodeSpec
 from reconciler.core import nodeset
+from reconciler.core.indexing import index
+from reconciler.core.nodes import NodeEntry
 from reconciler.core.nodeset import NodeSet
 from reconciler.core.problem import Place
 from reconciler.core.resource import Metadata, Resource
 from reconciler.core.resource import uid as uid_of
 from reconciler.core.select import Target
-from reconciler.core.world import Columns, NodeEntry, Release, World, index
+from reconciler.core.world import Columns, Release, World
 from reconciler.documents import document
 from reconciler.documents.compile import SourceFile, compile_document
 from reconciler.engine import contexts

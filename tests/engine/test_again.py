@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.contract.canonical import digest
-from reconciler.core import nodeset
-from reconciler.core import world as worlds
+from reconciler.core import indexing, nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
+from reconciler.core.nodes import NodeEntry
 from reconciler.core.nodeset import NodeSet
-from reconciler.core.world import NodeEntry, World
+from reconciler.core.world import Columns, World
 from reconciler.engine import contexts, gate, handover, plan, preview
 from reconciler.engine.load import load
 from tests.engine.repository import FLEET, Told, association, group, node
@@ -121,7 +121,7 @@ class Story:
         elif deed == "enrol":
             known = self.world.nodes.by_name
             fresh = [NodeEntry(f"mi-{NAMES[bit]}", NAMES[bit], {}) for bit in bits if NAMES[bit] not in known]
-            self.world = replace(self.world, nodes=worlds.relabelled(self.world.nodes, fresh))
+            self.world = replace(self.world, nodes=indexing.relabelled(self.world.nodes, fresh))
         elif deed == "leave":
             self.leave(nodes)
         elif deed != "forget":
@@ -150,7 +150,7 @@ class Story:
             assert entry is not None
             self.kept[entry.desired_context] = contexts.context_of(entry, self.catalog)
             described.append(replace(entry, context_digest=entry.desired_context))
-        self.world = replace(self.world, nodes=worlds.relabelled(self.seen.plan.nodes, described))
+        self.world = replace(self.world, nodes=indexing.relabelled(self.seen.plan.nodes, described))
 
     def say(self, nodes: NodeSet, *, failed: bool) -> None:
         for uid, columns in self.world.columns.items():
@@ -162,9 +162,9 @@ class Story:
         ids = self.world.nodes.ids(nodes)
         columns = {uid: held.withdrawn(nodes) for uid, held in self.world.columns.items()}
         online = nodeset.without(self.world.online, nodes)
-        self.world = replace(self.world, nodes=worlds.without(self.world.nodes, ids), columns=columns, online=online)
+        self.world = replace(self.world, nodes=indexing.without(self.world.nodes, ids), columns=columns, online=online)
 
-    def columns(self, uid: str, columns: worlds.Columns) -> None:
+    def columns(self, uid: str, columns: Columns) -> None:
         self.world = self.world.with_columns({uid: columns})
 
     def look(self, before: Seen | None) -> Seen:

@@ -18,9 +18,11 @@ from agent.permits import Answer
 from reconciler.capabilities.nodes import fleet
 from reconciler.core import nodeset
 from reconciler.core import permits as permitting
+from reconciler.core.indexing import index
+from reconciler.core.nodes import NodeEntry
 from reconciler.core.permits import NO_PERMITS, Begun, Run, Word
 from reconciler.core.records import PermitRow
-from reconciler.core.world import Columns, NodeEntry, Release, World, index
+from reconciler.core.world import Columns, Release, World
 from reconciler.engine.leave import leaves
 from reconciler.engine.permits import Request, decide, exceeded
 from tests.engine.repository import Told, association

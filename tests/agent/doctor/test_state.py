@@ -95,7 +95,7 @@ def test_keys_that_others_can_read(rig: Rig) -> None:
         ("keys.json", '{"generation": 1, "sign": "not base64!", "seal": ""}', "no keys of 32 bytes"),
         ("ca.pem", None, "no server can be trusted"),
         ("ca.pem", "nonsense", "is not a certificate"),
-        ("ca.pem", Authority("another").pem, "is not the CA that this node pinned"),
+        pytest.param("ca.pem", Authority("another").pem, "is not the CA that this node pinned", id="another CA"),
         ("identity.json", None, "identity.json is gone"),
         ("identity.json", "{}", "identity.json"),
     ],

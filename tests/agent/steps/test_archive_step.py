@@ -310,10 +310,14 @@ def test_a_zip_that_leads_out(place: Place) -> None:
     assert place.files == set()
 
 
-DAMAGED = [b"", b"no archive", *(half(maker(APP)) for kind, maker in MAKERS.items() if kind != "tar")]
+DAMAGED = {
+    "empty": b"",
+    "no archive": b"no archive",
+    **{f"half a {kind}": half(maker(APP)) for kind, maker in MAKERS.items() if kind != "tar"},
+}
 
 
-@pytest.mark.parametrize("data", DAMAGED)
+@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_an_archive_that_is_damaged(place: Place, data: bytes) -> None:
     assert str(reasons(place.unpack(data))["tree:/opt/app"]).startswith("the archive cannot be read: ")
     assert place.files == set()
