@@ -6,7 +6,7 @@ import dataclasses
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import Any, List
 
 import pytest
 
@@ -27,7 +27,7 @@ def declared() -> Any:
 
         x: int
         y: int = 2
-        more: list[int] = dataclasses.field(default_factory=list)
+        more: List[int] = dataclasses.field(default_factory=list)
 
     return Point
 
