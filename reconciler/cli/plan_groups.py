@@ -94,10 +94,13 @@ def named(names: Iterable[str]) -> str:
 def headline(view: PlanView) -> str:
     """The whole plan in one line."""
     touched = {node for change in view["changes"] for node in change["nodes"]}
+    found = ((view["errors"], "error"), (view["conflicts"], "conflict"))
+    troubles = [counted(len(listed), word) for listed, word in found if listed]
+    kept_back = f"{' and '.join(troubles)}: what they concern stays as it is." if troubles else ""
     if not touched:
-        return "No changes. " + (
-            "Every node was given what Git asks for." if view["live"] else "Both ask for the same."
-        )
+        if not kept_back:
+            kept_back = "Every node was given what Git asks for." if view["live"] else "Both ask for the same."
+        return f"No changes. {kept_back}"
     summary = view["summary"]
     parts = [
         f"{number} to {verb}"
@@ -108,7 +111,7 @@ def headline(view: PlanView) -> str:
         )
         if number
     ]
-    return f"Plan: {', '.join(parts)}, on {counted(len(touched), 'node')}."
+    return f"Plan: {', '.join(parts)}, on {counted(len(touched), 'node')}. {kept_back}".rstrip()
 
 
 def has_changes(view: PlanView) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from rich.text import Text
 
 from reconciler.cli import plan_markdown, plan_text
+from reconciler.cli.plan_groups import headline
 from reconciler.engine.preview import PlanView
 from tests.cli import plans
 from tests.cli.plans import assign, claim, nodes, plan
@@ -87,6 +88,14 @@ def test_offline_nodes_are_unknown_where_a_server_was_asked_and_all_are_where_no
 def test_no_changes() -> None:
     assert text(plan()).endswith("\nNo changes. Every node was given what Git asks for.\n")
     assert text(plan(live=False)).endswith("\nNo changes. Both ask for the same.\n")
+
+
+def test_what_errors_and_conflicts_keep_back_is_said_in_the_sum() -> None:
+    view = plans.everything()
+    said = "1 error and 1 conflict: what they concern stays as it is."
+    assert headline(view) == f"Plan: 5 to assign, 2 to remove, 1 to describe anew, on 3 nodes. {said}"
+    view["changes"] = []
+    assert headline(view) == f"No changes. {said}"
 
 
 def hostile(text: str) -> PlanView:
