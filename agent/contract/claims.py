@@ -7,9 +7,12 @@ meets anything with the same kind and name; shared claims meet only where the pa
 from __future__ import annotations
 
 import posixpath
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional
 
-from agent.contract import inputs, paths, publickey
+from agent.contract import paths, publickey
+
+if TYPE_CHECKING:
+    from agent.contract.inputs import accounts, files, machine, network, packages, services
 
 
 class Claim(NamedTuple):
@@ -61,107 +64,107 @@ def _path(step: Any) -> List[Claim]:
     return [Claim("path", step.path)]
 
 
-def _archive(step: inputs.ArchiveInputs) -> List[Claim]:
+def _archive(step: files.ArchiveInputs) -> List[Claim]:
     return [Claim("path", step.path), Claim("tree", step.path)]
 
 
-def _line(step: inputs.LineInputs) -> List[Claim]:
+def _line(step: files.LineInputs) -> List[Claim]:
     return [Claim("path", step.path, "line:" + (step.match or step.line), exclusive=False)]
 
 
-def _block(step: inputs.BlockInputs) -> List[Claim]:
+def _block(step: files.BlockInputs) -> List[Claim]:
     return [Claim("path", step.path, "block:" + step.name, exclusive=False)]
 
 
-def _hosts(step: inputs.HostsInputs) -> List[Claim]:
+def _hosts(step: network.HostsInputs) -> List[Claim]:
     family = "ipv6" if ":" in step.address else "ipv4"
     return [Claim("path", "/etc/hosts", "%s:%s" % (family, step.name), exclusive=False)]
 
 
-def _packages(step: inputs.PackageInputs) -> List[Claim]:
+def _packages(step: packages.PackageInputs) -> List[Claim]:
     return [Claim("package", name) for name in step.name]
 
 
-def _repository(step: inputs.RepositoryInputs) -> List[Claim]:
+def _repository(step: packages.RepositoryInputs) -> List[Claim]:
     files = [Claim("path", paths.repository_file(step.type, step.name))]
     if step.state == "absent" or step.key or step.source or step.key_url:
         files.append(Claim("path", paths.repository_key(step.type, step.name)))
     return files
 
 
-def _unit(step: inputs.ServiceInputs) -> List[Claim]:
+def _unit(step: services.ServiceInputs) -> List[Claim]:
     return [Claim("unit", unit_name(step.name))]
 
 
-def _unit_file(step: inputs.UnitInputs) -> List[Claim]:
+def _unit_file(step: services.UnitInputs) -> List[Claim]:
     return [Claim("path", paths.unit_file(unit_name(step.name), step.drop_in))]
 
 
-def _timer(step: inputs.TimerInputs) -> List[Claim]:
+def _timer(step: services.TimerInputs) -> List[Claim]:
     files = [Claim("path", paths.unit_file(step.name + suffix)) for suffix in (".service", ".timer")]
     return [*files, Claim("unit", step.name + ".timer")]
 
 
-def _cron(step: inputs.CronInputs) -> List[Claim]:
+def _cron(step: services.CronInputs) -> List[Claim]:
     return [Claim("path", paths.cron_file(step.name))]
 
 
-def _sudoers(step: inputs.SudoersInputs) -> List[Claim]:
+def _sudoers(step: accounts.SudoersInputs) -> List[Claim]:
     return [Claim("path", paths.sudoers_file(step.name))]
 
 
-def _sysctl(step: inputs.SysctlInputs) -> List[Claim]:
+def _sysctl(step: machine.SysctlInputs) -> List[Claim]:
     return [Claim("path", paths.sysctl_file(step.name)), Claim("sysctl", step.name)]
 
 
-def _kernel_module(step: inputs.KernelModuleInputs) -> List[Claim]:
+def _kernel_module(step: machine.KernelModuleInputs) -> List[Claim]:
     module = step.name.replace("-", "_")
     return [*(Claim("path", path) for path in paths.module_files(module)), Claim("module", module)]
 
 
-def _mount(step: inputs.MountInputs) -> List[Claim]:
+def _mount(step: machine.MountInputs) -> List[Claim]:
     return [Claim("path", paths.FSTAB, "mount:" + step.path, exclusive=False), Claim("mount", step.path)]
 
 
-def _firewall(step: inputs.FirewallInputs) -> List[Claim]:
+def _firewall(step: network.FirewallInputs) -> List[Claim]:
     files = [Claim("path", path) for path in paths.firewall_files(step.family, step.name)]
     return [*files, Claim("table", "%s/%s" % (step.family, step.name))]
 
 
-def _hostname(step: inputs.HostnameInputs) -> List[Claim]:
+def _hostname(step: network.HostnameInputs) -> List[Claim]:
     del step
     return [Claim("path", paths.HOSTNAME_FILE), Claim("sysctl", "kernel.hostname")]
 
 
-def _timezone(step: inputs.TimezoneInputs) -> List[Claim]:
+def _timezone(step: machine.TimezoneInputs) -> List[Claim]:
     del step
     return [Claim("path", paths.LOCALTIME), Claim("path", paths.TIMEZONE_FILE)]
 
 
-def _locale(step: inputs.LocaleInputs) -> List[Claim]:
+def _locale(step: machine.LocaleInputs) -> List[Claim]:
     names = dict.fromkeys([step.name, *step.generate, *step.variables.values()])
     files = [Claim("path", path) for path in (paths.LOCALE_GEN, paths.DEBIAN_LOCALE, paths.LOCALE_CONF)]
     return [*files, *(Claim("locale", name) for name in names)]
 
 
-def _certificate(step: inputs.CertificateInputs) -> List[Claim]:
+def _certificate(step: network.CertificateInputs) -> List[Claim]:
     files = [Claim("path", path) for path in (step.path, step.key_path) if path and step.self_signed]
     return [Claim("certificate", step.path or step.endpoint or ""), *files]
 
 
-def _container(step: inputs.ContainerInputs) -> List[Claim]:
+def _container(step: services.ContainerInputs) -> List[Claim]:
     return [Claim("container", step.name)]
 
 
-def _user(step: inputs.UserInputs) -> List[Claim]:
+def _user(step: accounts.UserInputs) -> List[Claim]:
     return [Claim("user", step.name)]
 
 
-def _group(step: inputs.GroupInputs) -> List[Claim]:
+def _group(step: accounts.GroupInputs) -> List[Claim]:
     return [Claim("group", step.name)]
 
 
-def _authorized_key(step: inputs.AuthorizedKeyInputs) -> List[Claim]:
+def _authorized_key(step: accounts.AuthorizedKeyInputs) -> List[Claim]:
     try:
         part = publickey.parse(step.key).fingerprint
     except publickey.NotAKey:

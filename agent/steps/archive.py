@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Dict, Iterator, List, Optional, Set, Tuple
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import ArchiveInputs, DirectoryInputs, DownloadInputs
+from agent.contract.inputs.files import ArchiveInputs, DirectoryInputs, DownloadInputs
 from agent.host.port import Host
 from agent.steps import archives, attributes, directory, download, manifest
 from agent.steps.archives import Archive, Member

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Optional, Tuple, Union
 
-from agent.contract.inputs import DirectoryInputs, DownloadInputs, FileInputs
+from agent.contract.inputs.files import DirectoryInputs, DownloadInputs, FileInputs
 from agent.host.port import Entry, Host
 from agent.steps.step import StepFailed
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import claims_of
-from agent.contract.inputs import AuthorizedKeyInputs
+from agent.contract.inputs.accounts import AuthorizedKeyInputs
 from agent.contract.publickey import NotAKey, PublicKey, parse
 from agent.host.port import Host
 from agent.steps import part

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from agent.contract.claims import claims_of
-from agent.contract.inputs import BlockInputs
+from agent.contract.inputs.files import BlockInputs
 from agent.host.port import Host
 from agent.steps import part
 from agent.steps.part import Observed, PartStep, Span, Wanted

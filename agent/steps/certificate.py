@@ -14,7 +14,7 @@ from typing import Dict, List, Optional, Tuple
 
 from agent.contract.canonical import instant
 from agent.contract.claims import Claim, claims_of, unsafe_path
-from agent.contract.inputs import CertificateInputs
+from agent.contract.inputs.network import CertificateInputs
 from agent.host.port import Host
 from agent.steps import self_signed, x509
 from agent.steps.diff import bounded

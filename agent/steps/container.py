@@ -15,7 +15,7 @@ from typing import List, Optional, Tuple
 from agent.contract.canonical import digest_of
 from agent.contract.claims import Claim
 from agent.contract.codec import to_wire
-from agent.contract.inputs import ContainerInputs
+from agent.contract.inputs.services import ContainerInputs
 from agent.host.port import Host
 from agent.steps import rollover
 from agent.steps.derived import one_line

@@ -5,7 +5,8 @@ The command stands there as it is given: a `%` in it is a line end to cron, unle
 
 from __future__ import annotations
 
-from agent.contract.inputs import CronInputs, FileInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.services import CronInputs
 from agent.contract.paths import cron_file
 from agent.steps.derived import DerivedFileStep, one_line
 

@@ -6,7 +6,7 @@ import posixpath
 from typing import Any, Callable, List, Mapping, Sequence
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs
+from agent.contract.inputs.files import FileInputs
 from agent.host.port import Host
 from agent.steps.file import FileStep, Observed
 from agent.steps.step import Applied, Change, Given, State, StepFailed

@@ -10,7 +10,7 @@ import posixpath
 from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import DownloadInputs, FileInputs
+from agent.contract.inputs.files import DownloadInputs, FileInputs
 from agent.host.port import Entry, Host
 from agent.steps import attributes
 from agent.steps.derived import FILE

@@ -19,7 +19,7 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Set
 
 from agent.contract.canonical import digest
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs
+from agent.contract.inputs.files import FileInputs
 from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.claims import Claim, claims_of
-from agent.contract.inputs import FileInputs, FirewallInputs, LinkInputs
+from agent.contract.inputs.files import FileInputs, LinkInputs
+from agent.contract.inputs.network import FirewallInputs
 from agent.contract.paths import UNITS, firewall_files
 from agent.host.port import Host
 from agent.steps import link, nftables, ruleset

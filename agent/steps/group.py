@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import GroupInputs
+from agent.contract.inputs.accounts import GroupInputs
 from agent.host.port import Host
 from agent.steps.execution import ending
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, LeftAlone, State, StepFailed

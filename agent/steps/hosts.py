@@ -10,7 +10,7 @@ import dataclasses
 from typing import List
 
 from agent.contract.claims import claims_of
-from agent.contract.inputs import HostsInputs
+from agent.contract.inputs.network import HostsInputs
 from agent.host.port import Host
 from agent.steps import part
 from agent.steps.part import Observed, PartStep, Span, Wanted

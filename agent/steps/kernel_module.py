@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import List, Tuple
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs, KernelModuleInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.machine import KernelModuleInputs
 from agent.contract.paths import module_files
 from agent.host.port import Host
 from agent.steps.derived import (

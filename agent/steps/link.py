@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable, List, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import LinkInputs
+from agent.contract.inputs.files import LinkInputs
 from agent.host.port import Entry, Host
 from agent.steps.batch import in_turn
 from agent.steps.directory import no_parent

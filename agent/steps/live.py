@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Callable, List, NamedTuple, Optional
 
 from agent.contract.claims import Claim, unsafe_path
-from agent.contract.inputs import FileInputs, HostnameInputs, SysctlInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.machine import SysctlInputs
+from agent.contract.inputs.network import HostnameInputs
 from agent.contract.paths import HOSTNAME_FILE, sysctl_file
 from agent.host.port import Host
 from agent.steps import file

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Optional
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs, LocaleInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.machine import LocaleInputs
 from agent.contract.paths import DEBIAN_LOCALE, LOCALE_CONF, LOCALE_GEN
 from agent.host.port import Host
 from agent.steps.derived import FILE, Files, apply_files, file_changes, observe_files, one_line, root_file

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim, claims_of
-from agent.contract.inputs import MOUNT_SECRETS, MountInputs
+from agent.contract.inputs.machine import MOUNT_SECRETS, MountInputs
 from agent.contract.paths import FSTAB
 from agent.host.port import Host, Ran
 from agent.steps import part

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import List, Mapping, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import PackageInputs
+from agent.contract.inputs.packages import PackageInputs
 from agent.host.port import Host
 from agent.steps import packages
 from agent.steps.apt import Apt

@@ -14,7 +14,8 @@ from typing import Dict, List, NamedTuple, Optional
 
 from agent.contract import openpgp, paths
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs, RepositoryInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.packages import RepositoryInputs
 from agent.host.port import Host, Snapshot, replace
 from agent.steps import apt, dnf, file, packages, rpm, zypper
 from agent.steps.derived import FILE, one_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Iterator, List, Mapping, NoReturn
 
-from agent.contract.inputs import ContainerInputs
+from agent.contract.inputs.services import ContainerInputs
 from agent.host.port import Host, replace
 from agent.steps.engine import Engine
 from agent.steps.step import StepFailed

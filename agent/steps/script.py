@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import List
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import ScriptInputs
+from agent.contract.inputs.scripts import ScriptInputs
 from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
 from agent.steps.execution import ending, in_time, run_lines, stage_lines, transcript

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Iterator, List, Sequence, Tuple
 
 from agent.contract.claims import Claim, unit_name
-from agent.contract.inputs import ServiceInputs
+from agent.contract.inputs.services import ServiceInputs
 from agent.host.port import Host
 from agent.steps import systemd, sysvinit
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, State, StepFailed

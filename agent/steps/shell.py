@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import RunShellScriptInputs
+from agent.contract.inputs.scripts import RunShellScriptInputs
 from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
 from agent.steps.execution import (

@@ -5,7 +5,8 @@ A file there that sudo cannot read takes sudo away from everybody, so without vi
 
 from __future__ import annotations
 
-from agent.contract.inputs import FileInputs, SudoersInputs
+from agent.contract.inputs.accounts import SudoersInputs
+from agent.contract.inputs.files import FileInputs
 from agent.contract.paths import sudoers_file
 from agent.steps.derived import DerivedFileStep
 

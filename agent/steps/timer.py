@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import FileInputs, ServiceInputs, TimerInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.services import ServiceInputs, TimerInputs
 from agent.contract.paths import unit_file
 from agent.host.port import Host
 from agent.steps import file, systemd

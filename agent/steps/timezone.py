@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim, unsafe_path
-from agent.contract.inputs import FileInputs, LinkInputs, TimezoneInputs
+from agent.contract.inputs.files import FileInputs, LinkInputs
+from agent.contract.inputs.machine import TimezoneInputs
 from agent.contract.paths import LOCALTIME, TIMEZONE_FILE
 from agent.host.port import Host
 from agent.steps import file, link

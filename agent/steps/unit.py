@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import List
 
 from agent.contract.claims import Claim, claims_of, unit_name
-from agent.contract.inputs import FileInputs, UnitInputs
+from agent.contract.inputs.files import FileInputs
+from agent.contract.inputs.services import UnitInputs
 from agent.contract.paths import unit_file
 from agent.host.port import Host
 from agent.steps import file

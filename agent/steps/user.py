@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from agent.contract.claims import Claim
-from agent.contract.inputs import UserInputs
+from agent.contract.inputs.accounts import UserInputs
 from agent.host.port import Host
 from agent.steps.execution import ending
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, LeftAlone, State, StepFailed

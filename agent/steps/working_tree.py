@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Tuple
 
-from agent.contract.inputs import GitInputs
+from agent.contract.inputs.files import GitInputs
 from agent.host.port import Host, Ran
 from agent.steps.execution import ending
 from agent.steps.step import StepFailed

@@ -14,7 +14,8 @@ from reconciler.documents.flaw import Flaw, unsafe_source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.contract.inputs import ArchiveInputs, DownloadInputs, RepositoryInputs
+    from agent.contract.inputs.files import ArchiveInputs, DownloadInputs
+    from agent.contract.inputs.packages import RepositoryInputs
 
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")

@@ -8,10 +8,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from agent.contract import inputs as contract
 from agent.contract import publickey
 from agent.contract.claims import unsafe_path
 from agent.contract.codec import camel
+from agent.contract.inputs import ACTIONS, machine
 from reconciler.core.problem import Finding, Place
 from reconciler.core.typed import check
 from reconciler.core.typed.words import path_text
@@ -22,12 +22,13 @@ from reconciler.documents.patterns import compiled
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from agent.contract.inputs import accounts, files, network, packages, scripts, services
     from reconciler.core.manifest import Loc, Places, Tree
 
 
 def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[Finding, ...]]:
     """The inputs of a runnable action, None where there are findings."""
-    typed, findings = check(contract.ACTIONS[action].inputs, tree, places, loc)
+    typed, findings = check(ACTIONS[action].inputs, tree, places, loc)
     if typed is None:
         return None, findings
     found = tuple(
@@ -40,7 +41,7 @@ def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[
 @functools.cache
 def names(action: str) -> tuple[str, ...]:
     """The inputs that a runnable action takes, as written in files."""
-    return tuple(camel(name) for name in contract.ACTIONS[action].inputs.__dataclass_fields__)  # type: ignore[attr-defined]
+    return tuple(camel(name) for name in ACTIONS[action].inputs.__dataclass_fields__)  # type: ignore[attr-defined]
 
 
 def _path(flaw: Flaw, loc: Loc) -> str:
@@ -62,13 +63,13 @@ def _flaws(action: str, typed: Any) -> Iterator[Flaw]:
 _PATHS = ("path", "working_directory", "home")
 
 
-def _file(typed: contract.FileInputs) -> Iterator[Flaw]:
+def _file(typed: files.FileInputs) -> Iterator[Flaw]:
     yield from _content(typed)
     if typed.validate is not None and (why := _no_validation(typed.validate)):
         yield Flaw("validate", f"is `{typed.validate}`: {why}", "a command over the new file, as `nginx -t -c %s`")
 
 
-def _content(typed: contract.FileInputs | contract.UnitInputs | contract.FirewallInputs) -> Iterator[Flaw]:
+def _content(typed: files.FileInputs | services.UnitInputs | network.FirewallInputs) -> Iterator[Flaw]:
     given = [name for name in ("content", "source") if getattr(typed, name) is not None]
     if typed.state == "absent":
         for name in given:
@@ -89,12 +90,12 @@ def _no_validation(command: str) -> str:
     return "" if any("%s" in word for word in words[1:]) else "it has no %s, the new file's path"
 
 
-def _link(typed: contract.LinkInputs) -> Iterator[Flaw]:
+def _link(typed: files.LinkInputs) -> Iterator[Flaw]:
     if typed.state == "present" and not typed.target:
         yield Flaw("", "give no `target`", "what the link is to point to")
 
 
-def _line(typed: contract.LineInputs) -> Iterator[Flaw]:
+def _line(typed: files.LineInputs) -> Iterator[Flaw]:
     if "\n" in typed.line:
         yield Flaw("line", "has more than one line", "one line, without its end")
     if typed.match is not None:
@@ -104,7 +105,7 @@ def _line(typed: contract.LineInputs) -> Iterator[Flaw]:
             yield Flaw("match", f"is no regular expression: {error}")
 
 
-def _block(typed: contract.BlockInputs) -> Iterator[Flaw]:
+def _block(typed: files.BlockInputs) -> Iterator[Flaw]:
     if not typed.comment.strip() or "\n" in typed.comment:
         yield Flaw("comment", "begins no comment", "what a comment of the file begins with, as `#`")
     for mark in ("BEGIN", "END"):
@@ -112,7 +113,7 @@ def _block(typed: contract.BlockInputs) -> Iterator[Flaw]:
             yield Flaw("content", "holds a mark of its own block")
 
 
-def _hosts(typed: contract.HostsInputs) -> Iterator[Flaw]:
+def _hosts(typed: network.HostsInputs) -> Iterator[Flaw]:
     try:
         ipaddress.ip_address(typed.address)
     except ValueError:
@@ -126,7 +127,7 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\Z", re.IGNORECASE)
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:_-]*\Z", re.IGNORECASE)
 
 
-def _package(typed: contract.PackageInputs) -> Iterator[Flaw]:
+def _package(typed: packages.PackageInputs) -> Iterator[Flaw]:
     if not typed.name:
         yield Flaw("name", "is empty", "at least one package")
     for name in typed.name:
@@ -139,20 +140,20 @@ def _package(typed: contract.PackageInputs) -> Iterator[Flaw]:
 _UNIT = re.compile(r"[\w@.:\\-]+\Z")
 
 
-def _service(typed: contract.ServiceInputs) -> Iterator[Flaw]:
+def _service(typed: services.ServiceInputs) -> Iterator[Flaw]:
     if typed.state is None and typed.enabled is None and not typed.restart_on and not typed.reload_on:
         yield Flaw("", "ask for nothing", "`state`, `enabled`, `restartOn` or `reloadOn`")
     if not _UNIT.match(typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no unit name")
 
 
-def _unit(typed: contract.UnitInputs) -> Iterator[Flaw]:
+def _unit(typed: services.UnitInputs) -> Iterator[Flaw]:
     if not _UNIT.match(typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no unit name")
     yield from _content(typed)
 
 
-def _timer(typed: contract.TimerInputs) -> Iterator[Flaw]:
+def _timer(typed: services.TimerInputs) -> Iterator[Flaw]:
     if typed.state == "present":
         if not typed.on_calendar or not all(instant.strip() for instant in typed.on_calendar):
             yield Flaw("onCalendar" if typed.on_calendar else "", "say not when", "`onCalendar`, as `Mon *-*-* 04:30`")
@@ -168,7 +169,7 @@ def _timer(typed: contract.TimerInputs) -> Iterator[Flaw]:
         yield Flaw("randomizedDelaySeconds", f"is `{typed.randomized_delay_seconds}`", "at least 0")
 
 
-def _cron(typed: contract.CronInputs) -> Iterator[Flaw]:
+def _cron(typed: services.CronInputs) -> Iterator[Flaw]:
     if typed.state == "present":
         if not _CRON.match(typed.schedule.strip()):
             yield Flaw("schedule", f"is `{typed.schedule}`", "five fields as `30 4 * * *`, or a word as `@daily`")
@@ -184,41 +185,41 @@ def _cron(typed: contract.CronInputs) -> Iterator[Flaw]:
 _CRON = re.compile(r"(@(reboot|yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+([ \t]+\S+){4})\Z")
 
 
-def _sudoers(typed: contract.SudoersInputs) -> Iterator[Flaw]:
+def _sudoers(typed: accounts.SudoersInputs) -> Iterator[Flaw]:
     if typed.state == "present" and not "".join(typed.rules).strip():
         yield Flaw("", "give no `rules`", "lines as sudoers has them")
 
 
-def _sysctl(typed: contract.SysctlInputs) -> Iterator[Flaw]:
+def _sysctl(typed: machine.SysctlInputs) -> Iterator[Flaw]:
     if typed.state == "present" and (not typed.value.strip() or "\n" in typed.value):
         yield Flaw("", "give no `value`", "one line, as sysctl takes it")
 
 
-def _kernel_module(typed: contract.KernelModuleInputs) -> Iterator[Flaw]:
+def _kernel_module(typed: machine.KernelModuleInputs) -> Iterator[Flaw]:
     if "\n" in typed.options:
         yield Flaw("options", "has more than one line")
     if typed.options and typed.state != "present":
         yield Flaw("options", f"is given for a module that is to be {typed.state}")
 
 
-def _mount(typed: contract.MountInputs) -> Iterator[Flaw]:
+def _mount(typed: machine.MountInputs) -> Iterator[Flaw]:
     if typed.state == "present" and not typed.device.strip():
         yield Flaw("", "give no `device`", "what is mounted, as fstab has it")
     for option in typed.options:
         if not option or any(mark in option for mark in ", \t\n"):
             yield Flaw("options", f"has `{option}`, which is no single option")
-        if option.partition("=")[0] in contract.MOUNT_SECRETS:
+        if option.partition("=")[0] in machine.MOUNT_SECRETS:
             yield Flaw("options", "hold a password, and everybody may read /etc/fstab", "`credentials=FILE`")
     if not 0 <= typed.passno <= 9:
         yield Flaw("passno", f"is `{typed.passno}`", "a number from 0 to 9")
 
 
-def _hostname(typed: contract.HostnameInputs) -> Iterator[Flaw]:
+def _hostname(typed: network.HostnameInputs) -> Iterator[Flaw]:
     if len(typed.name) > 64:
         yield Flaw("name", f"has {len(typed.name)} characters", "at most 64")
 
 
-def _certificate(typed: contract.CertificateInputs) -> Iterator[Flaw]:
+def _certificate(typed: network.CertificateInputs) -> Iterator[Flaw]:
     if (typed.path is None) == (typed.endpoint is None):
         what = "give both `path` and `endpoint`" if typed.path else "say not which certificate"
         yield Flaw("", what, "one of `path` and `endpoint`")
@@ -244,7 +245,7 @@ _ENDPOINT = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+):\d{1,5}\Z", re.IGNORECASE)
 _NAMED = re.compile(r"([*][.])?[\w.:-]+\Z")
 
 
-def _container(typed: contract.ContainerInputs) -> Iterator[Flaw]:
+def _container(typed: services.ContainerInputs) -> Iterator[Flaw]:
     if typed.state == "present" and not re.match(r"[A-Za-z0-9]\S*\Z", typed.image):
         yield Flaw(
             "image" if typed.image else "", "say not what is to run", "`image`, as registry.example.com/shop:2.4"
@@ -263,7 +264,7 @@ def _container(typed: contract.ContainerInputs) -> Iterator[Flaw]:
 _PORT = re.compile(r"((\[[0-9a-f:.]+\]|[\d.]+):)?(\d+(-\d+)?:)?\d+(-\d+)?(/(tcp|udp|sctp))?\Z", re.IGNORECASE)
 
 
-def _git(typed: contract.GitInputs) -> Iterator[Flaw]:
+def _git(typed: files.GitInputs) -> Iterator[Flaw]:
     if re.match(r"https?://[^/]*@", typed.remote):
         yield Flaw("remote", "holds credentials, which everybody may read", "a credential helper, or a key")
     if ".." in typed.revision:
@@ -272,7 +273,7 @@ def _git(typed: contract.GitInputs) -> Iterator[Flaw]:
         yield Flaw("owner", f"is `{typed.owner}`, which is no login name")
 
 
-def _locale(typed: contract.LocaleInputs) -> Iterator[Flaw]:
+def _locale(typed: machine.LocaleInputs) -> Iterator[Flaw]:
     for name in [*typed.generate, *typed.variables.values()]:
         if not _LOCALE.match(name):
             yield Flaw("", f"have `{name}`, which is no locale", "a name as de_DE.UTF-8")
@@ -285,21 +286,21 @@ _LOCALE = re.compile(r"[A-Z][\w.@-]*\Z", re.IGNORECASE)
 _LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\Z", re.IGNORECASE)
 
 
-def _user(typed: contract.UserInputs) -> Iterator[Flaw]:
+def _user(typed: accounts.UserInputs) -> Iterator[Flaw]:
     if not _LOGIN.match(typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no login name")
     if typed.uid is not None and not 0 <= typed.uid < 2**32 - 1:
         yield Flaw("uid", f"is `{typed.uid}`", "a number from 0 to 4294967294")
 
 
-def _group(typed: contract.GroupInputs) -> Iterator[Flaw]:
+def _group(typed: accounts.GroupInputs) -> Iterator[Flaw]:
     if not _LOGIN.match(typed.name):
         yield Flaw("name", f"is `{typed.name}`, which is no group name")
     if typed.gid is not None and not 0 <= typed.gid < 2**32 - 1:
         yield Flaw("gid", f"is `{typed.gid}`", "a number from 0 to 4294967294")
 
 
-def _authorized_key(typed: contract.AuthorizedKeyInputs) -> Iterator[Flaw]:
+def _authorized_key(typed: accounts.AuthorizedKeyInputs) -> Iterator[Flaw]:
     if not _LOGIN.match(typed.user):
         yield Flaw("user", f"is `{typed.user}`, which is no login name")
     try:
@@ -311,20 +312,20 @@ def _authorized_key(typed: contract.AuthorizedKeyInputs) -> Iterator[Flaw]:
 
 
 def _timeout(
-    typed: contract.CertificateInputs | contract.ScriptInputs | contract.RunShellScriptInputs,
+    typed: network.CertificateInputs | scripts.ScriptInputs | scripts.RunShellScriptInputs,
 ) -> Iterator[Flaw]:
     if typed.timeout_seconds < 1:
         yield Flaw("timeoutSeconds", f"is `{typed.timeout_seconds}`", "at least 1")
 
 
-def _script(typed: contract.ScriptInputs) -> Iterator[Flaw]:
+def _script(typed: scripts.ScriptInputs) -> Iterator[Flaw]:
     yield from _timeout(typed)
     for name in ("test", "apply"):
         if not "".join(getattr(typed, name)).strip():
             yield Flaw(name, "is empty", "lines of a shell script")
 
 
-def _shell(typed: contract.RunShellScriptInputs) -> Iterator[Flaw]:
+def _shell(typed: scripts.RunShellScriptInputs) -> Iterator[Flaw]:
     yield from _timeout(typed)
 
 

@@ -13,7 +13,7 @@ import pytest
 from agent import offline, shortcut, standing
 from agent.clock import SystemClock
 from agent.contract import wire
-from agent.contract.inputs import FileInputs
+from agent.contract.inputs.files import FileInputs
 from agent.host import Host, LocalHost
 from agent.steps import file as file_step
 from agent.steps.step import Given

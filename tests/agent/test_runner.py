@@ -169,7 +169,7 @@ def test_what_is_not_understood_is_unsupported(node: Node, monkeypatch: pytest.M
 
 
 def test_an_action_without_a_step_is_unsupported(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ACTIONS, "ops:later", Action(ACTIONS["ops:file"].inputs, 1, True))
+    monkeypatch.setitem(ACTIONS, "ops:later", Action(ACTIONS["ops:file"].named, 1, True))
     result = node.converge(body(step("ops:later", {"path": "/etc/a"})))
     assert outcomes(result) == {"script:it": "Failed"}
 

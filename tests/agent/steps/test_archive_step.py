@@ -14,7 +14,7 @@ from typing import Any, Dict
 import pytest
 
 from agent.contract.canonical import digest
-from agent.contract.inputs import ArchiveInputs
+from agent.contract.inputs.files import ArchiveInputs
 from agent.host import Host, LocalHost
 from agent.host.memory import MemoryHost
 from agent.steps import archives, watched

@@ -1,0 +1,65 @@
+"""What each action takes: one frozen dataclass per action, by subject, with the version of its contract.
+
+Belongs here: the types of inputs and the table of actions; `fields` has what several of them say in the same words.
+Does not belong here: what a step owns (`claims`), what is wrong with a value beyond its type, what a step does.
+
+A default never changes within a contract version, for a field equal to its default is not in the digest. `source`
+names a file of the config repository; the body that a node gets says which bytes that is (`Body.files`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Dict, NamedTuple, Type, cast
+
+from agent.contract.codec import Wire
+
+
+class Action(NamedTuple):
+    """An action's input type (`module.Name`), contract version, and whether it holds a state (declarative) or is run.
+
+    A type is imported when it is asked for: one node meets a few of all these.
+    """
+
+    named: str
+    version: int
+    declarative: bool
+
+    @property
+    def inputs(self) -> Type[Wire]:
+        module, _, name = self.named.partition(".")
+        return cast(Type[Wire], getattr(importlib.import_module("agent.contract.inputs." + module), name))
+
+
+ACTIONS: Dict[str, Action] = {
+    "ops:file": Action("files.FileInputs", 1, True),
+    "ops:download": Action("files.DownloadInputs", 1, True),
+    "ops:archive": Action("files.ArchiveInputs", 1, True),
+    "ops:directory": Action("files.DirectoryInputs", 1, True),
+    "ops:link": Action("files.LinkInputs", 1, True),
+    "ops:line": Action("files.LineInputs", 1, True),
+    "ops:block": Action("files.BlockInputs", 1, True),
+    "ops:hosts": Action("network.HostsInputs", 1, True),
+    "ops:git": Action("files.GitInputs", 1, True),
+    "ops:package": Action("packages.PackageInputs", 1, True),
+    "ops:repository": Action("packages.RepositoryInputs", 1, True),
+    "ops:service": Action("services.ServiceInputs", 1, True),
+    "ops:unit": Action("services.UnitInputs", 1, True),
+    "ops:timer": Action("services.TimerInputs", 1, True),
+    "ops:cron": Action("services.CronInputs", 1, True),
+    "ops:sudoers": Action("accounts.SudoersInputs", 1, True),
+    "ops:sysctl": Action("machine.SysctlInputs", 1, True),
+    "ops:kernelModule": Action("machine.KernelModuleInputs", 1, True),
+    "ops:mount": Action("machine.MountInputs", 1, True),
+    "ops:firewall": Action("network.FirewallInputs", 1, True),
+    "ops:hostname": Action("network.HostnameInputs", 1, True),
+    "ops:timezone": Action("machine.TimezoneInputs", 1, True),
+    "ops:locale": Action("machine.LocaleInputs", 1, True),
+    "ops:certificate": Action("network.CertificateInputs", 1, True),
+    "ops:container": Action("services.ContainerInputs", 1, True),
+    "ops:user": Action("accounts.UserInputs", 1, True),
+    "ops:group": Action("accounts.GroupInputs", 1, True),
+    "ops:authorizedKey": Action("accounts.AuthorizedKeyInputs", 1, True),
+    "ops:script": Action("scripts.ScriptInputs", 1, True),
+    "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
+}
