@@ -150,7 +150,7 @@ def _libcrypto() -> Any:
             if library.OpenSSL_version_num() == _ssl.OPENSSL_VERSION_NUMBER:
                 return _declared(library)
         except (OSError, AttributeError):
-            pass
+            pass  # the next name may be that of the right one
         tried.append(name)
     raise CryptoUnavailable(
         "cannot find the libcrypto of this Python's ssl (%s); tried %s"

@@ -9,6 +9,7 @@ An ordinary user's agent lies beneath `~/.local/share/opsctl`, with a unit of th
 from __future__ import annotations
 
 import compileall
+import contextlib
 import os
 import shutil
 import stat
@@ -24,6 +25,8 @@ from agent.limits import MEMORY
 
 SERVICE = "opsctl-agent.service"
 _DIGEST = "archive.digest"
+_DIRECTORY, _FILE = 0o755, 0o644
+"""A program is for everyone to read, and for nobody but root to change."""
 
 _UNIT_TEXT = """\
 # Written by `agent.pyz install`; a change here is overwritten by the next one (use a drop-in).
@@ -115,7 +118,7 @@ def install(
 def unpack(archive: str, layout: Layout, root: str) -> List[str]:
     """Unpack an archive under its version and point `current` at it; what changed."""
     home = beneath(root, layout.home)
-    os.makedirs(home, mode=0o755, exist_ok=True)
+    os.makedirs(home, mode=_DIRECTORY, exist_ok=True)
     with open(archive, "rb") as file:
         wanted = digest(file.read())
     version = os.path.join(home, agent.__version__)
@@ -176,13 +179,13 @@ def _replace_tree(archive: str, wanted: str, version: str) -> None:
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(new)
     for directory, _, names in os.walk(new):
-        os.chmod(directory, 0o755)  # noqa: S103 - a program, for everyone to read and nobody to change
+        os.chmod(directory, _DIRECTORY)
         for name in names:
-            os.chmod(os.path.join(directory, name), 0o644)
+            os.chmod(os.path.join(directory, name), _FILE)
     if not compileall.compile_dir(new, ddir=version, quiet=2):
         shutil.rmtree(new)
         raise InstallFailed("the program does not compile with this Python (%s)" % sys.version.split()[0])
-    durable.replace(os.path.join(new, _DIGEST), wanted.encode(), mode=0o644)
+    durable.replace(os.path.join(new, _DIGEST), wanted.encode(), mode=_FILE)
     if os.path.lexists(version):
         os.rename(version, old)
     os.rename(new, version)
@@ -192,11 +195,9 @@ def _replace_tree(archive: str, wanted: str, version: str) -> None:
 
 def point(link: str, target: str) -> bool:
     """Let a link point at `target`, in one step; whether it did not before."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         if os.readlink(link) == target:
             return False
-    except FileNotFoundError:
-        pass
     beside = "%s.new-%d" % (link, os.getpid())
     os.symlink(target, beside)
     os.rename(beside, link)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -16,9 +17,6 @@ def log(priority: int, message: str, *values: object) -> None:
     text = " ".join((message % values if values else message).split())
     under_journald = "JOURNAL_STREAM" in os.environ
     line = "<%d>%s\n" % (priority, text) if under_journald else "opsctl-agent: %s: %s\n" % (_NAMES[priority], text)
-    with _writing:
-        try:
-            sys.stderr.write(line)
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass
+    with _writing, contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line)
+        sys.stderr.flush()

@@ -230,7 +230,7 @@ def _ended(thread: threading.Thread, seconds: float, may_be_left: Callable[[], b
 
 
 def _nothing() -> None:
-    pass
+    """Nobody waits to be told."""
 
 
 class _Bell:

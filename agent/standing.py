@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import marshal
 import os
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, cast
 
 from agent.host.port import CONTENT_KEPT, Entry, Host, Snapshot
 
@@ -32,8 +32,7 @@ class Seen:
 
     def through(self, host: Host) -> Host:
         """The host, taking note of what is read."""
-        noting: Any = _Noting(host, self)
-        return noting  # type: ignore[no-any-return]
+        return cast(Host, _Noting(host, self))
 
     def note(self, read: Read, given: Any) -> None:
         """One read. Two that differ within one pass make it one of a kind."""
@@ -126,7 +125,7 @@ def surroundings(state: str, root: str, version: str) -> Tuple[Any, ...]:
 def keep(state: str, around: Tuple[Any, ...], reads: Optional[Dict[Read, Any]]) -> None:
     """Let the next process know; None for a pass that is not to be repeated so. Nothing is written over the same."""
     path = path_of(state)
-    try:
+    with contextlib.suppress(OSError):  # it saves time, and nothing else
         if reads is None:
             os.unlink(path)
             return
@@ -135,14 +134,13 @@ def keep(state: str, around: Tuple[Any, ...], reads: Optional[Dict[Read, Any]]) 
             from agent import durable
 
             durable.replace(path, data, durable=False)
-    except OSError:
-        pass  # it saves time, and nothing else
 
 
 def stands(host: Host, state: str, root: str, version: str) -> bool:
     """Whether a pass over everything held would find nothing to do, as the last one did."""
     try:
-        around, reads = marshal.loads(_bytes(path_of(state)))  # noqa: S302 - what this program wrote, for root alone
+        # not JSON, which has neither bytes nor tuples, and takes longer to import than all the reads take
+        around, reads = marshal.loads(_bytes(path_of(state)))  # noqa: S302  # this program's own, for root alone
         return bool(around == surroundings(state, root, version)) and still(host, dict(reads))
     except (OSError, EOFError, ValueError, TypeError):
         return False

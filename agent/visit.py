@@ -32,7 +32,7 @@ from agent.stdio import StdioCarrier
 from agent.wakener import Wakener
 from agent.websocket import Closed, Event, Text, Violation
 
-IN_MEMORY = "/dev/shm"  # noqa: S108 - a directory of its own is made in it, mode 0700
+IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of its own is made in it, mode 0700
 PREFIX = "opsctl-visit-"
 STALE = 3600.0
 """Seconds after which what a killed visit left in memory is taken away by the next one."""

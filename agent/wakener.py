@@ -22,7 +22,7 @@ class Wakener:
     def clear(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._read, 4096):
-                pass
+                pass  # what was written does not matter
 
     def close(self) -> None:
         os.close(self._read)

@@ -12,19 +12,13 @@ from typing import List, Optional
 
 from agent.contract.codec import Wire
 from agent.contract.record import dataclass
+from agent.contract.wire import Issued
 
 
 @dataclass(frozen=True)
-class Envelope(Wire):
-    """What every signed message to a node carries. `serial` numbers a hold; `expires_in` is seconds from receipt."""
+class Envelope(Issued):
+    """What every signed message to a node carries but the set of its assignments. `serial` numbers a hold."""
 
-    protocol: int
-    fleet_id: str
-    node_id: str
-    incarnation: int
-    serial: int
-    issued_at: str
-    expires_in: int
     job_id: Optional[str] = None
     delivery_timeout: Optional[int] = None
     execution_timeout: Optional[int] = None
@@ -57,8 +51,8 @@ class Permit(Wire):
 
 
 @dataclass(frozen=True)
-class Ask(Wire):
-    """The agent asks for the permit that a run needs. Without an answer it does not run."""
+class _Run(Wire):
+    """One run of an association on one node."""
 
     uid: str
     generation: int
@@ -66,12 +60,14 @@ class Ask(Wire):
 
 
 @dataclass(frozen=True)
-class Postponed(Wire):
+class Ask(_Run):
+    """The agent asks for the permit that a run needs. Without an answer it does not run."""
+
+
+@dataclass(frozen=True)
+class Postponed(_Run):
     """The server grants no permit yet, and why; `over` says that it will not: this run is not made on this node."""
 
-    uid: str
-    generation: int
-    run_instant: str = ""
     reason: str = ""
     over: bool = False
 

@@ -103,12 +103,8 @@ class Assignment(Wire):
 
 
 @dataclass(frozen=True)
-class AssignmentSet(Wire):
-    """Everything one node should hold (`opsctl-assignments@v1`): a level, not a message.
-
-    The agent refuses an older (incarnation, serial). A uid absent in a newer set is removed, by the body's `on_remove`.
-    `retire` empties the node for good.
-    """
+class Issued(Wire):
+    """What every signed message to a node begins with: whom it is for, and from when. `expires_in` is from receipt."""
 
     protocol: int
     fleet_id: str
@@ -117,6 +113,16 @@ class AssignmentSet(Wire):
     serial: int
     issued_at: str
     expires_in: int
+
+
+@dataclass(frozen=True)
+class AssignmentSet(Issued):
+    """Everything one node should hold (`opsctl-assignments@v1`): a level, not a message.
+
+    The agent refuses an older (incarnation, serial). A uid absent in a newer set is removed, by the body's `on_remove`.
+    `retire` empties the node for good.
+    """
+
     context_digest: str
     assignments: Dict[str, Assignment]
     interval: int = 1800

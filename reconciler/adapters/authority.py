@@ -6,6 +6,7 @@ The CA's key and certificate are one private file, and so are the server's: neit
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import socket
@@ -208,10 +209,8 @@ def _names(certificate: x509.Certificate) -> set[_General]:
 
 def _general(name: str) -> _General:
     """A host name or an address, as a certificate names it."""
-    try:
+    with contextlib.suppress(ValueError):  # then it is a host name
         return x509.IPAddress(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        pass
     try:
         ascii_name = name.encode("idna").decode("ascii").rstrip(".").lower()
         if not ascii_name or not all(character.isalnum() or character in "-._" for character in ascii_name):

@@ -77,7 +77,7 @@ class SystemTimer:
         return take_back
 
 
-class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]
+class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is untyped
     """Keeps intervals through a change of the wall clock, which APScheduler reckons in.
 
     Set back by an hour, it would run nothing for an hour; so the runs to come are set back with it.

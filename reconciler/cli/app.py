@@ -6,6 +6,7 @@ else, and every error is 1. Commands import what they need when they run, so tha
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 
@@ -76,7 +77,8 @@ app.add_typer(agent.app, name="agent", short_help="The program that runs on mach
 def run() -> None:
     """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(exit_code(sys.argv[1:]))
 
 

@@ -19,7 +19,7 @@ def followed(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Show progress as it comes, on standard error; the last of it."""
     final: dict[str, Any] = {}
     for final in _bar(events) if sys.stderr.isatty() else _lines(events):  # noqa: B007  # the last one is the answer
-        pass
+        pass  # each is shown as it comes
     return final
 
 

@@ -163,7 +163,7 @@ class ControllerService:
             for _ in range(TRIES):
                 head = self._state.head
                 loaded = self._catalogs.at(self._sync.target(wanted))
-                started = self._loop.call(lambda: self._apply(subject, head, loaded, view, allow_removals))  # noqa: B023
+                started = self._loop.call(lambda: self._apply(subject, head, loaded, view, allow_removals))  # noqa: B023  # it is called before the next turn
                 if started is not None:
                     return started
             raise Unavailable("the tracked branch", "it moves faster than it can be applied", 1.0)

@@ -73,7 +73,7 @@ class Sync:
                 if not anew:
                     self.resume(cause)
                 while not self._took_in(head, cause):
-                    pass
+                    pass  # other access files came into force meanwhile: load it once more
             except Problem as problem:
                 self._loop.call(partial(self._failed, problem))
                 raise

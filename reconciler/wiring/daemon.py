@@ -138,7 +138,7 @@ class Daemon:
         keys = state / "keys"
         keys.mkdir(mode=0o700, exist_ok=True)
         authority = Authority(keys, fleet_id, clock.now_ms())
-        names = tuple(name for name in (host, *options.names) if name not in ("0.0.0.0", "::"))  # noqa: S104
+        names = tuple(name for name in (host, *options.names) if name not in ("0.0.0.0", "::"))  # noqa: S104  # left out, not listened on
         authority.ensure_server(names, clock.now_ms())
         certificate = Certificate(authority.chain_path, authority.key_path)
         controller_key = open_key(keys / "controller.key")

@@ -215,6 +215,7 @@ def _data(name: str) -> importlib.resources.abc.Traversable:
         return packed
     top = Path(__file__).resolve().parents[2]
     if name == "agent.pyz":
+        # the build script is no package, and stands beside a checkout only
         from hatch_build import build_agent  # type: ignore[import-not-found,unused-ignore]
 
         build_agent(top / "build" / "agent.pyz")

@@ -224,7 +224,7 @@ class Connection:
     async def _send_all(self) -> None:
         try:
             while await self._send_next():
-                pass
+                pass  # until nothing is left to send
         except OSError:
             pass  # the peer is gone: `run` is told so by its own receive
         except Exception as error:

@@ -138,7 +138,7 @@ class Batch:
         if process is not None:
             process.kill()
             with contextlib.suppress(BrokenPipeError), process:
-                pass
+                pass  # leaving it closes its pipes and waits for its end
 
 
 class Objects:

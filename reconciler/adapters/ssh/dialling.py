@@ -41,13 +41,13 @@ class SshSettings:
     connect_timeout: float = 10.0
 
 
-class _UnknownHostKey(paramiko.SSHException):  # type: ignore[misc]
+class _UnknownHostKey(paramiko.SSHException):  # type: ignore[misc]  # paramiko is untyped
     def __init__(self, key: paramiko.PKey) -> None:
         super().__init__("its host key is not known")
         self.key = key
 
 
-class _RejectAndTell(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+class _RejectAndTell(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]  # paramiko is untyped
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:
         del client, hostname
         raise _UnknownHostKey(key)

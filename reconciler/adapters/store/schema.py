@@ -47,10 +47,10 @@ class Word(TypeDecorator[str]):
         super().__init__()
         self.words = words
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002  # as SQLAlchemy calls it
         return None if value is None else self.words.index(value)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # as SQLAlchemy calls it
         return None if value is None else self.words[value]
 
 
@@ -67,10 +67,10 @@ class Labels(TypeDecorator["Mapping[str, str]"]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # as SQLAlchemy calls it
         return None if value is None else json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Mapping[str, str] | None:  # noqa: ARG002
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Mapping[str, str] | None:  # noqa: ARG002  # as SQLAlchemy calls it
         return None if value is None else dict(_labels(value))
 
 

@@ -62,7 +62,7 @@ class _OpenList:
         self.marks.items.append(marks)
 
     def complete(self) -> None:
-        pass
+        """A sequence is whole as it is, unlike a mapping that merges others."""
 
 
 class _OpenMapping:
