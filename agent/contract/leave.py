@@ -11,13 +11,13 @@ from dataclasses import field
 from typing import List, Optional
 
 from agent.contract.codec import Wire
+from agent.contract.heads import Issued, Run
 from agent.contract.record import dataclass
-from agent.contract.wire import Issued
 
 
 @dataclass(frozen=True)
 class Envelope(Issued):
-    """What every signed message to a node carries but the set of its assignments. `serial` numbers a hold."""
+    """What every signed message to a node carries. `serial` numbers a hold; `expires_in` is seconds from receipt."""
 
     job_id: Optional[str] = None
     delivery_timeout: Optional[int] = None
@@ -51,21 +51,12 @@ class Permit(Wire):
 
 
 @dataclass(frozen=True)
-class _Run(Wire):
-    """One run of an association on one node."""
-
-    uid: str
-    generation: int
-    run_instant: str = ""
-
-
-@dataclass(frozen=True)
-class Ask(_Run):
+class Ask(Run):
     """The agent asks for the permit that a run needs. Without an answer it does not run."""
 
 
 @dataclass(frozen=True)
-class Postponed(_Run):
+class Postponed(Run):
     """The server grants no permit yet, and why; `over` says that it will not: this run is not made on this node."""
 
     reason: str = ""

@@ -10,6 +10,7 @@ from dataclasses import field
 from typing import Any, Dict, List, Optional
 
 from agent.contract.codec import Wire
+from agent.contract.heads import Issued
 from agent.contract.record import dataclass
 
 PROTOCOL = 1
@@ -100,19 +101,6 @@ class Assignment(Wire):
     allowed: List[Interval] = field(default_factory=list)
     splay: int = 0
     heals: Optional[int] = None
-
-
-@dataclass(frozen=True)
-class Issued(Wire):
-    """What every signed message to a node begins with: whom it is for, and from when. `expires_in` is from receipt."""
-
-    protocol: int
-    fleet_id: str
-    node_id: str
-    incarnation: int
-    serial: int
-    issued_at: str
-    expires_in: int
 
 
 @dataclass(frozen=True)
