@@ -6,32 +6,27 @@ its generation is still `Assigned`, what was not taken away still leaves.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-from agent import agenda as agendas
 from agent import log
-from agent.agenda import NO_TURN, Agenda, Turn
-from agent.assignments import Desired, NotUnderstood
+from agent.agenda import NO_TURN, Agenda, allowed
+from agent.assignments import Desired
 from agent.bench import Bench
-from agent.claimants import Claimants, claimants
-from agent.contract import ephemeral
 from agent.contract.canonical import instant, milliseconds
-from agent.contract.codec import to_wire
-from agent.contract.inputs import ACTIONS
-from agent.contract.schedule import BadSchedule
-from agent.contract.wire import Assignment, Body, NodeContext
+from agent.contract.wire import Assignment
 from agent.departures import Departures
 from agent.drift import Drift
 from agent.heals import Heals
+from agent.holdings import Holdings
 from agent.node import Node
-from agent.objects import NotHeld
 from agent.outcome import RunResult
+from agent.quiet import Grounds, Quiet
 from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
 from agent.runner import FORESEEN, converge
-from agent.standing import Read, Seen, still
+from agent.standing import Read, Seen
 from agent.steps.step import REBOOTING, why
 from agent.telling import Telling
+from agent.turns import Turns
 from agent.watch import Watch
 
 HEALING = (BOOT, INTERVAL, DRIFT)
@@ -40,13 +35,6 @@ LONGEST_WAIT = 60.0
 """Seconds; the wall clock, which schedules go by, may step meanwhile."""
 REBOOTS_WITHIN = 300.0
 """Seconds after which a reboot that was asked for and did not come holds nothing up any more."""
-
-
-class _Quiet(NamedTuple):
-    """A look that found nothing to do: what it depended on besides the node itself, and what it read there."""
-
-    depends: Tuple[Any, ...]
-    seen: Seen
 
 
 class Rounds:
@@ -63,18 +51,16 @@ class Rounds:
         lacking: Callable[[], None],
         watch: Optional[Watch] = None,
     ) -> None:
-        self._node, self._bench, self._telling, self._lacking = node, bench, telling, lacking
+        self._node, self._bench, self._telling = node, bench, telling
         self._agenda = Agenda(node.identity.node_id)
+        self._turns = Turns(node, telling.wake)
         self._departures = Departures(node, bench, telling)
         self._drift = Drift(bench.host, node.clock, watch)
-        self._desired: Optional[Desired] = None
-        self._bodies: Dict[str, Body] = {}
-        self._unusable: Dict[str, str] = {}
-        self._context: Optional[NodeContext] = None
-        self._claimants: Claimants = claimants(())
-        self._facts: Mapping[str, Any] = {}
-        self._quiet: Dict[str, _Quiet] = {}
         self._heals = Heals()
+        self._quiet = Quiet(bench.host)
+        self._held = Holdings(node, lacking)
+        self._desired: Optional[Desired] = None
+        self._facts: Mapping[str, Any] = {}
         self._kept_from = ""
         self.statuses: Dict[str, str] = {}
         self._reboots_until = 0.0
@@ -95,7 +81,7 @@ class Rounds:
             self._facts = self._bench.facts()
         for uid in leaving:
             if not stopping():
-                self._departures.take_away(uid, desired, self._claimants)
+                self._departures.take_away(uid, desired, self._held.claimants)
         for uid in due:
             if not stopping() and not self._rebooting():
                 self._look(uid, desired.assignments[uid], desired)
@@ -106,12 +92,11 @@ class Rounds:
         desired = self._node.assignments.desired()
         if desired is None:
             return {}
-        self._read_parts(desired)
+        self._read(desired)
         self._facts = self._bench.facts()
         found = {}
         for uid, item in desired.assignments.items():
-            taken = self._node.journal.instant(uid)
-            run_instant = taken.text if taken is not None and taken.generation == item.generation else ""
+            run_instant = self._turns.current(uid, item)
             found[uid] = self._converged(self._subject(uid, item, desired), FORESEEN, run_instant, False)
         return found
 
@@ -135,6 +120,11 @@ class Rounds:
         since, clock = self._agenda.all_looked_since(), self._node.clock
         return None if since is None else clock.now() - int((clock.elapsed() - since) * 1000)
 
+    def quiet_reads(self) -> Optional[Dict[Read, Any]]:
+        """What the last pass over everything read; None where other things than reads may give the next one work."""
+        desired = self._desired
+        return None if desired is None or desired.removing else self._quiet.reads(desired.assignments)
+
     # Rebooting
 
     def _reboot(self, uid: str) -> None:
@@ -155,50 +145,25 @@ class Rounds:
     def _adopt(self, desired: Desired) -> None:
         self._agenda.adopt(desired.assignments, desired.context_digest, desired.interval, self._node.clock.elapsed())
         self._desired = desired
-        self._read_parts(desired)
+        self._read(desired)
         self._telling.forget([*desired.assignments, *desired.removing])
         self._node.leave.permits.forget_all_but(desired.assignments)
         self.statuses = {uid: status for uid, status in self.statuses.items() if uid in desired.assignments}
         self._node.assignments.sweep()
 
-    def _read_parts(self, desired: Desired) -> None:
-        """Bodies and context as values; of what cannot be read, why."""
-        self._bodies, self._unusable, self._context = {}, {}, None
-        try:
-            self._context = self._node.assignments.context(desired.context_digest)
-        except (NotHeld, NotUnderstood) as error:
-            self._unusable = {uid: str(error) for uid in desired.assignments}
-            self._lacking()
-        for uid, item in desired.assignments.items():
-            self._read_body(uid, item.body_digest)
-        self._claimants = claimants(self._bodies.values())
-        self._drift.over(self._bodies, desired.interval)
+    def _read(self, desired: Desired) -> None:
+        self._held.read(desired)
+        self._drift.over(self._held.bodies, desired.interval)
 
-    def _read_body(self, uid: str, digest: str) -> None:
-        try:
-            body = self._node.assignments.body(digest)
-        except NotUnderstood as error:
-            self._unusable[uid] = "Unsupported: %s; upgrade it" % error
-        except NotHeld as error:
-            self._unusable[uid] = str(error)
-            self._lacking()
-        else:
-            refused = ephemeral.refusal(to_wire(body)) if self._node.identity.ephemeral else ""
-            if body.uid != uid:
-                self._unusable[uid] = "its body is that of %s" % body.uid
-            elif refused:
-                self._unusable[uid] = "%s: %s" % (ephemeral.WORD, refused)
-            else:
-                self._bodies[uid] = body
+    # What is due
 
     def _due(self, desired: Desired) -> List[str]:
         """What is due by its interval, then what its schedule or a permit alone asks for."""
         due = self._agenda.due(self._node.clock.elapsed())
-        for uid in sorted(set(self._bodies).difference(due)):
+        for uid in sorted(set(self._held.bodies).difference(due)):
             item = desired.assignments[uid]
             if not self._objection(item, desired):
-                turn = self._turn(uid, item)
-                self._ask(uid, turn)
+                turn = self._turns.next(uid, item, self._held.schedule(uid))
                 if turn.take is not None:
                     due.append(uid)
         return due
@@ -213,66 +178,49 @@ class Rounds:
     def _instants(self) -> Iterator[int]:
         """What comes next on the wall's clock, in Unix milliseconds: runs of schedules, the end of a hold."""
         assignments = self._desired.assignments if self._desired is not None else {}
-        for uid in self._bodies:
-            at = agendas.next_instant(_schedule(self._bodies[uid]), self._node.journal.instant(uid))
-            if at is not None and uid in assignments:
-                yield at + self._place(uid, assignments[uid])
+        for uid, item in assignments.items():
+            at = self._turns.next_instant(uid, item, self._held.schedule(uid))
+            if at is not None:
+                yield at
         hold = self._node.leave.holds.in_force(self._node.clock.now())
         if hold is not None and hold.until is not None:
             yield milliseconds(hold.until)
 
-    def _place(self, uid: str, item: Assignment) -> int:
-        """Milliseconds after an instant of the schedule at which it is this node's turn."""
-        return int(agendas.place(self._node.identity.node_id, uid) * item.splay * 1000)
-
     def _objection(self, item: Assignment, desired: Desired) -> str:
         """Why the node may only look now; empty where it may act."""
         objection = self._node.leave.objection(desired.expires_in)
-        if not objection and not agendas.allowed(item.allowed, self._node.clock.now()):
+        if not objection and not allowed(item.allowed, self._node.clock.now()):
             return "no change is allowed now: the node only monitors"
         return objection
-
-    def _turn(self, uid: str, item: Assignment) -> Turn:
-        """What the association's runs have to do, where the node may act."""
-        expression = _schedule(self._bodies[uid])
-        now, place = self._node.clock.now(), self._place(uid, item)
-        elapsed = self._node.clock.elapsed()
-        permits = self._node.leave.permits
-        answer = partial(permits.answer, uid, now=elapsed)
-        try:
-            return agendas.turn(item, expression, self._node.journal.instant(uid), answer, now, place)
-        except BadSchedule as error:
-            log.log(log.WARNING, "%s: %s", uid, error)
-            return NO_TURN
-
-    def _ask(self, uid: str, turn: Turn) -> None:
-        if turn.ask is not None and self._node.leave.permits.want(uid, turn.ask.generation, turn.ask.text):
-            self._telling.wake()
 
     # Looking
 
     def _look(self, uid: str, item: Assignment, desired: Desired) -> None:
         subject = self._subject(uid, item, desired)
-        if uid in self._unusable:
-            self._read_parts(desired)  # it may have been fetched again
-        objection = self._objection(item, desired) or self._unusable.get(uid, "")
-        turn = NO_TURN if objection else self._turn(uid, item)
-        self._ask(uid, turn)
+        if uid in self._held.unusable:
+            self._read(desired)  # it may have been fetched again
+        objection = self._objection(item, desired) or self._held.unusable.get(uid, "")
+        turn = NO_TURN if objection else self._turns.next(uid, item, self._held.schedule(uid))
         first_is_awaited = turn.ask is not None and not turn.ask.text  # a word on it would say that it has begun
-        if first_is_awaited or (turn.take is None and self._still_quiet(subject, not objection)):
+        if first_is_awaited or (turn.take is None and self._quiet.still(self._grounds(subject, not objection))):
             self._looked(uid, news=False, failed=False)
             return
         try:
-            run_instant, scheduled = self._run_instant(uid, item, turn)
+            run_instant, scheduled = self._turns.take(uid, item, turn)
         except OSError as error:  # without a journal nothing is run
             log.log(log.ERROR, "%s is not looked at: the journal cannot be written: %s", uid, error)
             self._agenda.looked(uid, self._node.clock.elapsed())
             return
+        self._look_in_full(subject, item, run_instant, scheduled, objection)
+
+    def _look_in_full(
+        self, subject: Subject, item: Assignment, run_instant: str, scheduled: bool, objection: str
+    ) -> None:
+        uid, elapsed, may_change = subject.uid, self._node.clock.elapsed(), not objection
         cause, seen = self._cause(subject, scheduled), Seen()
         if cause == ASSIGNED:
             self._drift.begin(uid)
-        elapsed, may_change = self._node.clock.elapsed(), not objection
-        if not objection and cause in HEALING:
+        if may_change and cause in HEALING:
             objection = self._heals.objection(uid, item.heals, elapsed)
         found = self._converged(subject, cause, run_instant, not objection, seen)
         result = self._drift.seen(uid, found, cause != ASSIGNED)
@@ -284,8 +232,8 @@ class Rounds:
         if result.status == REBOOTING:
             self._telling.waits(subject, result)
             self._reboot(uid)
-        elif self._told(subject, result, cause, not objection) and self._quiet_now(uid, result, seen):
-            self._quiet[uid] = _Quiet(self._depends(subject, may_change), seen)
+        elif self._told(subject, result, cause, not objection) and not self._drift.fought_over(uid):
+            self._quiet.note(self._grounds(subject, may_change), result, seen)
         self._looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
 
     def _explained(self, uid: str, item: Assignment, result: RunResult, objection: str) -> RunResult:
@@ -312,41 +260,11 @@ class Rounds:
         if again is not None:
             self._agenda.touch(uid, again)
 
-    # Looks that need not be taken in full
-
-    def _quiet_now(self, uid: str, result: RunResult, seen: Seen) -> bool:
-        """Whether the same reads will come to the same: all is well, nothing is run, nothing is fought over."""
-        if not (seen.repeatable and result.quiet):
-            return False
-        steps = self._bodies[uid].steps
-        held = all(step.action in ACTIONS and ACTIONS[step.action].declarative for step in steps)
-        return held and not self._drift.fought_over(uid)
-
-    def _still_quiet(self, subject: Subject, may_change: bool) -> bool:
-        """Whether the last look found nothing to do, and would read now what it read then."""
-        known = self._quiet.pop(subject.uid, None)
-        if known is None or subject.uid not in self._bodies or known.depends != self._depends(subject, may_change):
-            return False
-        if not still(self._bench.host, known.seen.reads):
-            return False
-        self._quiet[subject.uid] = known
-        return True
-
-    def _depends(self, subject: Subject, may_change: bool) -> Tuple[Any, ...]:
-        facts = self._facts if self._templated(subject.uid) else None
-        return (subject, may_change, self._node.journal.last_reported(subject.uid), self._claimants, facts)
-
-    def _templated(self, uid: str) -> bool:
-        return any(step.inputs.get("template") for step in self._bodies[uid].steps)
-
-    def quiet_reads(self) -> Optional[Dict[Read, Any]]:
-        """What the last pass over everything read; None where other things than reads may give the next one work."""
-        desired = self._desired
-        if desired is None or desired.removing or set(self._quiet) != set(desired.assignments):
-            return None
-        if any(not known.depends[1] or self._templated(uid) for uid, known in self._quiet.items()):
-            return None
-        return {read: given for known in self._quiet.values() for read, given in known.seen.reads.items()}
+    def _grounds(self, subject: Subject, may_change: bool) -> Grounds:
+        held, uid = self._held, subject.uid
+        reported = self._node.journal.last_reported(uid)
+        facts = self._facts if held.templated(uid) else None
+        return Grounds(subject, held.bodies.get(uid), may_change, reported, held.claimants, facts)
 
     def _subject(self, uid: str, item: Assignment, desired: Desired) -> Subject:
         return Subject(
@@ -374,13 +292,13 @@ class Rounds:
     def _converged(
         self, subject: Subject, cause: str, run_instant: str, may_change: bool, seen: Optional[Seen] = None
     ) -> RunResult:
-        reason = self._unusable.get(subject.uid)
-        if reason is None and self._context is not None:
+        reason = self._held.unusable.get(subject.uid)
+        if reason is None and self._held.context is not None:
             try:
                 return converge(
                     self._bench.host,
-                    self._bodies[subject.uid],
-                    self._context,
+                    self._held.bodies[subject.uid],
+                    self._held.context,
                     self._facts,
                     self._node.journal,
                     self._bench.ledger,
@@ -388,10 +306,10 @@ class Rounds:
                     cause=cause,
                     run_instant=run_instant,
                     boot_id=subject.boot_id,
-                    blob=self._blob,
+                    blob=self._held.blob,
                     apply=may_change,
                     environment=self._environment(),
-                    claimants=self._claimants,
+                    claimants=self._held.claimants,
                     left_alone=self._drift.left_alone(subject.uid),
                     seen=seen,
                     render=self._bench.render,
@@ -405,32 +323,6 @@ class Rounds:
         now = instant(self._node.clock.now())
         return RunResult("Failed", [], now, now, reason)
 
-    def _run_instant(self, uid: str, item: Assignment, turn: Turn) -> Tuple[str, bool]:
-        """The run that the association's scripts are at, and whether its schedule has just asked for it.
-
-        It is on disk before it is used: a crash meanwhile makes no second run of it.
-        """
-        journal, permits = self._node.journal, self._node.leave.permits
-        taken = journal.instant(uid)
-        if taken is not None and taken.generation != item.generation:
-            taken = None
-        text = taken.text if taken is not None else ""
-        if turn.take is None:
-            return text, False
-        if turn.over:
-            permits.give_up(uid, item.generation, turn.take.text, turn.over)
-        elif item.permit != "none":
-            permits.begin(uid, item.generation, turn.take.text)
-        journal.take_instant(uid, turn.take)
-        return turn.take.text, taken is not None and (turn.take.text != text or bool(turn.over))
-
-    def _blob(self, digest: str) -> bytes:
-        try:
-            return self._node.assignments.objects.read(digest)
-        except NotHeld:
-            self._lacking()
-            raise
-
     def _environment(self) -> Dict[str, str]:
         """The names that SSM gives scripts, as far as they mean something here."""
         return {
@@ -439,9 +331,3 @@ class Rounds:
             "AWS_SSM_PLATFORM_NAME": str(self._facts.get("osName") or ""),
             "AWS_SSM_PLATFORM_VERSION": str(self._facts.get("osVersion") or ""),
         }
-
-
-def _schedule(body: Body) -> Optional[str]:
-    """A body's schedule where it has something that is run rather than held."""
-    runs = any(step.action in ACTIONS and not ACTIONS[step.action].declarative for step in body.steps)
-    return body.schedule if runs else None

@@ -1,4 +1,4 @@
-"""Fixtures of the agent's tests: a server, and a node enrolled with it."""
+"""Fixtures of the agent's tests: a server, a node enrolled with it, and the rounds of one without a link."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from agent.enrolment import enroll
 from tests.agent.gateway import Gateway
+from tests.agent.rig import Rig
 
 _OF_THE_WHOLE_PROJECT = (
     *("test_*_on_nodes.py", "test_installed_node.py", "test_upgrade.py", "test_websocket_servers.py"),
@@ -39,3 +40,10 @@ def enrolled(gateway: Gateway, tmp_path: Path) -> str:
     state = str(tmp_path / "enrolled")
     enroll(state, gateway.token(), hostname="web-1")
     return state
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()

@@ -55,6 +55,20 @@ def script(*lines: str, uid: str = "Association/script", **changes: Any) -> wire
     return dataclasses.replace(wire.Body(uid, "script", [step]), **changes)
 
 
+def counting(uid: str = "Association/script", **changes: Any) -> wire.Body:
+    """A body that runs a script whose runs are counted by `Rig.runs`."""
+    return script("echo run >> $OPSCTL_ROOT/runs", uid=uid, **changes)
+
+
+def causes(reports: list[wire.Report]) -> list[tuple[str, str, str]]:
+    """Of each report the association's name, the cause and the status."""
+    return [(report.uid.partition("/")[2], report.cause, report.status) for report in reports]
+
+
+def outcomes(report: wire.Report) -> list[str]:
+    return [claim.outcome for claim in report.claims]
+
+
 class Rig:
     """One node on a directory tree."""
 
@@ -158,6 +172,10 @@ class Rig:
 
     def file(self, path: str = "etc/motd") -> Path:
         return self.root / path
+
+    def runs(self) -> int:
+        """How often `counting` ran."""
+        return len(self.file("runs").read_text().splitlines()) if self.file("runs").exists() else 0
 
     def _lacking(self) -> None:
         self.lost += 1

@@ -10,7 +10,7 @@ from agent.contract import wire
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.program import until
-from tests.agent.rig import body
+from tests.agent.rig import body, outcomes
 from tests.fleet import Node
 from tests.fleet.fixtures import NodeFactory, module_node_factory, node_rootfs  # noqa: F401
 
@@ -75,10 +75,6 @@ def ground(
 
 def _of(name: str, action: str, inputs: dict[str, object], mode: str = "ApplyAndAutoCorrect") -> wire.Body:
     return wire.Body(f"Association/{name}", name, [wire.BodyStep("it", action, 1, inputs)], mode)
-
-
-def outcomes(report: wire.Report) -> list[str]:
-    return [claim.outcome for claim in report.claims]
 
 
 @pytest.mark.parametrize(

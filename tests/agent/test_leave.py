@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,17 +13,10 @@ from agent.contract.canonical import canonical, instant
 from agent.contract.codec import to_wire
 from agent.holds import HoldRefused
 from tests.agent.pki import ControllerKey
-from tests.agent.rig import BEGINNING, FLEET, NODE, Rig, body, script
+from tests.agent.rig import BEGINNING, FLEET, NODE, Rig, body, counting, outcomes
 
 HOUR = 3_600_000
 SCRIPT = "Association/script"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def envelope(serial: int = 1, **changes: Any) -> leave.Envelope:
@@ -40,18 +31,6 @@ def hold(rig: Rig, serial: int, *, until: str | None = None, key: ControllerKey 
 
 def permit(rig: Rig, run_instant: str = "", generation: int = 1, uid: str = SCRIPT) -> None:
     rig.node.leave.permits.granted(leave.Permit(envelope(), uid, generation, run_instant), rig.clock.elapsed())
-
-
-def counting(**changes: Any) -> wire.Body:
-    return script("echo run >> $OPSCTL_ROOT/runs", **changes)
-
-
-def runs(rig: Rig) -> int:
-    return len(rig.file("runs").read_text().splitlines()) if rig.file("runs").exists() else 0
-
-
-def outcomes(report: wire.Report) -> list[str]:
-    return [claim.outcome for claim in report.claims]
 
 
 class TestHolds:
@@ -142,11 +121,11 @@ class TestHolds:
         hold(rig, 1, until=instant(rig.clock.now() + 3 * HOUR + 1000))
         rig.run(after=2 * 3600)
         rig.run(after=3600)
-        assert runs(rig) == 1
+        assert rig.runs() == 1
         rig.run(after=2)
-        assert runs(rig) == 2
+        assert rig.runs() == 2
         rig.run(after=30)
-        assert runs(rig) == 2
+        assert rig.runs() == 2
 
     def test_status_says_it_without_the_agent(self, rig: Rig) -> None:
         rig.give(1, body())
@@ -178,7 +157,7 @@ class TestPermits:
         assert rig.run() == []
         assert rig.node.leave.permits.wanted() == [leave.Ask(SCRIPT, 1, "")]
         assert rig.run(after=7200) == []
-        assert runs(rig) == 0
+        assert rig.runs() == 0
         assert rig.rounds.wait() > 0
 
     def test_a_permit_lets_one_run_begin_and_its_report_returns_it(self, rig: Rig) -> None:
@@ -186,7 +165,7 @@ class TestPermits:
         rig.run()
         permit(rig)
         (report,) = rig.run()
-        assert (report.cause, report.status, report.run_instant, runs(rig)) == ("Assigned", "Success", "", 1)
+        assert (report.cause, report.status, report.run_instant, rig.runs()) == ("Assigned", "Success", "", 1)
         assert rig.run(after=3599) == []
         assert rig.run(after=1) == []
         at = "2026-03-01T01:00:00.000Z"
@@ -195,25 +174,25 @@ class TestPermits:
         assert rig.run() == []
         permit(rig, at)
         (report,) = rig.run()
-        assert (report.cause, report.run_instant, runs(rig)) == ("Schedule", at, 2)
+        assert (report.cause, report.run_instant, rig.runs()) == ("Schedule", at, 2)
         assert rig.node.leave.permits.wanted() == []
         rig.restart()
         assert rig.run() == []
-        assert runs(rig) == 2
+        assert rig.runs() == 2
 
     def test_a_permit_that_is_not_used_in_time_is_asked_for_again(self, rig: Rig) -> None:
         self.waiting(rig)
         rig.run()
         permit(rig)
         assert rig.run(after=61) == []
-        assert runs(rig) == 0
+        assert rig.runs() == 0
         assert rig.node.leave.permits.wanted() == [leave.Ask(SCRIPT, 1, "")]
 
     def test_a_permit_nobody_asked_for_is_worth_nothing(self, rig: Rig) -> None:
         self.waiting(rig)
         permit(rig)
         assert rig.run() == []
-        assert runs(rig) == 0
+        assert rig.runs() == 0
 
     def test_whoever_starts_again_asks_again(self, rig: Rig) -> None:
         self.waiting(rig)
@@ -234,10 +213,10 @@ class TestPermits:
         )
         with pytest.raises(KeyboardInterrupt):
             rig.run()
-        assert runs(rig) == 1
+        assert rig.runs() == 1
         rig.restart()
         (report,) = rig.run()
-        assert (report.run_instant, runs(rig)) == ("", 1)
+        assert (report.run_instant, rig.runs()) == ("", 1)
         rig.restart()
         assert rig.run() == []
 
@@ -256,7 +235,7 @@ class TestPermits:
         rig.run(after=3600)
         rig.file().write_text("by hand\n")
         (report,) = rig.run(after=30)
-        assert (outcomes(report), runs(rig)) == (["Changed", "Unchanged"], 1)
+        assert (outcomes(report), rig.runs()) == (["Changed", "Unchanged"], 1)
 
     def test_a_run_that_is_not_made_is_told_until_the_next(self, rig: Rig) -> None:
         self.waiting(rig)
@@ -273,11 +252,11 @@ class TestPermits:
         assert rig.run(after=30) == []
         rig.restart()
         assert rig.run() == []
-        assert runs(rig) == 1
+        assert rig.runs() == 1
         rig.run(after=3600)
         permit(rig, "2026-03-01T02:00:00.000Z")
         (report,) = rig.run()
-        assert (report.status, report.reason, runs(rig)) == ("Success", None, 2)
+        assert (report.status, report.reason, rig.runs()) == ("Success", None, 2)
 
     def test_who_was_away_asks_for_the_last_instant_only(self, rig: Rig) -> None:
         self.waiting(rig)
@@ -334,7 +313,7 @@ def test_each_node_runs_at_its_own_place_in_the_splay(rig: Rig) -> None:
     assert rig.run(after=3600 + place - 0.5) == []
     assert 0 < rig.rounds.wait() <= 0.5
     (report,) = rig.run(after=1)
-    assert (report.cause, runs(rig)) == ("Schedule", 2)
+    assert (report.cause, rig.runs()) == ("Schedule", 2)
     assert rig.run(after=3599) == []
     assert [report.cause for report in rig.run(after=1)] == ["Schedule"]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,13 +12,6 @@ from agent.contract.canonical import instant, milliseconds
 from tests.agent.rig import NODE, Rig, body, script
 
 HOUR = 3600 * 1000
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def test_what_is_held_what_came_of_it_and_what_comes_next(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

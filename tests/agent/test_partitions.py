@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.agent.rig import Rig, body, script
@@ -12,13 +9,6 @@ from tests.agent.rig import Rig, body, script
 HOUR, INTERVAL = 3600, 30
 
 pytestmark = pytest.mark.fault
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def test_it_heals_at_every_interval_and_tells_of_each_later_in_order(rig: Rig) -> None:

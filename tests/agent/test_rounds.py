@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent import departures, status
+from agent import status
 from agent.contract import wire
-from agent.contract.canonical import digest
-from tests.agent.rig import Rig, body, script
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
-
-
-def causes(reports: list[wire.Report]) -> list[tuple[str, str, str]]:
-    return [(report.uid.partition("/")[2], report.cause, report.status) for report in reports]
-
-
-def outcomes(report: wire.Report) -> list[str]:
-    return [claim.outcome for claim in report.claims]
-
+from tests.agent.rig import Rig, body, causes, outcomes, script
 
 # Converging and telling
 
@@ -111,28 +92,6 @@ def test_a_new_context_is_applied_like_a_new_generation(rig: Rig) -> None:
     assert (report.cause, rig.file().read_text()) == ("Assigned", "two\n")
 
 
-def test_bad_ones_do_not_stop_good_ones(rig: Rig) -> None:
-    other = body("Association/z", path="/etc/z", must_understand=["onRemove"])
-    wrong = dataclasses.replace(body("Association/a"), steps=[wire.BodyStep("x", "ops:spell", 1, {})])
-    later = body("Association/b", must_understand=["quorum"])
-    made = rig.give(1, wrong, later, other)
-    swapped = dict(made.assignments)
-    swapped["Association/c"] = made.assignments["Association/z"]
-    rig.give(2, assignments=swapped)
-    reports = rig.run()
-    assert causes(reports) == [
-        ("a", "Assigned", "Failed"),
-        ("b", "Assigned", "Failed"),
-        ("c", "Assigned", "Failed"),
-        ("z", "Assigned", "Success"),
-    ]
-    reasons = [report.reason or "" for report in reports]
-    assert "ops:spell" in reasons[0]
-    assert "Unsupported: this agent does not understand quorum" in reasons[1]
-    assert reasons[2] == "its body is that of Association/z"
-    assert rig.run(after=30) == []
-
-
 def test_a_defect_in_a_step_is_told_and_stops_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.rounds.converge", lambda *_, **__: 1 / 0)
     rig.give(1, body())
@@ -140,30 +99,6 @@ def test_a_defect_in_a_step_is_told_and_stops_nothing(rig: Rig, monkeypatch: pyt
     assert report.reason == "a defect in opsctl: ZeroDivisionError: division by zero"
     monkeypatch.undo()
     assert [outcomes(report) for report in rig.run(after=30)] == [["Changed"]]
-
-
-def test_lost_bytes_are_told_and_used_again_once_they_are_back(rig: Rig) -> None:
-    source = b"from a file\n"
-    filed = body(files={"files/motd": wire.FileRef(digest(source), len(source))})
-    filed.steps[0].inputs.clear()
-    filed.steps[0].inputs.update(path="/etc/motd", source="files/motd")
-    rig.give(1, filed)
-    (report,) = rig.run()
-    assert report.status == "Failed"
-    assert rig.lost == 1
-    rig.put(source)
-    (report,) = rig.run(after=30)
-    assert (report.status, rig.file().read_bytes()) == ("Success", source)
-
-
-def test_a_body_that_is_lost_is_told_and_used_again_once_it_is_back(rig: Rig) -> None:
-    made = rig.give(1, body())
-    Path(rig.state, "held", "objects", made.assignments["Association/motd"].body_digest[7:]).unlink()
-    (report,) = rig.run()
-    assert "is not on this node" in (report.reason or "")
-    rig.put(body())
-    (report,) = rig.run(after=30)
-    assert (report.cause, report.status) == ("Assigned", "Success")
 
 
 def test_names_that_are_not_utf8_do_not_stop_a_report(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,187 +189,7 @@ def test_within_a_boot_a_wall_clock_that_steps_changes_nothing(rig: Rig) -> None
     assert [outcomes(report) for report in rig.run(after=30)] == [["Changed"]]
 
 
-# Scripts
-
-
-def counting(uid: str = "Association/script", **changes: object) -> wire.Body:
-    return script("echo run >> $OPSCTL_ROOT/runs", uid=uid, **changes)
-
-
-def runs(rig: Rig) -> int:
-    return len(rig.file("runs").read_text().splitlines()) if rig.file("runs").exists() else 0
-
-
-def test_a_script_runs_once_per_generation(rig: Rig) -> None:
-    rig.give(1, counting())
-    assert causes(rig.run()) == [("script", "Assigned", "Success")]
-    for _ in range(3):
-        assert rig.run(after=30) == []
-    rig.restart()
-    assert rig.run() == []
-    rig.give(2, counting(), labels={"new": "context"})
-    assert causes(rig.run()) == [("script", "Assigned", "Success")]
-    assert runs(rig) == 1
-    rig.give(3, counting(), generation=2)
-    assert causes(rig.run()) == [("script", "Assigned", "Success")]
-    assert runs(rig) == 2
-    rig.give(4)
-    rig.run()
-    rig.give(5, counting(), generation=2)
-    assert causes(rig.run()) == [("script", "Assigned", "Success")]
-    assert runs(rig) == 2
-
-
-def test_a_script_runs_once_per_instant_of_its_schedule(rig: Rig) -> None:
-    rig.clock.seconds = 0.0
-    rig.give(1, counting(schedule="rate(1 hour)"), interval=600)
-    assert causes(rig.run()) == [("script", "Assigned", "Success")]
-    assert rig.run(after=3599) == []
-    assert runs(rig) == 1
-    assert 0 < rig.rounds.wait() <= 1
-    (report,) = rig.run(after=1)
-    assert (report.cause, runs(rig)) == ("Schedule", 2)
-    rig.restart()
-    assert rig.run() == []
-    assert rig.run(after=600) == []
-    assert runs(rig) == 2
-    assert causes(rig.run(after=5 * 3600)) == [("script", "Schedule", "Success")]
-    assert runs(rig) == 3
-
-
-def test_a_schedule_waits_for_leave_without_turning_in_circles(rig: Rig) -> None:
-    rig.clock.seconds = 0.0
-    scheduled = counting(schedule="rate(1 hour)")
-    rig.give(1, scheduled)
-    rig.run()
-    rig.give(2, scheduled, assignment={"permit": "required"})
-    rig.run(after=3600)
-    assert runs(rig) == 1
-    assert rig.rounds.wait() > 0
-    rig.give(3, scheduled)
-    assert causes(rig.run(after=30)) == [("script", "Schedule", "Success")]
-    assert runs(rig) == 2
-
-
-def test_a_schedule_of_something_held_changes_nothing(rig: Rig) -> None:
-    rig.give(1, body(schedule="rate(1 minute)"))
-    rig.run()
-    assert rig.run(after=120) == []
-    assert rig.journal.instant("Association/motd") is None
-
-
-def test_a_script_cut_off_by_a_crash_ends_as_interrupted_and_is_not_run_again(rig: Rig) -> None:
-    from agent.journal import RunKey
-
-    rig.give(1, counting())
-    rig.journal.started(RunKey("Association/script", 1, "", "run", 1), "boot-1")
-    rig.restart(boot="boot-2")
-    (report,) = rig.run()
-    assert report.status == "Failed"
-    assert "Interrupted" in (report.reason or "")
-    for _ in range(2):
-        assert rig.run(after=30) == []
-    assert runs(rig) == 0
-
-
-def test_a_failed_script_is_told_once(rig: Rig) -> None:
-    rig.give(1, script("echo to the log; exit 3"))
-    (report,) = rig.run()
-    assert report.status == "Failed"
-    assert "exit 3" in (report.reason or "")
-    assert report.output == "to the log\n"
-    assert rig.run(after=30) == []
-
-
-# Leaving
-
-
-@pytest.mark.parametrize(("on_remove", "stays"), [("Retain", True), ("Prune", False)])
-def test_what_leaves_is_taken_away_or_kept_and_told_for_the_last_time(rig: Rig, on_remove: str, stays: bool) -> None:
-    rig.give(1, body(on_remove=on_remove))
-    rig.run()
-    rig.give(2)
-    (report,) = rig.run()
-    assert (report.cause, report.generation, report.status) == ("Removed", 1, "Success")
-    assert rig.file().exists() is stays
-    desired = rig.assignments.desired()
-    assert desired is not None
-    assert desired.removing == {}
-    assert rig.run(after=30) == []
-    assert status.read(rig.state, "results.json") == {}
-
-
-def test_a_crash_before_the_last_report_takes_away_again(rig: Rig) -> None:
-    rig.give(1, body(on_remove="Prune"))
-    rig.run()
-    rig.give(2)
-    rig.restart()
-    assert not rig.rounds.statuses
-    assert causes(rig.run()) == [("motd", "Removed", "Success")]
-    assert not rig.file().exists()
-
-
-def test_what_moves_to_another_association_stays_on_the_node(rig: Rig) -> None:
-    rig.give(1, body(on_remove="Prune"))
-    rig.run()
-    rig.give(2, body("Association/successor", on_remove="Prune"))
-    assert causes(rig.run()) == [("motd", "Removed", "Success"), ("successor", "Assigned", "Success")]
-    assert rig.file().read_text() == "hello\n"
-
-
-def test_what_cannot_be_taken_away_is_tried_again_then_let_go(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.give(1, body(on_remove="Prune"))
-    rig.run()
-    rig.give(2)
-    monkeypatch.setattr("agent.departures.withdraw", lambda *_: 1 / 0)
-    for _ in range(departures.TRIES - 1):
-        assert rig.run() == []
-        assert rig.rounds.wait() > 0
-        assert rig.run(after=29) == []
-        rig.clock.seconds += 1
-    (report,) = rig.run()
-    assert (report.cause, report.status) == ("Removed", "Failed")
-    assert "ZeroDivisionError" in (report.reason or "")
-
-
-def test_a_return_at_the_same_generation_is_assigned_again(rig: Rig) -> None:
-    rig.give(1, body(on_remove="Prune"))
-    rig.run()
-    rig.give(2)
-    rig.run()
-    rig.give(3, body(on_remove="Prune"))
-    assert causes(rig.run()) == [("motd", "Assigned", "Success")]
-    assert rig.file().exists()
-
-
-def test_retirement_empties_the_node(rig: Rig) -> None:
-    rig.give(1, body(on_remove="Prune"), body("Association/other", path="/etc/other"))
-    rig.run()
-    rig.give(2, body(), retire=True)
-    assert causes(rig.run()) == [("motd", "Removed", "Success"), ("other", "Removed", "Success")]
-    assert not rig.file().exists()
-    assert rig.file("etc/other").exists()
-    assert rig.run(after=30) == []
-
-
 # What lies about
-
-
-def test_what_nothing_refers_to_is_swept(rig: Rig) -> None:
-    objects = Path(rig.state, "held", "objects")
-    rig.give(1, body(text="one\n"))
-    rig.run()
-    before = {path.name for path in objects.iterdir()}
-    rig.give(2, body(text="two\n"), generation=2)
-    rig.run()
-    after = {path.name for path in objects.iterdir()}
-    assert len(before) == len(after) == 2
-    assert before != after
-    rig.give(3)
-    rig.run()
-    rig.give(4)
-    rig.run()
-    assert len(list(objects.iterdir())) == 1
 
 
 def test_the_status_file_tells_the_last_results(rig: Rig) -> None:
