@@ -32,7 +32,9 @@ class Template:
     def render(self, context: Dict[str, Any]) -> str:
         """The text over `context` (labels, vars, facts, name)."""
         with _told_as_ours():
-            return str(self._template.render(context))
+            text = str(self._template.render(context))
+            text.encode()  # a file holds no half of a character
+            return text
 
 
 def render(source: str, context: Dict[str, Any]) -> str:
@@ -108,16 +110,17 @@ def _told_as_ours() -> Iterator[None]:
     except jinja2.TemplateSyntaxError as error:
         raise TemplateError(error.message or "syntax error", error.lineno) from error
     except jinja2.TemplateError as error:
-        raise TemplateError(error.message or type(error).__name__, _line_of(error)) from error
+        raise TemplateError(error.message or type(error).__name__, line_of(error)) from error
     except TemplateError:
         raise
     except RecursionError as error:
-        raise TemplateError("it is nested too deeply", _line_of(error)) from error
+        raise TemplateError("it is nested too deeply", line_of(error)) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise TemplateError("%s: %s" % (type(error).__name__, error), _line_of(error)) from error
+        raise TemplateError("%s: %s" % (type(error).__name__, error), line_of(error)) from error
 
 
-def _line_of(error: BaseException) -> int:
+def line_of(error: BaseException) -> int:
+    """The template's line at which rendering it came to this, 0 where Jinja2 does not say."""
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<template>":

@@ -36,7 +36,18 @@ from reconciler.execute import Executor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, ReportBranch, Source, Store, Timer, Visitor
+    from reconciler.core.ports import (
+        Bus,
+        Clock,
+        Notifier,
+        Proposals,
+        Renderer,
+        ReportBranch,
+        Source,
+        Store,
+        Timer,
+        Visitor,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +75,7 @@ class Ports:
     timer: Timer
     bus: Bus
     visitor: Visitor
+    renderer: Renderer
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,7 @@ class Controller:
             keeper,
             store,
             source,
+            ports.renderer,
             catalogs,
             self._sync,
             planner,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.core.access import Subject
     from reconciler.core.nodes import NodeEntry
     from reconciler.core.nodeset import NodeSet
-    from reconciler.core.ports import Source, Store
+    from reconciler.core.ports import Renderer, Source, Store
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.preview import PlanView
@@ -54,6 +54,7 @@ class ControllerService:
         keeper: Keeper,
         store: Store,
         source: Source,
+        renderer: Renderer,
         catalogs: Catalogs,
         sync: Sync,
         planner: Planner,
@@ -63,8 +64,8 @@ class ControllerService:
         visits: Visits,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
-        self._store, self._source, self._catalogs = store, source, catalogs
-        self._sync, self._planner, self._reconciler = sync, planner, reconciler
+        self._store, self._source, self._renderer = store, source, renderer
+        self._catalogs, self._sync, self._planner, self._reconciler = catalogs, sync, planner, reconciler
         self._enrolments, self._permissions, self._visits = enrolments, permissions, visits
         self._planning = threading.Lock()
 
@@ -216,7 +217,8 @@ class ControllerService:
         reach = self._permissions.reach(subject, "plan", "Association", plan.nodes)
         plan, gated, world = within(reach, plan, gated, world)
         contents = FileContents(self._source, self._store.body, catalog)
-        view = preview(plan, gated, catalog, world, self._store.body, contents, live=True)
+        render = self._renderer.for_plan()
+        view = preview(plan, gated, catalog, world, self._store.body, contents, render, live=True)
         view["warnings"] += [text for text in (loaded.access_problem, stale) if text]
         view["warnings"] += views.unreached(self._state, plan.nodes, reach)
         return view

@@ -7,7 +7,7 @@ both pass. Adapters wrap every foreign exception into the classes of `problem`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -274,6 +274,23 @@ class Bus(Protocol):
 class Notifier(Protocol):
     def notify(self, effect_id: str, subject: str, text: str, severity: str) -> None:
         """Tell people; idempotent on `effect_id`."""
+
+
+class Render(Protocol):
+    """`agent.contract.template.render`, for one plan."""
+
+    def __call__(self, source: str, context: Mapping[str, Any], /) -> str:
+        """The text. Raises `TemplateError`, also where a bound is passed; then it says which."""
+
+
+class Renderer(Protocol):
+    """Renders templates that nobody may have reviewed: none of them takes more than it is given."""
+
+    def for_plan(self) -> Render:
+        """What one plan renders with; it is given so much for all its templates together. For one thread."""
+
+    def close(self) -> None:
+        """End what is running."""
 
 
 class Signer(Protocol):

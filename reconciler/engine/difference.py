@@ -15,7 +15,7 @@ from agent.contract import template
 from agent.contract.claims import claims_of
 from agent.contract.codec import from_wire
 from agent.contract.inputs import ACTIONS
-from agent.contract.template import Template, TemplateError
+from agent.contract.template import TemplateError
 from reconciler.engine.reading import what_is_read
 from reconciler.engine.textdiff import unified
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
+    from reconciler.core.ports import Render
     from reconciler.engine.textdiff import Content
     from reconciler.engine.views import ClaimView, Context
 
@@ -97,11 +98,10 @@ class _Claims(dict[str, Sequence[str]]):
 class Differ:
     """Compares bodies. It works out each template once, and is good for as long as `contents` finds the same."""
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
-        self._templates: dict[str, Template | TemplateError] = {}
+    def __init__(self, contents: Contents, render: Render) -> None:
+        self._contents, self._render = contents, render
         self._reads: dict[str, Reads | None] = {}
-        self._rendered: dict[tuple[str, tuple[object, ...]], tuple[str, str]] = {}
+        self._rendered: dict[tuple[str, tuple[object, ...]], str | TemplateError] = {}
 
     def changes(
         self,
@@ -187,9 +187,12 @@ class Differ:
             return text, ""
         if side.context is None:
             return text, "template source (what it renders to depends on the node)"
-        return self._render(text, side.context)
+        rendered = self._come_to(text, side.context)
+        if isinstance(rendered, TemplateError):
+            return text, _not_rendered(rendered, inputs.get("source"))
+        return rendered, ""
 
-    def _render(self, source: str, context: Context) -> tuple[str, str]:
+    def _come_to(self, source: str, context: Context) -> str | TemplateError:
         """What a template comes to, worked out once for all contexts in which it reads the same."""
         reads = self._reads_of(source)
         if reads is None:
@@ -199,23 +202,11 @@ class Differ:
             self._rendered[found] = self._work_out(source, context)
         return self._rendered[found]
 
-    def _work_out(self, source: str, context: Context) -> tuple[str, str]:
+    def _work_out(self, source: str, context: Context) -> str | TemplateError:
         try:
-            return self._template(source).render(_in_order(context)), ""
+            return self._render(source, _in_order(context))
         except TemplateError as error:
-            return source, f"template error: {error}"
-
-    def _template(self, source: str) -> Template:
-        """Raises `TemplateError` for a source that does not parse, every time."""
-        if source not in self._templates:
-            try:
-                self._templates[source] = Template(source)
-            except TemplateError as error:
-                self._templates[source] = error
-        found = self._templates[source]
-        if isinstance(found, TemplateError):
-            raise found
-        return found
+            return error
 
     def _text(self, body: ReadBody, step: Step) -> Content:
         """A step's content as text; as bytes where it is none, and where nobody has it, the digest."""
@@ -239,6 +230,12 @@ class _Side(NamedTuple):
 
 def _is_template(step: Step) -> bool:
     return step["inputs"].get("template") is True
+
+
+def _not_rendered(error: TemplateError, file: str | None) -> str:
+    """What to say of a template that stands in a file of the repository, or in its step."""
+    line = f":{error.line}" if file and error.line else f" line {error.line}:" if error.line else ""
+    return f"template error: {file}{line}: {error}" if file else f"template error:{line} {error}"
 
 
 def _paths_read(source: str) -> Reads | None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from reconciler.core.effect import Effect
+    from reconciler.core.ports import Render
     from reconciler.core.world import Columns, World
     from reconciler.engine.catalog import Catalog
     from reconciler.engine.conflicts import Conflict
@@ -108,10 +109,18 @@ class Drawing:
 
 
 def preview(
-    plan: Plan, gated: Gated, catalog: Catalog, world: World, bodies: Bodies, contents: Contents, *, live: bool
+    plan: Plan,
+    gated: Gated,
+    catalog: Catalog,
+    world: World,
+    bodies: Bodies,
+    contents: Contents,
+    render: Render,
+    *,
+    live: bool,
 ) -> PlanView:
     """The whole plan. `live` tells whether World is a server's; otherwise every node is unknown."""
-    return draw(plan, gated, catalog, world, bodies, contents, live=live).view()
+    return draw(plan, gated, catalog, world, bodies, contents, render, live=live).view()
 
 
 def draw(
@@ -121,13 +130,14 @@ def draw(
     world: World,
     bodies: Bodies,
     contents: Contents,
+    render: Render,
     *,
     live: bool,
     previous: Drawing | None = None,
 ) -> Drawing:
     """As `preview`, as JSON. With any earlier drawing, only what differs is drawn again, and the result is the same."""
     memory = previous.memory if previous is not None else DrawingMemory()
-    artist = _Artist(plan, catalog, world, bodies, contents, memory, live=live)
+    artist = _Artist(plan, catalog, world, bodies, Differ(contents, render), memory, live=live)
     changes = [artist.changes(effect) for effect in plan.effects]
     waiting = [artist.waiting(verdict) for verdict in gated.verdicts]
     summary = SummaryView(
@@ -172,7 +182,7 @@ class _Artist:
         catalog: Catalog,
         world: World,
         bodies: Bodies,
-        contents: Contents,
+        differ: Differ,
         before: DrawingMemory,
         *,
         live: bool,
@@ -187,7 +197,7 @@ class _Artist:
         self._claims, self._pieces = Recall(before.claims), Recall(before.pieces)
         reading = Reading(plan.nodes, world.nodes, bodies)
         self._bodies = KnownBodies(catalog, bodies, self._templated)
-        sight = Sight(self._bodies, Differ(contents), reading, StepPlaces(catalog))
+        sight = Sight(self._bodies, differ, reading, StepPlaces(catalog))
         self._groups = Groups(plan, catalog, world, sight, self._claims)
         self._descriptions = Descriptions(plan, world, sight)
 

@@ -19,6 +19,7 @@ from reconciler.adapters.listener import Certificate, Listeners, TlsListener, Un
 from reconciler.adapters.lock import StateLock
 from reconciler.adapters.notify import LogNotifier
 from reconciler.adapters.private_files import write_whole
+from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import open_key, verify
 from reconciler.adapters.ssh import Identity as SshIdentity
 from reconciler.adapters.ssh import SshSettings, SshVisitor
@@ -197,6 +198,8 @@ class Daemon:
         source = self._stack.enter_context(Mirror(state / "git" / "config", remote, options.branch))
         reports = GitReportBranch(state / "git" / "compliance", remote)
         self._stack.callback(reports.close)
+        renderer = BoundedRenderer()
+        self._stack.callback(renderer.close)
         timer = SystemTimer(clock)
         self._stack.callback(timer.close)
         return Ports(
@@ -209,6 +212,7 @@ class Daemon:
             timer=timer,
             bus=wakes,
             visitor=SshVisitor(agent_archive, _ssh(settings), self._attend),
+            renderer=renderer,
         )
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:

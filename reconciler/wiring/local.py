@@ -16,6 +16,7 @@ from agent.contract import sshsig
 from agent.contract.canonical import digest
 from reconciler.adapters.git import Checkout, Mirror, Remote, Worktree
 from reconciler.adapters.private_files import EVERYONE_READS, write_whole
+from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import read_key
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import Commit
@@ -108,7 +109,8 @@ def _drawn(catalog: Catalog, base: Catalog | None, view: Source | WorktreeView) 
     world, kept = assumed(catalog, base)
     plan = planning.plan(catalog, world)
     contents = FileContents(view, kept.get, catalog, *([base] if base else []))
-    return preview(plan, gating.Gated(), catalog, world, kept.get, contents, live=False)
+    with BoundedRenderer() as renderer:
+        return preview(plan, gating.Gated(), catalog, world, kept.get, contents, renderer.for_plan(), live=False)
 
 
 def init(directory: Path, operator_key: Path | None) -> tuple[str, int]:

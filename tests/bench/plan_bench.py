@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.contract.template import Template
 from agent.contract.wire import ClaimReport, Report
+from reconciler.adapters.renderer import MemoryRenderer
 from reconciler.core import nodeset
 from reconciler.core.resource import Metadata
 from reconciler.core.select import Target
@@ -54,6 +55,7 @@ def complete(made: Fleet, catalog: Catalog, before: Done | None = None) -> Done:
         made.world,
         made.kept.get,
         made.files,
+        MemoryRenderer().for_plan(),
         live=True,
         previous=before.drawing if before else None,
     )

@@ -64,6 +64,24 @@ def test_content_that_is_not_a_whole_file_is_shown_too(repository: Repository, r
     assert "      -ExecStart=/bin/old\n      +ExecStart=/bin/new\n" in shown
 
 
+def test_a_template_that_takes_too_much_is_shown_by_its_source_and_told_by_its_line(
+    repository: Repository, run: Run
+) -> None:
+    document = 'schemaVersion: "2.2"\nmainSteps:\n'
+    for name, where in (("large", "source: files/large"), ("own", "content: \"\\n{{ 10 ** 9 * 'x' }}\"")):
+        document += f"- name: {name}\n  action: ops:file\n  inputs: {{path: /etc/{name}, {where}, template: true}}\n"
+    repository.write("documents/large.yaml", document)
+    repository.write("files/large", "one\ntwo\n{{ 'x' * 10 ** 9 }}\n")
+    spec = "apiVersion: ops/v1\nkind: Association\nmetadata: {name: large}\nspec: {document: large, targets: [web-1]}\n"
+    repository.write("associations/large.yaml", spec)
+    repository.commit()
+    shown = run("plan", "--repo", repository.directory, "--base", "HEAD~1").out
+    assert "  1 node: + /etc/large  documents/large.yaml:3:3\n" in shown
+    assert "template error: files/large:3: it takes more than 512 MiB of memory\n" in shown
+    assert "      +{{ 'x' * 10 ** 9 }}\n" in shown
+    assert "template error: line 2: it takes more than 512 MiB of memory\n" in shown
+
+
 def test_brief_leaves_diffs_out(repository: Repository, run: Run) -> None:
     ran = run("plan", "--repo", repository.directory, "--brief")
     assert "  3 nodes: + /etc/motd" in ran.out

@@ -16,6 +16,7 @@ from agent.contract.token import decode_token
 from agent.contract.wire import ClaimReport, Enrolment, Held, Hello, Pulse, Report
 from reconciler.adapters.git import MemoryProposals, MemoryReportBranch, MemoryRepository, MemorySource
 from reconciler.adapters.notify import MemoryNotifier
+from reconciler.adapters.renderer import MemoryRenderer
 from reconciler.adapters.ssh import MemoryVisitor
 from reconciler.adapters.store import MemoryStore
 from reconciler.adapters.store.memory import MemoryState
@@ -257,6 +258,7 @@ class House:
             timer=self.timer,
             bus=self.bus,
             visitor=self.visitor,
+            renderer=MemoryRenderer(),
         )
         self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, lambda visit: visit())
         self.intake, self.service = self.controller.intake, self.controller.service

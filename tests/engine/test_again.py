@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.contract.canonical import digest
+from reconciler.adapters.renderer import MemoryRenderer
 from reconciler.core import indexing, nodeset
 from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.nodes import NodeEntry
@@ -189,6 +190,7 @@ class Story:
             self.world,
             self.kept.get,
             self.kept.get,
+            MemoryRenderer().for_plan(),
             live=True,
             previous=before.drawing if before else None,
         )
