@@ -12,12 +12,15 @@ from agent.assignments import Desired, NotUnderstood, Removal
 from agent.bench import Bench
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
-from agent.contract.wire import Body
+from agent.contract.causes import REMOVED
+from agent.contract.wire import Body, ClaimReport
+from agent.host.port import Host
+from agent.ledger import Ledger, prune
 from agent.node import Node
 from agent.objects import NotHeld
-from agent.outcome import RunResult
-from agent.reports import REMOVED, Subject
-from agent.runner import withdraw
+from agent.outcome import RunResult, failed, fitted
+from agent.reports import Subject
+from agent.steps.step import defect
 from agent.telling import Telling
 
 TRIES = 3
@@ -78,5 +81,30 @@ class Departures:
             return withdraw(self._bench.host, body, self._bench.ledger, claimants)
         except Exception as error:
             log.log(log.ERROR, "%s: %r", body.uid, error)
-            now = instant(self._node.clock.now())
-            return RunResult("Failed", [], now, now, "a defect in opsctl: %s: %s" % (type(error).__name__, error))
+            return failed(instant(self._node.clock.now()), defect(error))
+
+
+def withdraw(host: Host, body: Body, ledger: Ledger, claimants: Claimants, *, apply: bool = True) -> RunResult:
+    """The association left this node: what it made is taken away or kept, as its `onRemove` says.
+
+    `claimants` are those of the bodies that stay. Without `apply` nothing is done and the ledger still knows of it.
+    """
+    started_at = instant(host.now())
+    claims: List[ClaimReport] = []
+    if apply:
+        ledger.settle_all_but(body.uid, ())
+    if body.on_remove == "Prune":
+        claims = prune(host, ledger, body.uid, claimants.claims, apply=apply)
+    elif apply:
+        ledger.release(body.uid, claimants.claims)
+    stuck = next((claim for claim in claims if claim.outcome == "Failed"), None)
+    kept, _, truncated = fitted(claims, "")
+    return RunResult(
+        status="Failed" if stuck else "Success",
+        claims=kept,
+        started_at=started_at,
+        finished_at=instant(host.now()),
+        reason="%s: %s" % (stuck.claim, stuck.reason) if stuck else None,
+        truncated=truncated,
+        changed=any(claim.outcome == "Changed" for claim in claims),
+    )

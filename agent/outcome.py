@@ -36,6 +36,11 @@ class RunResult(NamedTuple):
         return well and all(claim.outcome == "Unchanged" and claim.step != PRUNE for claim in self.claims)
 
 
+def failed(at: str, reason: str) -> RunResult:
+    """What came of a look that came to none of its steps."""
+    return RunResult("Failed", [], at, at, reason)
+
+
 def fitted(claims: List[ClaimReport], output: str, room: int = _ROOM) -> Tuple[List[ClaimReport], Optional[str], int]:
     """(claims, output, how much was left out): diffs go first, then claims that are as they should be."""
     output = _shortened(output)

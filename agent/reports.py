@@ -7,12 +7,11 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 import agent
 from agent.contract.canonical import canonical, digest_of
+from agent.contract.causes import REMOVED, SCHEDULE
 from agent.contract.codec import to_wire
 from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report
 from agent.journal import Reported
 from agent.outcome import RunResult
-
-ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, REMOVED = "Assigned", "Boot", "Drift", "Interval", "Schedule", "Removed"
 
 
 class Subject(NamedTuple):

@@ -13,18 +13,19 @@ from agent.agenda import NO_TURN, Agenda, allowed
 from agent.assignments import Desired
 from agent.bench import Bench
 from agent.contract.canonical import instant, milliseconds
+from agent.contract.causes import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE
 from agent.contract.wire import Assignment
 from agent.departures import Departures
 from agent.drift import Drift
 from agent.heals import Heals
 from agent.holdings import Holdings
 from agent.node import Node
-from agent.outcome import RunResult
+from agent.outcome import RunResult, failed
 from agent.quiet import Grounds, Quiet
-from agent.reports import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE, Subject
+from agent.reports import Subject
 from agent.runner import FORESEEN, converge
 from agent.standing import Read, Seen
-from agent.steps.step import REBOOTING, why
+from agent.steps.step import REBOOTING, defect, why
 from agent.telling import Telling
 from agent.turns import Turns
 from agent.watch import Watch
@@ -292,13 +293,13 @@ class Rounds:
     def _converged(
         self, subject: Subject, cause: str, run_instant: str, may_change: bool, seen: Optional[Seen] = None
     ) -> RunResult:
-        reason = self._held.unusable.get(subject.uid)
-        if reason is None and self._held.context is not None:
+        reason, context = self._held.unusable.get(subject.uid, ""), self._held.context
+        if context is not None and not reason:
             try:
                 return converge(
                     self._bench.host,
                     self._held.bodies[subject.uid],
-                    self._held.context,
+                    context,
                     self._facts,
                     self._node.journal,
                     self._bench.ledger,
@@ -319,9 +320,8 @@ class Rounds:
                 reason = "the agent's own state cannot be kept: %s" % why(error)
             except Exception as error:  # one association must not stop the others
                 log.log(log.ERROR, "%s: %r", subject.uid, error)
-                reason = "a defect in opsctl: %s: %s" % (type(error).__name__, error)
-        now = instant(self._node.clock.now())
-        return RunResult("Failed", [], now, now, reason)
+                reason = defect(error)
+        return failed(instant(self._node.clock.now()), reason)
 
     def _environment(self) -> Dict[str, str]:
         """The names that SSM gives scripts, as far as they mean something here."""

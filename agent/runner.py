@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Callable, FrozenSet, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Sequence
 
 from agent import claimants as owners
 from agent import look as looking
 from agent import permission
+from agent.batches import batches
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
+from agent.contract.causes import ASSIGNED
 from agent.contract.claims import unsafe_path
 from agent.contract.codec import not_fields
 from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
@@ -21,16 +23,15 @@ from agent.host.port import Host
 from agent.ledger import Ledger, prune
 from agent.log import WARNING, log
 from agent.look import Look, is_run
-from agent.outcome import RunResult, fitted
+from agent.outcome import RunResult, failed, fitted
+from agent.preconditions import unmet
 from agent.rendering import rendered
 from agent.restarts import Restarts
 from agent.runs import Journal, Runs
 from agent.standing import Seen
-from agent.steps.registry import BATCHES, NO_SCRIPTS, NOT_IN_A_SANDBOX, RESTORABLE, SCRIPTS, STEPS
-from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, why
+from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
+from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, defect, why
 
-ASSIGNED = "Assigned"
-"""The cause of the first look at a new generation: the one that `ApplyAndMonitor` may act on."""
 FORESEEN = "Foreseen"
 """The cause of a look that nobody is told of: it waits for no run that goes on, and accounts for none."""
 
@@ -74,37 +75,20 @@ def converge(
         context=context_text(context.name, context.labels, context.vars_, facts),
         render=render,
     )
-    held = claimants if claimants is not None else owners.claimants([body])
     run = _Run(
-        host, body, journal, ledger, given, held, generation, cause, run_instant, boot_id, apply, left_alone, seen
+        host=host,
+        body=body,
+        ledger=ledger,
+        given=given,
+        held=claimants if claimants is not None else owners.claimants([body]),
+        runs=Runs(host, journal, body, generation, run_instant, boot_id),
+        restarts=Restarts(body, ledger),
+        cause=cause,
+        allowed=apply,
+        left_alone=left_alone,
+        seen=seen,
     )
     return run.to_its_end()
-
-
-def withdraw(host: Host, body: Body, ledger: Ledger, claimants: Claimants, *, apply: bool = True) -> RunResult:
-    """The association left this node: what it made is taken away or kept, as its `onRemove` says.
-
-    `claimants` are those of the bodies that stay. Without `apply` nothing is done and the ledger still knows of it.
-    """
-    started_at = instant(host.now())
-    claims: List[ClaimReport] = []
-    if apply:
-        ledger.settle_all_but(body.uid, ())
-    if body.on_remove == "Prune":
-        claims = prune(host, ledger, body.uid, claimants.claims, apply=apply)
-    elif apply:
-        ledger.release(body.uid, claimants.claims)
-    failed = next((claim for claim in claims if claim.outcome == "Failed"), None)
-    kept, _, truncated = fitted(claims, "")
-    return RunResult(
-        status="Failed" if failed else "Success",
-        claims=kept,
-        started_at=started_at,
-        finished_at=instant(host.now()),
-        reason="%s: %s" % (failed.claim, failed.reason) if failed else None,
-        truncated=truncated,
-        changed=any(claim.outcome == "Changed" for claim in claims),
-    )
 
 
 @dataclass
@@ -113,31 +97,25 @@ class _Run:
 
     host: Host
     body: Body
-    journal: Journal
     ledger: Ledger
     given: Given
     held: Claimants
-    generation: int
+    runs: Runs
+    restarts: Restarts
     cause: str
-    run_instant: str
-    boot_id: str
     allowed: bool
     left_alone: FrozenSet[str]
     seen: Optional[Seen] = None
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
 
-    def __post_init__(self) -> None:
-        self.restarts = Restarts(self.body, self.ledger)
-        self.runs = Runs(self.host, self.journal, self.body, self.generation, self.run_instant, self.boot_id)
-
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
         foreign = not_fields(Body, self.body.must_understand)
         if foreign:
             reason = "Unsupported: this agent does not understand %s; upgrade it" % ", ".join(foreign)
-            return RunResult("Failed", [], started_at, started_at, reason)
-        for batch in _batches(self.body.steps):
+            return failed(started_at, reason)
+        for batch in batches(self.body.steps):
             self._do(batch)
         pruned: List[ClaimReport] = []
         if self.body.prune:
@@ -176,9 +154,9 @@ class _Run:
 
     def _look(self, step: BodyStep) -> Look:
         look = looking.begun(step, dataclasses.replace(self.given, step=step.name))
-        not_here = self._not_here(step)
-        if not_here:
-            look.skip(not_here)
+        reason = unmet(step, self.host)
+        if reason:
+            look.skip(reason)
         if look.skipped or look.problem:
             return look
         try:
@@ -200,16 +178,8 @@ class _Run:
         except OSError as error:
             look.problem, look.unseen = permission.failed(self.host, error), True
         except Exception as error:  # a defect in one step must not stop the others
-            look.problem = _defect(error)
+            look.problem = StepFailed(defect(error))
         return look
-
-    def _not_here(self, step: BodyStep) -> str:
-        """Why the step is none of this node's; empty where it is."""
-        if self.host.sandbox and step.action in NOT_IN_A_SANDBOX:
-            return NOT_IN_A_SANDBOX[step.action]
-        if step.action in SCRIPTS and not self.host.runs_scripts:
-            return NO_SCRIPTS
-        return _unmet(step, self.host)
 
     def _refuse(self, look: Look) -> None:
         reason = self.held.refused.get((self.body.uid, look.step.name))
@@ -317,7 +287,7 @@ class _Run:
         except OSError as error:
             return [permission.failed(self.host, error) for _ in due]
         except Exception as error:
-            return [_defect(error) for _ in due]
+            return [StepFailed(defect(error)) for _ in due]
 
     def _intend(self, due: List[Look]) -> None:
         for look in due:
@@ -343,7 +313,7 @@ class _Run:
         except OSError as error:
             problem = StepFailed("what came of it cannot be seen: %s" % why(error))
         except Exception as error:
-            problem = _defect(error)
+            problem = StepFailed(defect(error))
         look.problem = look.problem or problem
 
     def _remember(self, look: Look) -> None:
@@ -362,9 +332,9 @@ class _Run:
 
     def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
         status, reason = "Success", None
-        failed = next((look for look in self.looks if look.fails_run), None)
-        if failed is not None and failed.problem is not None:
-            status, reason = failed.problem.status, "%s: %s" % (failed.step.name, failed.problem.reason)
+        failing = next((look for look in self.looks if look.fails_run), None)
+        if failing is not None and failing.problem is not None:
+            status, reason = failing.problem.status, "%s: %s" % (failing.step.name, failing.problem.reason)
         elif any(report.outcome == "Failed" for report in pruned):
             status, reason = "Failed", "what the document no longer declares could not all be taken away"
         elif self.looks and all(look.skipped for look in self.looks):
@@ -375,46 +345,6 @@ class _Run:
         return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
 
 
-def _batches(steps: Sequence[BodyStep]) -> Iterator[List[BodyStep]]:
-    """Adjacent steps of one action that is done in batches; every other step by itself."""
-    batch: List[BodyStep] = []
-    for step in steps:
-        if batch and not _joins(step, batch):
-            yield batch
-            batch = []
-        batch.append(step)
-    if batch:
-        yield batch
-
-
-def _joins(step: BodyStep, batch: Sequence[BodyStep]) -> bool:
-    """Whether a step may be looked at before the batch is applied: where what it finds does not depend on that."""
-    action = batch[0].action
-    if step.action != action or action not in BATCHES:
-        return False
-    if action == "ops:directory":  # one is empty, and removed, once what is in it is gone
-        return all(each.inputs.get("state") != "absent" for each in (step, *batch))
-    if action == "ops:link":  # what is beneath a link is where the link says
-        path = str(step.inputs.get("path"))
-        return not any(path.startswith("%s/" % each.inputs.get("path")) for each in batch)
-    return True
-
-
 def _left_out_by(ended: Optional[Look]) -> str:
     assert ended is not None
     return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")
-
-
-def _unmet(step: BodyStep, host: Host) -> str:
-    """Why SSM's precondition keeps a step from this node; empty where nothing does."""
-    for operator, operands in (step.precondition or {}).items():
-        if operator != "StringEquals" or len(operands) != 2:
-            return "Unsupported: precondition %s" % operator
-        said = [host.platform if operand == "platformType" else operand for operand in operands]
-        if said[0] != said[1]:
-            return "its precondition is not met: %s is %s, not %s" % (operands[0], said[0], said[1])
-    return ""
-
-
-def _defect(error: Exception) -> StepFailed:
-    return StepFailed("a defect in opsctl: %s: %s" % (type(error).__name__, error))

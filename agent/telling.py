@@ -6,10 +6,11 @@ from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from agent import log
+from agent.contract.causes import REMOVED
 from agent.contract.wire import Report
 from agent.node import Node
 from agent.outcome import RunResult
-from agent.reports import REMOVED, Subject, content_of, report_of, worth_keeping
+from agent.reports import Subject, content_of, report_of, worth_keeping
 from agent.status import StatusFile
 
 PROBLEMS_SHOWN = 20

@@ -168,3 +168,8 @@ def why(error: OSError) -> str:
     """An operating system's error as people read it."""
     said = error.strerror or str(error) or type(error).__name__
     return "%s: %s" % (error.filename, said) if error.filename else said
+
+
+def defect(error: Exception) -> str:
+    """An error that nobody foresaw, as people read it."""
+    return "a defect in opsctl: %s: %s" % (type(error).__name__, error)

@@ -10,6 +10,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.contract.causes import REMOVED
 from reconciler.core.permits import NO_PERMITS, Begun, Run, Word
 from reconciler.core.problem import Defect, Problem
 from reconciler.core.records import FAILURES, AssignmentRow, AuditRow, Changes, PermitRow
@@ -83,7 +84,7 @@ class Inbox:
         self._state.failing |= batch.failing
         self._state.dirty = self._state.dirty or bool(batch.failing) or (bool(changes.reported) and self._state.waits)
         for report, durable in reports:
-            if report.cause == absorbing.REMOVED:
+            if report.cause == REMOVED:
                 self._state.life(report.node_id).removed_seq = report.seq
             if not durable.done():
                 durable.set_result(None)
@@ -92,7 +93,7 @@ class Inbox:
         """One report that nobody foresaw stays with its node and stops no other."""
         try:
             batch.returned(report)
-            if report.cause == absorbing.REMOVED:
+            if report.cause == REMOVED:
                 batch.remove(report, after=self._state.life(report.node_id).removed_seq)
             else:
                 batch.absorb(report)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import canonical
+from agent.contract.causes import REMOVED
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.wire import ClaimReport
 from reconciler.capabilities.nodes import association
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from agent.contract.wire import Held, Report
     from reconciler.core.world import World
 
-REMOVED = "Removed"
-"""The cause of the last report on an association that left its node."""
 FINDINGS_KEPT = 20
 """Claims kept in a state row; more are counted by the report itself."""
 

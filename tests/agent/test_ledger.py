@@ -12,10 +12,10 @@ from agent import ledger as ledgers
 from agent.claimants import claimants
 from agent.contract.claims import Claim
 from agent.contract.wire import Body, BodyStep
+from agent.departures import withdraw
 from agent.host import LocalHost, Ran, replace
 from agent.ledger import Ledger
 from agent.outcome import RunResult
-from agent.runner import withdraw
 from tests.agent.converging import Node, body, outcomes, reasons, step
 
 

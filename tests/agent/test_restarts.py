@@ -9,10 +9,10 @@ import pytest
 
 from agent.claimants import claimants
 from agent.contract.wire import Body, BodyStep
+from agent.departures import withdraw
 from agent.host import Ran
 from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
-from agent.runner import withdraw
 from tests.agent.converging import Node, body, outcomes, reasons, step
 
 UNIT = "unit:nginx.service"
