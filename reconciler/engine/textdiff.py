@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 
 Content = str | bytes | None
 """What a file holds: text, or bytes that are none; None where there is no file."""
 
 DIFF_LINES = 200
+DIFF_WIDTH = 1000
+"""Characters shown of a line."""
+LINES_SEARCHED = 50_000
+PAIRS_SEARCHED = 200_000
+"""Pairs of equal lines in two stretches: the more, the longer difflib searches, and both may be anybody's."""
 _CONTEXT = 3
 """Lines shown around a change."""
 _NO_END = "\n\\ No newline at end of file\n"
@@ -24,15 +30,15 @@ def unified(name: str, old: Content, new: Content) -> str:
     lines = _unified(names[0], _lines(old or ""), names[1], _lines(new or ""))
     if len(lines) > DIFF_LINES:
         lines[DIFF_LINES:] = [f"... {len(lines) - DIFF_LINES} more lines\n"]
-    return "".join(lines)
+    return "".join([line if len(line) <= DIFF_WIDTH + 1 else _cut(line) for line in lines])
 
 
 def _unified(old_name: str, old: list[str], new_name: str, new: list[str]) -> list[str]:
-    """As difflib writes it; where a single stretch of lines changed, without its search for the best match."""
+    """As difflib writes it; without its search for the best match where one stretch of lines changed, or too much."""
     head = _alike(old, new)
     tail = _alike(old[head:][::-1], new[head:][::-1])
     gone, come = old[head : len(old) - tail], new[head : len(new) - tail]
-    if gone and come and not set(gone).isdisjoint(come):
+    if not set(gone).isdisjoint(come) and _can_be_searched(gone, come):
         return list(difflib.unified_diff(old, new, old_name, new_name))
     start, rest = max(0, head - _CONTEXT), len(old) - tail
     before, after = old[start:head], old[rest : rest + _CONTEXT]
@@ -46,6 +52,18 @@ def _unified(old_name: str, old: list[str], new_name: str, new: list[str]) -> li
         *["+" + line for line in come],
         *[" " + line for line in after],
     ]
+
+
+def _can_be_searched(gone: list[str], come: list[str]) -> bool:
+    """Whether two stretches have few enough lines, and few enough pairs of equal ones."""
+    if len(gone) + len(come) > LINES_SEARCHED:
+        return False
+    times = Counter(come)
+    return sum(times.get(line, 0) for line in gone) <= PAIRS_SEARCHED
+
+
+def _cut(line: str) -> str:
+    return f"{line[:DIFF_WIDTH]} ... {len(line) - DIFF_WIDTH - 1} more characters\n"
 
 
 def _alike(one: list[str], other: list[str]) -> int:
