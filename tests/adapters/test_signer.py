@@ -17,6 +17,7 @@ from agent.contract.sshsig import BadSignature
 from agent.contract.wire import Signed
 from reconciler.adapters.signer import KeygenSigner, KeySigner, open_key, operator_signer, verify
 from reconciler.core.problem import Refused, Unavailable
+from tests import lifeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +42,8 @@ def public_of(key: Path) -> str:
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """A real ssh-agent; calling it adds keys."""
     socket = tmp_path / "agent.sock"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    command = ["ssh-agent", "-D", "-a", str(socket)]
+    process = lifeline.start(command, stdout=subprocess.DEVNULL)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
 
     def add(*keys: Path) -> None:
@@ -56,6 +58,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     finally:
         process.terminate()
         process.wait(10)
+        lifeline.let_go(process.pid)
 
 
 def _answering(directory: Path) -> dict[str, str]:

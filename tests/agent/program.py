@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import lifeline
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "OPSCTL_RECONNECT_MAX": "0.2"}
 PATIENCE = 30.0
@@ -57,7 +59,7 @@ class Serving:
     """`serve` in a process of its own. Killed at the end if it has not ended by then."""
 
     def __init__(self, python: str, *arguments: str, program: Path | None = None) -> None:
-        self.process = subprocess.Popen(
+        self.process = lifeline.start(
             [python, "-I", str(program or archive()), "serve", *arguments],
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
@@ -73,6 +75,7 @@ class Serving:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+        lifeline.let_go(self.process.pid)
 
     def terminate(self) -> tuple[int, str]:
         """Ask it to end; exit code and what it said."""

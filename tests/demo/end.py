@@ -9,9 +9,9 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests import fleet
+from tests import fleet, lifeline
 from tests.demo.ground import DIRECTORY
 from tests.stage import Sandbox, until
 
@@ -26,10 +26,12 @@ def note(story: Story) -> None:
     sandboxes = [machine for machine in story.machines.values() if isinstance(machine, Sandbox)]
     if story.fleet is not None:
         story.fleet.keep()
-    kept = {
+    kept: dict[str, Any] = {
         "processes": [story.daemon.process, *(sandbox.process for sandbox in sandboxes)],
         "fleet": story.fleet.number if story.fleet is not None else None,
     }
+    for process in kept["processes"]:
+        lifeline.let_go(process)
     _NOTE.write_text(json.dumps(kept))
 
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests import lifeline
+
 _STEP = re.compile(r"^```console\n(?P<block>.*?)^```$|^<!-- wait: (?P<wait>.*?) -->$", re.DOTALL | re.MULTILINE)
 _PORT = "8443"
 _PATIENCE = 60.0
@@ -86,7 +88,7 @@ class Shell:
         self.directory = Path(tempfile.mkdtemp(prefix="tour"))
         self._ends.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self._port = _free_port()
-        self._process = subprocess.Popen(
+        self._process = lifeline.start(
             ["bash", "--noprofile", "--norc"],
             cwd=self.directory,
             env=_environment(self.directory),
@@ -94,7 +96,6 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
         )
         self._ends.callback(self._end)
         return self
@@ -134,6 +135,7 @@ class Shell:
     def _end(self) -> None:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
+        lifeline.let_go(self._process.pid)
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             stream.close()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import lifeline
 from tests.stage.waiting import StageError, until
 
 
@@ -41,7 +42,7 @@ class Daemon:
     def start(self, *options: str, timeout: float = 30.0) -> Daemon:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = lifeline.start(
                 [
                     *(str(self.opsctl), "serve", "--repo", str(self.repo), "--state", str(self.state)),
                     *("--listen", f"{self.address}:{self.port}", *options),
@@ -50,7 +51,6 @@ class Daemon:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-                start_new_session=True,
             )
         until("the daemon to answer", self._answers, timeout, self.last_words)
         return self
@@ -78,11 +78,13 @@ class Daemon:
             return 0
         process.send_signal(number)
         try:
-            return process.wait(60)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # its threads' stacks go into the log
             process.wait(20)
             raise StageError(f"the daemon did not end: {self.last_words()}") from None
+        lifeline.let_go(process.pid)
+        return process.returncode
 
     def last_words(self) -> str:
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""

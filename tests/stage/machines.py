@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from tests import lifeline
 from tests.fleet import Node
 from tests.stage.waiting import StageError
 
@@ -102,13 +103,12 @@ class Sandbox:
     def start(self) -> None:
         """Run the agent until `stop` or `kill`."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = lifeline.start(
                 self._command("serve"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
-                start_new_session=True,
             )
 
     def agent(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -158,3 +158,4 @@ class Sandbox:
         if process is not None:
             process.send_signal(number)
             process.wait(70)
+            lifeline.let_go(process.pid)

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests import lifeline
 from tests.adapters.git.remotes import environment
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def git_daemon(directory: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all", "--verbose"]
     command += ["--enable=receive-pack", f"--base-path={directory}", "--reuseaddr", str(directory)]
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as daemon:
+    with lifeline.start(command, env=environment(), stderr=subprocess.PIPE) as daemon:
         assert daemon.stderr is not None
         while b"Ready to rumble" not in daemon.stderr.readline():
             assert daemon.poll() is None
@@ -38,6 +39,7 @@ def git_daemon(directory: Path) -> Iterator[str]:
         finally:
             daemon.terminate()
             daemon.wait()
+            lifeline.let_go(daemon.pid)
             drain.join()
 
 
