@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Tuple
 
 import agent
 from agent import DEFAULT_STATE, USER_STATE, lean, log
@@ -15,8 +15,6 @@ from agent.lock import StateInUse
 
 if TYPE_CHECKING:
     import argparse
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _DESCRIPTION = """\
 The opsctl agent keeps this machine as its fleet's Git repository says. It connects to the server by itself, listens
@@ -68,144 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version="opsctl agent %s" % agent.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for add in (_add_enroll, _add_install, _add_upgrade, _add_serve, _add_once, _add_status, _add_doctor):
-        add(commands)
+    for command in _COMMANDS:
+        added = commands.add_parser(command.name, help=command.summary, description=command.description)
+        for name, how in (*_COMMON, *command.arguments):
+            added.add_argument(name, **how)
+        added.set_defaults(run=command.run)
     return parser
-
-
-def _command(commands: "Commands", name: str, summary: str, description: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=summary, description=description)
-    parser.add_argument(
-        "--state", metavar="DIR", help="where the agent keeps what it must not forget (default: %s)" % DEFAULT_STATE
-    )
-    parser.add_argument(
-        "--root", metavar="DIR", default="/", help="a sandbox: manage the files beneath DIR instead of this machine"
-    )
-    parser.add_argument(
-        "--non-root", action="store_true", help="as an ordinary user: do what that user may, and say what needs root"
-    )
-    return parser
-
-
-def _add_enroll(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "enroll",
-        "give this machine an identity in a fleet",
-        "Make this machine's keys and trade a join token for an identity. The token names the fleet's CA: no other"
-        " server is told the secret. Safe to repeat. Make a token with `opsctl token create`.",
-    )
-    parser.add_argument("--server", metavar="URL", help="https://HOST:PORT; default: the servers that the token names")
-    parser.add_argument(
-        "--token-file", metavar="FILE", required=True, help="file that holds the token; - for standard input"
-    )
-    parser.add_argument("--name", metavar="NAME", help="name to enroll as, instead of the host name")
-    parser.set_defaults(run=_enroll)
-
-
-def _add_install(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "install",
-        "unpack this program and let systemd run it",
-        "Unpack this program under /opt/opsctl/VERSION, write a systemd unit, and start it. Repeated, it does nothing;"
-        " run from a newer agent.pyz, it moves the machine to that version. With --root, nothing is started.",
-    )
-    parser.add_argument("--no-start", action="store_true", help="unpack and write the unit only")
-    parser.set_defaults(run=_install)
-
-
-def _add_upgrade(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "upgrade",
-        "move to a newer, signed agent.pyz, and back if it does not connect",
-        "Check FILE against FILE.sig and the controller key that this node pinned, unpack it beside the version in use,"
-        " switch to it and restart. If the server has not acknowledged the new agent in time, go back. Sign with"
-        " `opsctl agent sign FILE`.",
-    )
-    parser.add_argument("file", metavar="FILE", help="the newer agent.pyz; its signature lies beside it as FILE.sig")
-    parser.add_argument("--allow-downgrade", action="store_true", help="take an older version too")
-    parser.add_argument(
-        "--wait", metavar="SECONDS", type=float, default=120.0, help="patience with the new agent (default: 120)"
-    )
-    parser.set_defaults(run=_upgrade)
-
-
-def _add_serve(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "serve",
-        "run until stopped",
-        "Connect, converge, heal and report until SIGTERM or SIGINT. The step in progress is given a minute to end.",
-    )
-    _add_scripts(parser)
-    parser.set_defaults(run=_serve)
-
-
-def _add_once(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "once",
-        "connect, converge once, report",
-        "Connect, take what is assigned, converge, report, and end. The exit status is 0 where everything is as it"
-        " should be and the server has acknowledged every report.",
-    )
-    parser.add_argument(
-        "--wait", metavar="SECONDS", type=float, default=30.0, help="patience with the server (default: 30)"
-    )
-    parser.add_argument(
-        "--stdio", action="store_true", help="talk with the server that started this over SSH, on standard input/output"
-    )
-    parser.add_argument(
-        "--ephemeral", action="store_true", help="with --stdio: keep nothing, and refuse what would take a memory"
-    )
-    parser.add_argument(
-        "--offline", action="store_true", help="ask no server: converge what is held; reports wait for the next link"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="ask no server and change nothing: say what would change"
-    )
-    _add_scripts(parser)
-    parser.set_defaults(run=_once)
-
-
-def _add_scripts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--scripts", action="store_true", help="with --root: run scripts too, although they act on the whole machine"
-    )
-
-
-def _add_status(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "status",
-        "who this node is, how the link is, what is held",
-        "Show who this node is, how its link is, what it holds and what came of it; also while the server is away, or"
-        " the agent is not running.",
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    parser.set_defaults(run=_status)
-
-
-def _add_doctor(commands: "Commands") -> None:
-    parser = _command(
-        commands,
-        "doctor",
-        "what keeps this node from its server or its work, and what to do",
-        "Check Python, libcrypto, clock, state, disk, keys, service, and the way to each server: name, route, proxy,"
-        " TLS, CA. Works with the server down, beside a running agent, and before enrolment (--token-file). Changes"
-        " nothing. The exit status is 1 where something failed.",
-    )
-    parser.add_argument("--server", metavar="URL", help="check this server instead of those that this node knows")
-    parser.add_argument(
-        "--token-file", metavar="FILE", help="before enrolment: file that holds the token; - for standard input"
-    )
-    parser.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=10.0, help="patience with each step (default: 10)"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
-    parser.set_defaults(run=_doctor)
 
 
 def _enroll(options: argparse.Namespace) -> int:
@@ -323,3 +189,122 @@ def _token(path: str) -> str:
         return sys.stdin.read(TOKEN_LIMIT)
     with open(path, encoding="ascii", errors="replace") as file:
         return file.read(TOKEN_LIMIT)
+
+
+class _Argument(NamedTuple):
+    """One that a command takes; `how` is what argparse is told of it."""
+
+    name: str
+    how: Dict[str, Any]
+
+
+class _Command(NamedTuple):
+    """`run` does it, and gives the exit status."""
+
+    name: str
+    run: Callable[[argparse.Namespace], int]
+    summary: str
+    description: str
+    arguments: Tuple[_Argument, ...]
+
+
+def _argument(name: str, meaning: str, **how: Any) -> _Argument:
+    return _Argument(name, dict(how, help=meaning))
+
+
+def _flag(name: str, meaning: str) -> _Argument:
+    return _argument(name, meaning, action="store_true")
+
+
+def _seconds(name: str, default: float, meaning: str) -> _Argument:
+    return _argument(name, "%s (default: %g)" % (meaning, default), metavar="SECONDS", type=float, default=default)
+
+
+_COMMON = (
+    _argument("--state", "where the agent keeps what it must not forget (default: %s)" % DEFAULT_STATE, metavar="DIR"),
+    _argument("--root", "a sandbox: manage the files beneath DIR instead of this machine", metavar="DIR", default="/"),
+    _flag("--non-root", "as an ordinary user: do what that user may, and say what needs root"),
+)
+_SCRIPTS = _flag("--scripts", "with --root: run scripts too, although they act on the whole machine")
+_FORMAT = _argument("--format", "default: text", choices=("text", "json"), default="text")
+_COMMANDS = (
+    _Command(
+        "enroll",
+        _enroll,
+        "give this machine an identity in a fleet",
+        "Make this machine's keys and trade a join token for an identity. The token names the fleet's CA: no other"
+        " server is told the secret. Safe to repeat. Make a token with `opsctl token create`.",
+        (
+            _argument("--server", "https://HOST:PORT; default: the servers that the token names", metavar="URL"),
+            _argument("--token-file", "file that holds the token; - for standard input", metavar="FILE", required=True),
+            _argument("--name", "name to enroll as, instead of the host name", metavar="NAME"),
+        ),
+    ),
+    _Command(
+        "install",
+        _install,
+        "unpack this program and let systemd run it",
+        "Unpack this program under /opt/opsctl/VERSION, write a systemd unit, and start it. Repeated, it does nothing;"
+        " run from a newer agent.pyz, it moves the machine to that version. With --root, nothing is started.",
+        (_flag("--no-start", "unpack and write the unit only"),),
+    ),
+    _Command(
+        "upgrade",
+        _upgrade,
+        "move to a newer, signed agent.pyz, and back if it does not connect",
+        "Check FILE against FILE.sig and the controller key that this node pinned, unpack it beside the version in use,"
+        " switch to it and restart. If the server has not acknowledged the new agent in time, go back. Sign with"
+        " `opsctl agent sign FILE`.",
+        (
+            _argument("file", "the newer agent.pyz; its signature lies beside it as FILE.sig", metavar="FILE"),
+            _flag("--allow-downgrade", "take an older version too"),
+            _seconds("--wait", 120.0, "patience with the new agent"),
+        ),
+    ),
+    _Command(
+        "serve",
+        _serve,
+        "run until stopped",
+        "Connect, converge, heal and report until SIGTERM or SIGINT. The step in progress is given a minute to end.",
+        (_SCRIPTS,),
+    ),
+    _Command(
+        "once",
+        _once,
+        "connect, converge once, report",
+        "Connect, take what is assigned, converge, report, and end. The exit status is 0 where everything is as it"
+        " should be and the server has acknowledged every report.",
+        (
+            _seconds("--wait", 30.0, "patience with the server"),
+            _flag("--stdio", "talk with the server that started this over SSH, on standard input/output"),
+            _flag("--ephemeral", "with --stdio: keep nothing, and refuse what would take a memory"),
+            _flag("--offline", "ask no server: converge what is held; reports wait for the next link"),
+            _flag("--dry-run", "ask no server and change nothing: say what would change"),
+            _SCRIPTS,
+        ),
+    ),
+    _Command(
+        "status",
+        _status,
+        "who this node is, how the link is, what is held",
+        "Show who this node is, how its link is, what it holds and what came of it; also while the server is away, or"
+        " the agent is not running.",
+        (_FORMAT,),
+    ),
+    _Command(
+        "doctor",
+        _doctor,
+        "what keeps this node from its server or its work, and what to do",
+        "Check Python, libcrypto, clock, state, disk, keys, service, and the way to each server: name, route, proxy,"
+        " TLS, CA. Works with the server down, beside a running agent, and before enrolment (--token-file). Changes"
+        " nothing. The exit status is 1 where something failed.",
+        (
+            _argument("--server", "check this server instead of those that this node knows", metavar="URL"),
+            _argument(
+                "--token-file", "before enrolment: file that holds the token; - for standard input", metavar="FILE"
+            ),
+            _seconds("--timeout", 10.0, "patience with each step"),
+            _FORMAT,
+        ),
+    ),
+)
