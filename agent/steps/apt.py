@@ -116,8 +116,7 @@ def _transaction(host: Host, *arguments: str) -> Ran:
 
 def _waited(host: Host, ran: Ran) -> str:
     who = holder(host, _LOCKS) or "another program"
-    waited = "%s changes packages, and did not end in %d seconds" % (who, packages.LOCK_WAIT)
-    return "%s: apt-get: %s" % (waited, packages.said(ran, _errors(ran)))
+    return "%s: apt-get: %s" % (packages.waited_for(who), packages.said(ran, _errors(ran)))
 
 
 def _apt(host: Host, *arguments: str) -> Ran:

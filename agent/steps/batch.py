@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Sequence, Set
+from abc import ABC, abstractmethod
+from typing import Any, Callable, List, Optional, Sequence, Set
 
 from agent.host.port import Host
-from agent.steps.step import Planned, StepFailed, why
+from agent.steps.step import Applied, Change, Given, Planned, StepFailed, why
+
+
+class DoneInBatches(ABC):
+    """What every step of this kind does alike: by itself it is a batch of one."""
+
+    @abstractmethod
+    def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """As `BatchStep` has it."""
+
+    def apply(self, host: Host, desired: Any, changes: List[Change], given: Given) -> Applied:
+        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
+        if failure:
+            raise failure
+        return Applied()
 
 
 def tried(batch: Sequence[Planned], do: Callable[[Planned], None]) -> List[Optional[StepFailed]]:

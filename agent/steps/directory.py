@@ -11,8 +11,8 @@ from agent.contract.inputs.files import DirectoryInputs
 from agent.host.port import Entry, Host
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
-from agent.steps.batch import in_turn
-from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed
+from agent.steps.batch import DoneInBatches, in_turn
+from agent.steps.step import Change, Given, LeftAlone, Planned, State, StepFailed
 
 _DEFAULT_MODE = 0o755
 
@@ -27,7 +27,7 @@ class Observed:
     sandbox: bool = False
 
 
-class DirectoryStep:
+class DirectoryStep(DoneInBatches):
     """A directory and its attributes."""
 
     def observe(self, host: Host, desired: DirectoryInputs, given: Given) -> Observed:
@@ -62,12 +62,6 @@ class DirectoryStep:
                 "%s is not empty (%d entries); only an empty one is removed" % (claim.name, observed.within)
             )
         return [Change(claim, "directory", "absent")]
-
-    def apply(self, host: Host, desired: DirectoryInputs, changes: List[Change], given: Given) -> Applied:
-        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
-        if failure:
-            raise failure
-        return Applied()
 
     def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """Each in turn; each directory that holds some is synced once."""

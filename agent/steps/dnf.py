@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Dict, FrozenSet, List, Optional, Sequence
 
-from agent.contract.versions import compare_rpm
 from agent.host.port import Host, Ran
 from agent.steps import packages, rpm
-from agent.steps.packages import Installed, Patience, Stale, done, words
+from agent.steps.packages import Patience, Stale, done, words
+from agent.steps.rpm import OverRpm
 from agent.steps.step import StepFailed
 
 _QUERY = rpm.FORMAT % ("%{name}", "%{arch}", "%{evr}")
@@ -24,20 +24,11 @@ _LOCKED = re.compile(rb"already locked by|Failed to obtain .*lock")
 _ERRORS = re.compile(r"^(?:Error: *|Error in |error: )(.*(?:\n +(?:Problem|-).*)*)", re.MULTILINE)
 
 
-class Dnf:
+class Dnf(OverRpm):
     """dnf 4 and 5. Weak dependencies stay out, as recommended packages do on Debian."""
 
     program = "/usr/bin/dnf"
     families: FrozenSet[str] = frozenset(("fedora", "rhel", "centos", "amzn"))
-
-    def takes(self, name: str, version: Optional[str]) -> Optional[str]:
-        return rpm.takes(name, version)
-
-    def compare(self, one: str, other: str) -> int:
-        return compare_rpm(one, other)
-
-    def installed(self, host: Host, names: Sequence[str]) -> Dict[str, Installed]:
-        return rpm.installed(host, names)
 
     def candidates(self, host: Host, names: Sequence[str]) -> Dict[str, str]:
         query = ["dnf", "-q", "-C", "repoquery", "--latest-limit=1", "--qf", _QUERY, "--", *names]
@@ -56,9 +47,6 @@ class Dnf:
         ran = _dnf(host, "remove", "--", *names)
         return done(ran, "dnf remove", _errors(ran))
 
-    def removed_with(self, host: Host, names: Sequence[str]) -> List[str]:
-        return rpm.removed_with(host, names)
-
 
 def makecache(host: Host, *options: str) -> None:
     """Fetches the lists."""
@@ -74,8 +62,7 @@ def _dnf(host: Host, *arguments: str) -> Ran:
         if not (ran.rc and _LOCKED.search(ran.stdout + ran.stderr)):
             return ran
         if not patience.waits():
-            waited = "another program changes packages, and did not end in %d seconds" % packages.LOCK_WAIT
-            raise StepFailed("%s: %s" % (waited, packages.said(ran, _errors(ran))), rc=ran.rc)
+            raise StepFailed("%s: %s" % (packages.waited_for(), packages.said(ran, _errors(ran))), rc=ran.rc)
 
 
 def _errors(ran: Ran) -> List[str]:

@@ -13,10 +13,10 @@ from agent.contract.claims import Claim
 from agent.contract.inputs.files import DownloadInputs, FileInputs
 from agent.host.port import Entry, Host
 from agent.steps import attributes
-from agent.steps.derived import FILE
+from agent.steps.derived import DerivedFileStep
 from agent.steps.directory import no_parent
 from agent.steps.file import DEFAULT_MODE, Observed
-from agent.steps.step import Applied, Change, Given, State, StepFailed, why
+from agent.steps.step import Applied, Change, Given, StepFailed, why
 
 TIME = 3600.0
 """Seconds that a whole download may take."""
@@ -28,14 +28,14 @@ class Fetch(NamedTuple):
     entry: Optional[Entry]
 
 
-class DownloadStep:
+class DownloadStep(DerivedFileStep):
     """A file whose content is known by its digest alone."""
 
-    def observe(self, host: Host, desired: DownloadInputs, given: Given) -> Observed:
-        return FILE.observe(host, _as_file(desired), given)
+    def __init__(self) -> None:
+        super().__init__(_as_file)
 
     def changes(self, desired: DownloadInputs, observed: Observed, given: Given) -> List[Change]:
-        changes = FILE.changes(_as_file(desired), observed, given)
+        changes = super().changes(desired, observed, given)
         snapshot, want = observed.snapshot, "sha256:" + desired.sha256
         if desired.state == "absent" or (snapshot is not None and snapshot.digest == want):
             return changes
@@ -51,22 +51,13 @@ class DownloadStep:
     def apply(self, host: Host, desired: DownloadInputs, changes: List[Change], given: Given) -> Applied:
         for change in changes:
             if not isinstance(change.detail, Fetch):
-                return FILE.apply(host, _as_file(desired), changes, given)
+                return super().apply(host, desired, changes, given)
             want = attributes.wanted(desired, host.sandbox)
             mode, uid, gid = attributes.of_new(host, want, change.detail.entry, DEFAULT_MODE)
             stage(host, desired.path, desired, mode, uid, gid)
             host.publish(desired.path)
             host.sync_directory(posixpath.dirname(desired.path))
         return Applied()
-
-    def state(self, observed: Observed, claim: Claim) -> State:
-        return FILE.state(observed, claim)
-
-    def current(self, host: Host, claim: Claim, left: State) -> State:
-        return FILE.current(host, claim, left)
-
-    def restore(self, host: Host, claim: Claim, prior: State, left: State) -> None:
-        FILE.restore(host, claim, prior, left)
 
 
 class Hashed:

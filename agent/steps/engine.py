@@ -6,7 +6,7 @@ import json
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from agent.host.port import Host, Ran
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import InvalidPlatform, StepFailed
 
 ENGINES = ("podman", "docker")
@@ -70,16 +70,15 @@ class Engine:
     def remove(self, name: str) -> None:
         """Kills and removes it; no container is no failure."""
         ran = self._host.run([self.program, "rm", "--force", name], timeout=_TIME)
-        if ran.rc and not _no_such(ran):
-            raise StepFailed("%s rm: %s" % (self.program, ending(ran)), rc=ran.rc)
+        if not _no_such(ran):
+            ended_well(ran, "%s rm" % self.program, _TIME)
 
     def _container(self, name: str) -> Optional[Container]:
         argv = [self.program, "inspect", "--type", "container", name]
         ran = self._host.run(argv, timeout=_LOOK_TIME, keep=_OUTPUT_AT_MOST)
-        if ran.rc and _no_such(ran):
+        if _no_such(ran):
             return None
-        if ran.rc:
-            raise StepFailed("%s inspect: %s" % (self.program, ending(ran)), rc=ran.rc)
+        ended_well(ran, "%s inspect" % self.program, _LOOK_TIME)
         try:
             return _read(json.loads(ran.stdout)[0])
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -87,15 +86,11 @@ class Engine:
 
     def _run(self, *words: str, timeout: float = _TIME) -> None:
         ran = self._host.run([self.program, *words], timeout=timeout)
-        if ran.timed_out:
-            message = "%s %s did not end in %d seconds" % (self.program, words[0], timeout)
-            raise StepFailed(message, rc=ran.rc, status="TimedOut")
-        if ran.rc:
-            raise StepFailed("%s %s: %s" % (self.program, words[0], ending(ran)), rc=ran.rc)
+        ended_well(ran, "%s %s" % (self.program, words[0]), timeout)
 
 
 def _no_such(ran: Ran) -> bool:
-    return b"no such" in ran.stderr.lower()
+    return bool(ran.rc) and b"no such" in ran.stderr.lower()
 
 
 def _read(said: Dict[str, Any]) -> Container:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from agent.host.port import EndNotSeen, Host, Ran
 from agent.steps.step import Given, Interrupted, InvalidPlatform, StepFailed, why
@@ -63,6 +63,15 @@ def transcript(ran: Ran) -> str:
         text += "\n----------ERROR-------\n" if text else "----------ERROR-------\n"
         text += _cut(ran.stderr.decode("utf-8", "replace"), _ERROR_LIMIT)
     return text
+
+
+def ended_well(ran: Ran, what: str, seconds: float, wanted: Sequence[int] = (0,)) -> Ran:
+    """The same, where the command ended within its time, with a wanted exit code. Raises `StepFailed`."""
+    if ran.timed_out:
+        raise StepFailed("%s did not end in %d seconds" % (what, seconds), rc=ran.rc, status="TimedOut")
+    if ran.rc not in wanted:
+        raise StepFailed("%s: %s" % (what, ending(ran)), rc=ran.rc)
+    return ran
 
 
 def ending(ran: Ran) -> str:

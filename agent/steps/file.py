@@ -24,10 +24,10 @@ from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes
 from agent.steps.attributes import Attributes
-from agent.steps.batch import tried
+from agent.steps.batch import DoneInBatches, tried
 from agent.steps.diff import content_diff
 from agent.steps.directory import no_parent
-from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed, context_text
+from agent.steps.step import Change, Given, LeftAlone, Planned, State, StepFailed, context_text
 
 PRIOR_KEPT = 16 * 1024
 """Bytes up to which a file's former content is kept for prune."""
@@ -58,7 +58,7 @@ class FileChange(NamedTuple):
     entry: Optional[Entry]
 
 
-class FileStep:
+class FileStep(DoneInBatches):
     """A file: its content and its attributes."""
 
     def observe(self, host: Host, desired: FileInputs, given: Given) -> Observed:
@@ -105,12 +105,6 @@ class FileStep:
         if observed.snapshot.data is not None:
             diff = _shown(claim.name, observed.snapshot.data, None, Attributes(), entry)
         return [Change(claim, "file of %d bytes" % entry.size, "absent", diff, FileChange(None, entry))]
-
-    def apply(self, host: Host, desired: FileInputs, changes: List[Change], given: Given) -> Applied:
-        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
-        if failure:
-            raise failure
-        return Applied()
 
     def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """Stages all and syncs each, renames each, then syncs each directory once."""

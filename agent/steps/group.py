@@ -9,7 +9,7 @@ from typing import List, Optional
 from agent.contract.claims import Claim
 from agent.contract.inputs.accounts import GroupInputs
 from agent.host.port import Host
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, LeftAlone, State, StepFailed
 
 _FILE_AT_MOST = 64 * 1024 * 1024
@@ -78,6 +78,4 @@ def _gid(host: Host, name: str) -> Optional[int]:
 
 
 def _run(host: Host, *argv: str) -> None:
-    ran = host.run(argv, timeout=_TIME)
-    if ran.rc:
-        raise StepFailed("%s: %s" % (argv[0], ending(ran)), rc=ran.rc)
+    ended_well(host.run(argv, timeout=_TIME), argv[0], _TIME)

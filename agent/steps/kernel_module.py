@@ -23,7 +23,7 @@ from agent.steps.derived import (
     one_line,
     root_file,
 )
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import Applied, Change, Given, State, StepFailed
 
 LOADED, BUILT_IN, NOT_LOADED, NOT_SEEN = "loaded", "built in", "not loaded", ""
@@ -127,5 +127,4 @@ def _switch(host: Host, name: str, *, load: bool) -> None:
         ran = host.run(argv, timeout=_TIME)
     except FileNotFoundError:
         raise StepFailed("this node has no modprobe; is kmod installed?") from None
-    if ran.rc:
-        raise StepFailed("modprobe %s: %s" % (name, ending(ran)), rc=ran.rc)
+    ended_well(ran, "modprobe %s" % name, _TIME)

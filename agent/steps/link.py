@@ -9,9 +9,9 @@ from typing import Callable, List, Optional, Sequence, Set
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import LinkInputs
 from agent.host.port import Entry, Host
-from agent.steps.batch import in_turn
+from agent.steps.batch import DoneInBatches, in_turn
 from agent.steps.directory import no_parent
-from agent.steps.step import Applied, Change, Given, LeftAlone, Planned, State, StepFailed
+from agent.steps.step import Change, Given, LeftAlone, Planned, State, StepFailed
 
 _FOLLOWED_AT_MOST = 8
 
@@ -23,7 +23,7 @@ class Observed:
     entry: Optional[Entry]
 
 
-class LinkStep:
+class LinkStep(DoneInBatches):
     """A symbolic link and what it says."""
 
     def observe(self, host: Host, desired: LinkInputs, given: Given) -> Observed:
@@ -42,12 +42,6 @@ class LinkStep:
         if before == after:
             return []
         return [Change(Claim("path", desired.path), _said(before), _said(after))]
-
-    def apply(self, host: Host, desired: LinkInputs, changes: List[Change], given: Given) -> Applied:
-        (failure,) = self.apply_all(host, [Planned(desired, changes, given, True)], lambda: None)
-        if failure:
-            raise failure
-        return Applied()
 
     def apply_all(self, host: Host, batch: Sequence[Planned], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """Each in turn; each directory is synced once."""

@@ -16,7 +16,7 @@ from agent.contract.inputs.machine import LocaleInputs
 from agent.contract.paths import DEBIAN_LOCALE, LOCALE_CONF, LOCALE_GEN
 from agent.host.port import Host
 from agent.steps.derived import FILE, Files, apply_files, file_changes, observe_files, one_line, root_file
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, LeftAlone, State, StepFailed
 from agent.steps.text import appended, bare, joined, lines_of
 
@@ -147,8 +147,7 @@ def _locales(host: Host) -> FrozenSet[str]:
         ran = host.run(["locale", "-a"], timeout=_LOOK_TIME, keep=1024 * 1024)
     except FileNotFoundError:
         raise InvalidPlatform("locales need glibc's `locale`, which this node does not have") from None
-    if ran.rc:
-        raise StepFailed("locale -a: %s" % ending(ran), rc=ran.rc)
+    ended_well(ran, "locale -a", _LOOK_TIME)
     return frozenset(map(_spelt, ran.stdout.decode("utf-8", "replace").split())) | {"C", "POSIX"}
 
 
@@ -159,5 +158,4 @@ def _generate(host: Host) -> None:
         raise StepFailed(
             "this node makes no locales itself; declare the package that brings it (locales, glibc-langpack-...) before"
         ) from None
-    if ran.rc:
-        raise StepFailed("locale-gen: %s" % ending(ran), rc=ran.rc)
+    ended_well(ran, "locale-gen", _TIME)

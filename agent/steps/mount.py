@@ -17,7 +17,7 @@ from agent.contract.paths import FSTAB
 from agent.host.port import Host, Ran
 from agent.steps import part
 from agent.steps.derived import directory
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.link import followed
 from agent.steps.mountinfo import Mounted, at, differing, escaped, mounted, place
 from agent.steps.part import PartStep, Span, Wanted
@@ -168,8 +168,4 @@ def _found(host: Host, source: str) -> str:
 
 
 def _run(host: Host, argv: List[str]) -> None:
-    ran = host.run(argv, timeout=_TIME)
-    if ran.timed_out:
-        raise StepFailed("%s did not end in %d seconds" % (argv[0], _TIME), rc=ran.rc, status="TimedOut")
-    if ran.rc:
-        raise StepFailed("%s: %s" % (argv[0], ending(ran)), rc=ran.rc)
+    ended_well(host.run(argv, timeout=_TIME), argv[0], _TIME)

@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 from agent.host.port import Host, replace
 from agent.steps import ruleset
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well, ending
 from agent.steps.step import StepFailed
 
 Table = Tuple[str, str]
@@ -41,6 +41,5 @@ def delete(host: Host, table: Table) -> None:
 
 
 def _run(host: Host, *words: str) -> None:
-    ran = host.run(["nft", *words], timeout=_TIME)
-    if ran.rc:
-        raise StepFailed("nft %s: %s" % (" ".join(words), ending(ran)), rc=ran.rc)
+    argv = ["nft", *words]
+    ended_well(host.run(argv, timeout=_TIME), " ".join(argv), _TIME)

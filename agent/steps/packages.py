@@ -103,6 +103,11 @@ def words(ran: Ran) -> str:
     return (ran.stdout + b"\n" + ran.stderr).decode("utf-8", "replace")
 
 
+def waited_for(who: str = "another program") -> str:
+    """Why nothing is done: somebody else is at it."""
+    return "%s changes packages, and did not end in %d seconds" % (who, LOCK_WAIT)
+
+
 class Patience:
     """How long a lock that another program holds is still waited for."""
 

@@ -20,24 +20,37 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_+.-]*\Z")
 _VERSION = re.compile(r"[0-9A-Za-z._+~^:-]+\Z")
 
 
-def takes(name: str, version: Optional[str]) -> Optional[str]:
-    """What is wrong with a name or a version."""
-    if not _NAME.match(name):
-        return "%r is not the name of a package" % name
-    if version is not None and not _VERSION.match(version):
-        return "%r is not a version" % version
-    return None
+class OverRpm:
+    """What every package system that stands on rpm does alike (see `PackageSystem`)."""
 
+    def takes(self, name: str, version: Optional[str]) -> Optional[str]:
+        """What is wrong with a name or a version."""
+        if not _NAME.match(name):
+            return "%r is not the name of a package" % name
+        if version is not None and not _VERSION.match(version):
+            return "%r is not a version" % version
+        return None
 
-def installed(host: Host, names: Sequence[str]) -> Dict[str, Installed]:
-    """Each name (`NAME` or `NAME.ARCHITECTURE`) that is on the node; of several versions the newest."""
-    try:
-        ran = look(host, "rpm", "-q", "--qf", _QUERY, "--", *names)
-    except FileNotFoundError:
-        raise StepFailed("this node has no rpm, which tells what is installed") from None
-    if ran.timed_out or (ran.rc and not ran.stdout):
-        raise StepFailed("rpm -q: %s" % packages.said(ran, []), rc=ran.rc)
-    return {name: Installed(version) for name, version in newest(ran, names).items()}
+    def compare(self, one: str, other: str) -> int:
+        return compare_rpm(one, other)
+
+    def installed(self, host: Host, names: Sequence[str]) -> Dict[str, Installed]:
+        """Each name (`NAME` or `NAME.ARCHITECTURE`) that is on the node; of several versions the newest."""
+        try:
+            ran = look(host, "rpm", "-q", "--qf", _QUERY, "--", *names)
+        except FileNotFoundError:
+            raise StepFailed("this node has no rpm, which tells what is installed") from None
+        if ran.timed_out or (ran.rc and not ran.stdout):
+            raise StepFailed("rpm -q: %s" % packages.said(ran, []), rc=ran.rc)
+        return {name: Installed(version) for name, version in newest(ran, names).items()}
+
+    def removed_with(self, host: Host, names: Sequence[str]) -> List[str]:
+        """What could not stay without these; nothing is removed."""
+        ran = look(host, "rpm", "-e", "--test", "--", *names)
+        needed = _NEEDED.findall(packages.words(ran))
+        if ran.rc and not needed:
+            raise StepFailed("rpm -e --test: %s" % packages.said(ran, []), rc=ran.rc)
+        return list(dict.fromkeys(needed))
 
 
 def newest(ran: Ran, names: Sequence[str]) -> Dict[str, str]:
@@ -53,15 +66,6 @@ def newest_of(rows: Sequence[Tuple[str, str, str]], names: Sequence[str]) -> Dic
             if name in names and (name not in found or compare_rpm(found[name], version) < 0):
                 found[name] = version
     return found
-
-
-def removed_with(host: Host, names: Sequence[str]) -> List[str]:
-    """What could not stay without these; nothing is removed."""
-    ran = look(host, "rpm", "-e", "--test", "--", *names)
-    needed = _NEEDED.findall(packages.words(ran))
-    if ran.rc and not needed:
-        raise StepFailed("rpm -e --test: %s" % packages.said(ran, []), rc=ran.rc)
-    return list(dict.fromkeys(needed))
 
 
 def look(host: Host, *argv: str) -> Ran:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
 from agent.host.port import Host, Ran
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import InvalidPlatform, StepFailed
 
 _RUNNING = "/run/systemd/system"
@@ -43,8 +43,7 @@ def runs(host: Host) -> bool:
 def look(host: Host, unit: str) -> Observed:
     """What systemd says. Raises `StepFailed`."""
     ran = host.run(["systemctl", "show", "--property=" + ",".join(_PROPERTIES), "--", unit], timeout=_LOOK_TIME)
-    if ran.rc:
-        raise StepFailed("systemctl show %s: %s" % (unit, ending(ran)), rc=ran.rc)
+    ended_well(ran, "systemctl show %s" % unit, _LOOK_TIME)
     said = parsed(ran)
     enabled = said.get("UnitFileState", "")
     if enabled == "generated":  # from an init script, of which systemd itself does not know

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Sequence
 
 from agent.host.port import Host
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import InvalidPlatform, StepFailed
 from agent.steps.systemd import Observed
 
@@ -72,8 +72,4 @@ def _run(host: Host, timeout: float, *argv: str, wanted: Sequence[int] = (0,)) -
         ran = host.run(argv, timeout=timeout)
     except FileNotFoundError:
         raise InvalidPlatform("init scripts need %s, which this node does not have" % argv[0]) from None
-    if ran.timed_out:
-        raise StepFailed("%s did not end in %d seconds" % (" ".join(argv), timeout), rc=ran.rc, status="TimedOut")
-    if ran.rc not in wanted:
-        raise StepFailed("%s: %s" % (" ".join(argv), ending(ran)), rc=ran.rc)
-    return ran.rc
+    return ended_well(ran, " ".join(argv), timeout, wanted).rc

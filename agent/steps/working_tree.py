@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple
 
 from agent.contract.inputs.files import GitInputs
 from agent.host.port import Host, Ran
-from agent.steps.execution import ending
+from agent.steps.execution import ended_well
 from agent.steps.step import StepFailed
 from agent.steps.user import account_of
 
@@ -85,8 +85,5 @@ class WorkingTree:
             raise NoGit from None
         if ran.rc == 127 and self._desired.owner:
             raise NoGit
-        if ran.timed_out:
-            raise StepFailed("git did not end in %d seconds" % timeout, rc=ran.rc, status="TimedOut")
-        if ran.rc not in wanted:
-            raise StepFailed("git %s: %s" % (next(w for w in words if w[:1] not in "-/"), ending(ran)), rc=ran.rc)
+        ended_well(ran, "git %s" % next(w for w in words if w[:1] not in "-/"), timeout, wanted)
         return ran.stdout.decode("utf-8", "replace").rstrip("\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Dict, FrozenSet, List, Optional, Sequence
 
-from agent.contract.versions import compare_rpm
 from agent.host.port import Host, Ran
 from agent.steps import packages, rpm
-from agent.steps.packages import Installed, Stale, done, words
+from agent.steps.packages import Stale, done, words
+from agent.steps.rpm import OverRpm
 from agent.steps.step import StepFailed
 
 _OK = (0, 100, 101, 102, 103, 106, 107)
@@ -22,20 +22,11 @@ _ERRORS = re.compile(
 )
 
 
-class Zypper:
+class Zypper(OverRpm):
     """zypper over rpm. Recommended packages stay out."""
 
     program = "/usr/bin/zypper"
     families: FrozenSet[str] = frozenset(("suse", "opensuse", "sles"))
-
-    def takes(self, name: str, version: Optional[str]) -> Optional[str]:
-        return rpm.takes(name, version)
-
-    def compare(self, one: str, other: str) -> int:
-        return compare_rpm(one, other)
-
-    def installed(self, host: Host, names: Sequence[str]) -> Dict[str, Installed]:
-        return rpm.installed(host, names)
 
     def candidates(self, host: Host, names: Sequence[str]) -> Dict[str, str]:
         search = ["search", "-s", "--match-exact", "-t", "package", "--", *names]
@@ -61,9 +52,6 @@ class Zypper:
         ran = _zypper(host, "remove", "--no-clean-deps", "--", *names)
         return done(ran, "zypper remove", _errors(ran))
 
-    def removed_with(self, host: Host, names: Sequence[str]) -> List[str]:
-        return rpm.removed_with(host, names)
-
 
 def refresh(host: Host, *names: str) -> None:
     """Fetches the lists, of these sources or of all."""
@@ -75,8 +63,7 @@ def _zypper(host: Host, *arguments: str) -> Ran:
     environment = dict(rpm.ENVIRONMENT, ZYPP_LOCK_TIMEOUT=str(packages.LOCK_WAIT))
     ran = host.run(["zypper", "-n", *arguments], env=environment, timeout=packages.TIME)
     if ran.rc == _LOCKED:
-        waited = "another program changes packages, and did not end in %d seconds" % packages.LOCK_WAIT
-        raise StepFailed("%s: %s" % (waited, packages.said(ran, _errors(ran))), rc=ran.rc)
+        raise StepFailed("%s: %s" % (packages.waited_for(), packages.said(ran, _errors(ran))), rc=ran.rc)
     return ran._replace(rc=0) if ran.rc in _OK else ran
 
 
