@@ -61,8 +61,8 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Removal(Wire):
-    """An association that left and has not been taken away yet: as it was held last."""
+class Version(Wire):
+    """An association as it is held, or as one that left was held last."""
 
     generation: int
     body_digest: str
@@ -71,10 +71,10 @@ class Removal(Wire):
 
 @dataclass(frozen=True)
 class SetFile(Wire):
-    """The file's form. `removing` are associations that left the set."""
+    """The file's form. `removing` are associations that left the set and have not been taken away yet."""
 
     signed: Signed
-    removing: Dict[str, Removal] = field(default_factory=dict)
+    removing: Dict[str, Version] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,13 @@ class Desired:
     expires_in: int
     context_digest: str
     assignments: Dict[str, Assignment]
-    removing: Dict[str, Removal]
+    removing: Dict[str, Version]
     retired: bool
+
+    def version(self, uid: str) -> Version:
+        """That of an association which is held, or is leaving."""
+        item = self.assignments.get(uid)
+        return self.removing[uid] if item is None else Version(item.generation, item.body_digest, self.context_digest)
 
 
 class Assignments:
@@ -172,7 +177,7 @@ class Assignments:
             removing = dict(self._held.removing) if self._held else {}
             if self._set is not None:
                 for uid, item in _effective(self._set).items():
-                    removing[uid] = Removal(item.generation, item.body_digest, self._set.context_digest)
+                    removing[uid] = Version(item.generation, item.body_digest, self._set.context_digest)
             removing = {uid: item for uid, item in removing.items() if uid not in _effective(offered)}
             self._keep(SetFile(signed, removing), offered)
 

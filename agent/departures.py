@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional
 
 from agent import log
-from agent.assignments import Desired, NotUnderstood, Removal
+from agent.assignments import Desired, NotUnderstood
 from agent.bench import Bench
 from agent.claimants import Claimants
 from agent.contract.canonical import instant
@@ -19,7 +19,7 @@ from agent.ledger import Ledger, prune
 from agent.node import Node
 from agent.objects import NotHeld
 from agent.outcome import RunResult, failed, fitted
-from agent.reports import Subject
+from agent.reports import subject_of
 from agent.steps.step import defect
 from agent.telling import Telling
 
@@ -45,33 +45,23 @@ class Departures:
 
     def take_away(self, uid: str, desired: Desired, claimants: Claimants) -> None:
         """Try one. `claimants` are those of what stays."""
-        removal = desired.removing[uid]
         self._retry_at[uid] = self._node.clock.elapsed() + desired.interval
         if self._node.leave.objection(desired.expires_in):
             return
-        result = self._withdrawn(self._body(uid, removal), claimants)
+        result = self._withdrawn(self._body(uid, desired.removing[uid].body_digest), claimants)
         self._tries[uid] = self._tries.get(uid, 0) + 1
         if result.status == "Failed" and self._tries[uid] < TRIES:
             log.log(log.WARNING, "%s cannot be taken away yet: %s", uid, result.reason)
             return
-        subject = Subject(
-            fleet_id=self._node.identity.fleet_id,
-            node_id=self._node.identity.node_id,
-            boot_id=self._bench.boot_id,
-            incarnation=desired.position.incarnation,
-            uid=uid,
-            generation=removal.generation,
-            body_digest=removal.body_digest,
-            context_digest=removal.context_digest,
-        )
+        subject = subject_of(self._node.identity, self._bench.boot_id, desired, uid)
         if self._telling.tell(subject, result, REMOVED, applied=True):
             self._node.assignments.removed(uid)
             del self._tries[uid], self._retry_at[uid]
 
-    def _body(self, uid: str, removal: Removal) -> Body:
+    def _body(self, uid: str, digest: str) -> Body:
         """Its body; one that retains everything where the real one cannot be had."""
         try:
-            return self._node.assignments.body(removal.body_digest)
+            return self._node.assignments.body(digest)
         except (NotHeld, NotUnderstood) as error:
             log.log(log.WARNING, "%s is let go as it is: %s", uid, error)
             return Body(uid, "", [])

@@ -6,10 +6,12 @@ import dataclasses
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import agent
+from agent.assignments import Desired
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.causes import REMOVED, SCHEDULE
 from agent.contract.codec import to_wire
 from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report
+from agent.identity import Identity
 from agent.journal import Reported
 from agent.outcome import RunResult
 
@@ -25,6 +27,21 @@ class Subject(NamedTuple):
     generation: int
     body_digest: str
     context_digest: str
+
+
+def subject_of(identity: Identity, boot_id: str, desired: Desired, uid: str) -> Subject:
+    """An association that this node holds, or that is leaving it."""
+    version = desired.version(uid)
+    return Subject(
+        fleet_id=identity.fleet_id,
+        node_id=identity.node_id,
+        boot_id=boot_id,
+        incarnation=desired.position.incarnation,
+        uid=uid,
+        generation=version.generation,
+        body_digest=version.body_digest,
+        context_digest=version.context_digest,
+    )
 
 
 def report_of(

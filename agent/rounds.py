@@ -22,7 +22,7 @@ from agent.holdings import Holdings
 from agent.node import Node
 from agent.outcome import RunResult, failed
 from agent.quiet import Grounds, Quiet
-from agent.reports import Subject
+from agent.reports import Subject, subject_of
 from agent.runner import FORESEEN, converge
 from agent.standing import Read, Seen
 from agent.steps.step import REBOOTING, defect, why
@@ -98,7 +98,7 @@ class Rounds:
         found = {}
         for uid, item in desired.assignments.items():
             run_instant = self._turns.current(uid, item)
-            found[uid] = self._converged(self._subject(uid, item, desired), FORESEEN, run_instant, False)
+            found[uid] = self._converged(self._subject(uid, desired), FORESEEN, run_instant, False)
         return found
 
     def wait(self) -> float:
@@ -197,7 +197,7 @@ class Rounds:
     # Looking
 
     def _look(self, uid: str, item: Assignment, desired: Desired) -> None:
-        subject = self._subject(uid, item, desired)
+        subject = self._subject(uid, desired)
         if uid in self._held.unusable:
             self._read(desired)  # it may have been fetched again
         objection = self._objection(item, desired) or self._held.unusable.get(uid, "")
@@ -267,17 +267,8 @@ class Rounds:
         facts = self._facts if held.templated(uid) else None
         return Grounds(subject, held.bodies.get(uid), may_change, reported, held.claimants, facts)
 
-    def _subject(self, uid: str, item: Assignment, desired: Desired) -> Subject:
-        return Subject(
-            fleet_id=self._node.identity.fleet_id,
-            node_id=self._node.identity.node_id,
-            boot_id=self._bench.boot_id,
-            incarnation=desired.position.incarnation,
-            uid=uid,
-            generation=item.generation,
-            body_digest=item.body_digest,
-            context_digest=desired.context_digest,
-        )
+    def _subject(self, uid: str, desired: Desired) -> Subject:
+        return subject_of(self._node.identity, self._bench.boot_id, desired, uid)
 
     def _cause(self, subject: Subject, scheduled: bool) -> str:
         told = self._node.journal.last_reported(subject.uid)
