@@ -50,6 +50,7 @@ class Declared:
     """What Git says of nodes, in columns that are compared at once: `names`, and by each its labels and vars.
 
     Of the `withheld` names it says what nobody can read; where it is `blind`, these may be any that are not declared.
+    The `ephemeral` ones keep nothing between two visits.
     """
 
     names: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class Declared:
     vars: tuple[Mapping[str, Any], ...] = ()
     withheld: frozenset[str] = frozenset()
     blind: bool = False
+    ephemeral: frozenset[str] = frozenset()
 
     def unlike(self, other: Declared) -> list[int]:
         """Positions at which other labels or vars are declared. The names of both are the same."""
@@ -71,6 +73,7 @@ class Declared:
             tuple(compress(self.vars, kept)),
             self.withheld,
             self.blind,
+            self.ephemeral - names,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.capabilities.apps import group
-from reconciler.capabilities.nodes.node import visited
+from reconciler.capabilities.nodes.node import ephemeral, visited
 from reconciler.capabilities.trust import role
 from reconciler.core import select
 from reconciler.core.nodes import Declared
@@ -85,10 +85,13 @@ class Catalog:
     def declared(self) -> Declared:
         """What the Nodes say, in columns."""
         nodes = self.nodes.values()
-        labels = tuple(node.metadata.labels for node in nodes)
-        withheld = frozenset(name for known in self.unresolved if (name := known.removeprefix("Node/")) != known)
         return Declared(
-            tuple(self.nodes), labels, tuple(node.spec.vars for node in nodes), withheld, "Node" in self.blind
+            names=tuple(self.nodes),
+            labels=tuple(node.metadata.labels for node in nodes),
+            vars=tuple(node.spec.vars for node in nodes),
+            withheld=frozenset(name for known in self.unresolved if (name := known.removeprefix("Node/")) != known),
+            blind="Node" in self.blind,
+            ephemeral=frozenset(node.name for node in nodes if ephemeral(node.spec)),
         )
 
     @functools.cached_property
@@ -96,11 +99,6 @@ class Catalog:
         """How the nodes are reached that the server visits, by name."""
         found = ((name, visited(name, resource.spec)) for name, resource in self.nodes.items())
         return {name: host for name, host in found if host is not None}
-
-    @functools.cached_property
-    def ephemeral(self) -> frozenset[str]:
-        """Names of the nodes that keep nothing between two visits."""
-        return frozenset(name for name, host in self.visited.items() if host.ephemeral)
 
     @functools.cached_property
     def documents(self) -> Mapping[str, Document]:

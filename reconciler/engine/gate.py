@@ -113,7 +113,7 @@ def gate(
     if limits.frozen:
         return _frozen(listed, limits.frozen, braked, memory)
     in_the_way = handover.obstructed(obstacles)
-    forgetful = world.nodes.listed(catalog.ephemeral)
+    forgetful = world.nodes.listed(catalog.declared.ephemeral)
     court = _Court(
         catalog, world, reach("apply", "Association"), limits, braked, in_the_way, forgetful, Recall(memory.judged)
     )

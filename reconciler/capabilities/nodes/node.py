@@ -82,3 +82,8 @@ def visited(name: str, spec: NodeSpec) -> SshHost | None:
     if spec.transport != "ssh" or spec.ssh is None:
         return None
     return SshHost(node=name, **dict(spec.ssh))
+
+
+def ephemeral(spec: NodeSpec) -> bool:
+    """Whether a node keeps nothing between two visits."""
+    return spec.transport == "ssh" and spec.ssh is not None and spec.ssh.ephemeral
