@@ -91,7 +91,7 @@ def exit_code(arguments: list[str]) -> int:
         _tell(problem, arguments)
         return misused if isinstance(problem, Invalid) else 1
     except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()  # type: ignore[attr-defined]  # it is click's, by another name
         return misused
     except typer.Abort:
         say("opsctl: stopped", error=True)

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,8 @@ def shake_hands(authority: Authority, name: str) -> bytes:
     here, there = socket.socketpair()
 
     def serve() -> None:
-        try:
-            with server.wrap_socket(there, server_side=True) as wrapped:
-                wrapped.recv(1)
-        except OSError:
-            pass
+        with suppress(OSError), server.wrap_socket(there, server_side=True) as wrapped:  # the client tells of errors
+            wrapped.recv(1)
 
     thread = threading.Thread(target=serve)
     thread.start()

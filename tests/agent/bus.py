@@ -73,7 +73,7 @@ class Bus:
                         self.calls += data
                         self._moved.notify_all()
         except OSError:
-            pass
+            pass  # the caller has left
 
 
 def message(kind: int, path: str, member: str, order: str = "<", body: bytes = b"") -> bytes:

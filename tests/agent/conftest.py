@@ -13,6 +13,11 @@ from agent.enrolment import enroll
 from tests.agent.gateway import Gateway
 from tests.agent.rig import Rig
 
+if sys.version_info >= (3, 11):  # nodes are made by Pythons newer than the agent's oldest
+    from tests.fleet.fixtures import module_node_factory, node_factory, node_rootfs
+
+    __all__ = ["module_node_factory", "node_factory", "node_rootfs"]
+
 _OF_THE_WHOLE_PROJECT = (
     *("test_*_on_nodes.py", "test_installed_node.py", "test_upgrade.py", "test_websocket_servers.py"),
     *("steps/test_file_faults.py", "steps/test_real_*.py"),

@@ -8,6 +8,7 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,14 @@ def turn(disk: Path, mode: str) -> None:
 def fill(disk: Path) -> None:
     with (disk / "hog").open("ab") as hog:
         for size in (65536, 1):
-            while _takes(lambda size=size: os.write(hog.fileno(), b"x" * size)):  # type: ignore[misc]
-                pass
+            while _takes(partial(os.write, hog.fileno(), b"x" * size)):
+                pass  # until there is room for no more of this size
 
 
 def use_up_inodes(disk: Path) -> None:
     numbers = itertools.count()
     while _takes((disk / f"hog-{next(numbers)}").touch):
-        pass
+        pass  # until there are none
 
 
 def _takes(write: Callable[[], object]) -> bool:

@@ -12,7 +12,7 @@ from tests.agent.gateway import Gateway
 from tests.agent.program import until
 from tests.agent.rig import body, outcomes
 from tests.fleet import Node
-from tests.fleet.fixtures import NodeFactory, module_node_factory, node_rootfs  # noqa: F401
+from tests.fleet.fixtures import NodeFactory
 
 pytestmark = pytest.mark.realnode
 DEMO = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
@@ -47,7 +47,7 @@ class Ground:
 
 @pytest.fixture(scope="module")
 def ground(
-    module_node_factory: NodeFactory,  # noqa: F811
+    module_node_factory: NodeFactory,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Ground]:
     (node,) = module_node_factory("web-1")

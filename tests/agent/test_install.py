@@ -76,7 +76,7 @@ def test_it_does_not_leave_its_root_through_a_link(tmp_path: Path) -> None:
 
 def test_the_unit_keeps_the_agent_up_and_lets_jobs_be() -> None:
     unit = configparser.ConfigParser(strict=True)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     unit.read_string(install.unit_text("/var/lib/opsctl", "/usr/bin/python3"))
     service = unit["Service"]
     assert service["ExecStart"] == "/usr/bin/python3 -I -S /opt/opsctl/current serve --state /var/lib/opsctl"

@@ -14,14 +14,14 @@ from tests.agent.gateway import Gateway
 from tests.agent.program import until
 from tests.agent.rig import body, script
 from tests.fleet import Node
-from tests.fleet.fixtures import NodeFactory, node_factory, node_rootfs  # noqa: F401
+from tests.fleet.fixtures import NodeFactory
 
 pytestmark = pytest.mark.realnode
 UNIT = "opsctl-agent.service"
 
 
 @pytest.fixture(params=["bullseye", "bookworm", "trixie"])
-def node(request: pytest.FixtureRequest, node_factory: NodeFactory) -> Node:  # noqa: F811
+def node(request: pytest.FixtureRequest, node_factory: NodeFactory) -> Node:
     (made,) = node_factory("web-1", suite=request.param)
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -199,7 +199,7 @@ def test_an_association_that_left(node: Node, root: Path) -> None:
 
 def test_a_change_that_was_cut_off_is_remembered(node: Node, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class PowerLoss(BaseException):
-        pass
+        """What nothing catches."""
 
     whole = LocalHost.publish
 
@@ -296,8 +296,8 @@ def test_packages_services_and_users(tmp_path: Path) -> None:
     replace(host, "/etc/group", b"", 0o644)
     running = False
 
-    def apt_get(host: MemoryHost, argv: object) -> Ran:
-        words = list(argv)  # type: ignore[call-overload]
+    def apt_get(host: MemoryHost, argv: Sequence[str]) -> Ran:
+        words = list(argv)
         if "-s" in words:
             return Ran(0, b"Remv nginx [1.0]\nRemv site [1.0]\n" if "nginx" in words else b"Remv curl [1.0]\n")
         here = host.read("/var/lib/dpkg/status").decode()
@@ -307,24 +307,24 @@ def test_packages_services_and_users(tmp_path: Path) -> None:
         replace(host, "/var/lib/dpkg/status", here.encode(), 0o644)
         return Ran(0)
 
-    def systemctl(host: MemoryHost, argv: object) -> Ran:
+    def systemctl(host: MemoryHost, argv: Sequence[str]) -> Ran:
         nonlocal running
-        words = list(argv)  # type: ignore[call-overload]
+        words = list(argv)
         if "start" in words or "stop" in words:
             running = "start" in words
         active = "active" if running else "inactive"
         return Ran(0, f"LoadState=loaded\nActiveState={active}\nSubState=x\nUnitFileState=enabled\n".encode())
 
-    def useradd(host: MemoryHost, argv: object) -> Ran:
+    def useradd(host: MemoryHost, argv: Sequence[str]) -> Ran:
         replace(host, "/etc/passwd", b"app:x:998:998::/home/app:/bin/sh\n", 0o644)
         return Ran(0)
 
-    def userdel(host: MemoryHost, argv: object) -> Ran:
+    def userdel(host: MemoryHost, argv: Sequence[str]) -> Ran:
         replace(host, "/etc/passwd", b"", 0o644)
         return Ran(0)
 
-    def apt_cache(host: MemoryHost, argv: object) -> Ran:
-        names = [word for word in list(argv) if word in ("nginx", "curl")]  # type: ignore[call-overload]
+    def apt_cache(host: MemoryHost, argv: Sequence[str]) -> Ran:
+        names = [word for word in argv if word in ("nginx", "curl")]
         return Ran(0, "".join(f"{name}:\n  Installed: (none)\n  Candidate: 1.0\n" for name in names).encode())
 
     host.programs.update(

@@ -479,7 +479,7 @@ def test_servers_are_tried_in_turn(gateway: Gateway, enrolled: str) -> None:
 def test_a_silent_server_is_left(gateway: Gateway, enrolled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Mute(Connection):
         def _greet(self) -> None:
-            pass
+            """Say nothing."""
 
     monkeypatch.setattr(gateway, "connection", lambda tls: Mute(gateway, tls))
     with Linked(enrolled, HASTY._replace(handshake=0.1)) as linked:

@@ -23,7 +23,7 @@ from tests.agent.pki import ControllerKey
 from tests.agent.program import until
 from tests.agent.rig import script
 from tests.fleet import Node
-from tests.fleet.fixtures import NodeFactory, node_factory, node_rootfs  # noqa: F401
+from tests.fleet.fixtures import NodeFactory
 
 NEWER = "99.0.1"
 
@@ -192,7 +192,7 @@ def test_without_an_installation_there_is_nothing_to_upgrade(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def node(node_factory: NodeFactory) -> Node:  # noqa: F811
+def node(node_factory: NodeFactory) -> Node:
     (made,) = node_factory("web-1")
     return made
 

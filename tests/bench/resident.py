@@ -1,4 +1,4 @@
-# ruff: noqa: UP031
+# ruff: noqa: UP031 -- the oldest Python of the agent runs it
 """Passes of an agent that is running already: PROGRAM STATE PASSES; prints seconds and CPU seconds per pass."""
 
 import sys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_requests_run_in_order_and_one_at_a_time(make: Make) -> None:
     seen: list[int] = []
     with running(make) as loop:
         for number in range(200):
-            loop.post(lambda number=number: seen.append(number))  # type: ignore[misc]
+            loop.post(partial(seen.append, number))
         assert loop.call(lambda: list(seen)) == list(range(200))
 
 
@@ -132,7 +133,7 @@ def test_what_is_queued_at_the_end_is_still_done() -> None:
     loop.start()
     loop.post(wait)
     assert inside.wait(10)
-    queued = [loop.post(lambda number=number: number) for number in range(5)]  # type: ignore[misc]
+    queued = [loop.post(partial(int, number)) for number in range(5)]
     ending = threading.Thread(target=loop.stop)
     ending.start()
     while not loop.over:

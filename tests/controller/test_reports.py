@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from agent.contract.wire import Report
 from reconciler.core.problem import Defect, Refused
+from reconciler.core.world import World
 from reconciler.engine import absorb
 from tests.controller.house import ROOT, House, Machine, seen, small
 from tests.engine.repository import DOCUMENT, node
@@ -127,7 +131,7 @@ def test_a_report_that_nobody_foresaw_stops_no_other(
 ) -> None:
     right = absorb.absorb
 
-    def strange(world, report, *rest):  # type: ignore[no-untyped-def]
+    def strange(world: World, report: Report, *rest: Any) -> Any:
         if report.status == "Cancelled":
             raise ZeroDivisionError
         return right(world, report, *rest)

@@ -158,7 +158,7 @@ class TestRemote:
         assert [found["uid"] for found in house.service.conditions(ROOT)] == ["associations/base.yaml", BASE]
 
 
-def test_one_who_fetched_earlier_never_takes_back_what_was_fetched_later() -> None:
+def test_one_who_fetched_earlier_never_takes_back_what_was_fetched_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads refresh at once; the one that got the older head is the slower one."""
     import threading
 
@@ -173,7 +173,7 @@ def test_one_who_fetched_earlier_never_takes_back_what_was_fetched_later() -> No
             assert go_on.wait(10)
         return head
 
-    house.source.fetch = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(house.source, "fetch", slow)
     first = threading.Thread(target=lambda: house.service.sync(ROOT), name="slow")
     first.start()
     assert fetching.wait(10)

@@ -26,8 +26,8 @@ class Repository:
         self.trust = AccessTrust(self.source, signers)
         self.trusted: str | None = None
 
-    def commit(self, files: dict[str, bytes | None], **how: object) -> str:
-        oid = self.remote.commit("main", files, **how)  # type: ignore[arg-type]
+    def commit(self, files: dict[str, bytes | None], **how: Any) -> str:
+        oid = self.remote.commit("main", files, **how)
         self.source.fetch(allow_rewrite=True)
         return oid
 

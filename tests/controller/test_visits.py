@@ -83,7 +83,8 @@ def test_what_git_declares_joins_by_itself_and_is_told_what_it_should_hold(town:
     assert [town.row(name)["state"] for name in ("a", "b")] == ["Online", "Online"]
     assert [town.row(name)["compliance"] for name in ("a", "b")] == ["COMPLIANT", "COMPLIANT"]
     assert ("ssh:a", "a", town["a"].id) in town.audit("enroll")
-    assert town.disk.node(town["a"].id).sign_key == "ssh-ed25519 a"  # type: ignore[union-attr]
+    (known,) = (row for row in town.disk.nodes() if row.id == town["a"].id)
+    assert known.sign_key == "ssh-ed25519 a"
 
 
 def test_it_is_visited_at_the_interval_and_when_its_set_changes(town: Town) -> None:
@@ -196,7 +197,12 @@ def test_a_lost_answer_is_given_again_and_another_machine_gets_none(town: Town) 
 
 def test_a_token_of_another_visit_is_worth_nothing(town: Town) -> None:
     joins: list[Any] = []
-    town.visitor.machines["c.example"] = lambda host, guest: joins.append(guest.join()) or "x"  # type: ignore[func-returns-value]
+
+    def listen(_host: SshHost, guest: Guest) -> str:
+        joins.append(guest.join())
+        return "x"
+
+    town.visitor.machines["c.example"] = listen
     town.push({"nodes/c.yaml": visited("c")})
     town.tick(62)
     request = Enrolment("", secret_of(joins[0]), "ssh-ed25519 thief", "seal", "c", "linux", "0.1.0")

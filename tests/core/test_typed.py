@@ -196,7 +196,8 @@ def test_a_subtree_is_loaded_later_with_places_of_its_document() -> None:
 
 def test_pydantic_complaints_in_a_subtree_have_their_place() -> None:
     document = manifest.read_one(b"outer:\n  - small: 11\n", "a.yaml")
-    _, findings = typed.check(Numbers, document.tree["outer"][0], document.places, ("outer", 0))  # type: ignore[call-overload,index]
+    tree: Any = document.tree
+    _, findings = typed.check(Numbers, tree["outer"][0], document.places, ("outer", 0))
     assert [str(finding) for finding in findings] == [
         "a.yaml:2:12: error: `outer[0].small` is `11`; expected at most 10"
     ]

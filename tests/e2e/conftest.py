@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.scene import Scene
+from tests.fleet.fixtures import node_rootfs
+
+__all__ = ["Set", "node_rootfs", "set_scene"]
 
 Set = Callable[..., Scene]
 

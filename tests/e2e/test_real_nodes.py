@@ -13,7 +13,6 @@ from tests.demo.ground import PACKAGES
 from tests.e2e import config
 from tests.e2e.scene import Scene
 from tests.fleet import Fleet, Node
-from tests.fleet.fixtures import node_rootfs  # noqa: F401
 from tests.stage import Machine, RealMachine
 
 pytestmark = [pytest.mark.realnode, pytest.mark.usefixtures("node_rootfs")]
@@ -57,7 +56,7 @@ class Town(Scene):
 
 
 @pytest.fixture(scope="module")
-def town(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:  # noqa: F811
+def town(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with Fleet() as fleet:
         for name in NAMES:
             fleet.up(name, packages=PACKAGES)

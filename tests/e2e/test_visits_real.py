@@ -18,7 +18,6 @@ from tests.agent import program
 from tests.e2e.scene import Scene
 from tests.e2e.test_visits import ASSOCIATION, DOCUMENT, FLEET
 from tests.fleet import Fleet, Node
-from tests.fleet.fixtures import node_rootfs  # noqa: F401
 from tests.stage import until
 
 pytestmark = [pytest.mark.realnode, pytest.mark.usefixtures("node_rootfs")]
@@ -73,7 +72,7 @@ class Harbour(Scene):
 
 
 @pytest.fixture(scope="module")
-def harbour(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:  # noqa: F811
+def harbour(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbour]:
     with Fleet() as fleet:
         node = fleet.up("ship", packages=["openssh-server"]).wait_booted()
         node.run(["apt-get", "-qq", "update"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from tests.fleet.commands import FleetError, run, wait_for
@@ -28,7 +29,7 @@ def mount(kind: str, directory: Path, *options: str) -> None:
 def unmount_under(directory: Path) -> None:
     """Unmount all of it; a file that a dying process holds open is waited for."""
     for point in mounted_under(directory):
-        wait_for(lambda point=point: _unmounted(point), f"{point} to be unmounted", 10)  # type: ignore[misc]
+        wait_for(partial(_unmounted, point), f"{point} to be unmounted", 10)
 
 
 def _unmounted(point: Path) -> bool:

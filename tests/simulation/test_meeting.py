@@ -46,7 +46,7 @@ FIRST = (BORN // QUARTER + 1) * QUARTER
 
 
 def _nothing() -> None:
-    pass
+    """Happens before the agent acts."""
 
 
 class HouseClock:

@@ -42,6 +42,11 @@ FRAMES = {
 }
 
 
+def _hear_out(peer: socket.socket) -> None:
+    while peer.recv(4096):
+        pass  # until it hangs up
+
+
 def _opened(edge: Edge) -> ssl.SSLSocket:
     raw = socket.create_connection(edge.address, timeout=10)
     return ssl.create_default_context(cafile=str(edge.files.ca)).wrap_socket(raw, server_hostname="127.0.0.1")
@@ -64,8 +69,7 @@ def test_frames_that_break_the_websocket_protocol(edge: Edge, frame: bytes) -> N
         assert b"101" in peer.recv(4096)
         peer.sendall(frame)
         with contextlib.suppress(OSError):
-            while peer.recv(4096):
-                pass
+            _hear_out(peer)
 
 
 def test_requests_of_every_bad_form_and_their_neighbours(edge: Edge) -> None:
@@ -83,5 +87,4 @@ def test_bytes_that_are_not_tls(edge: Edge) -> None:
         with socket.create_connection(edge.address, timeout=10) as peer, contextlib.suppress(OSError):
             peer.sendall(data)
             peer.shutdown(socket.SHUT_WR)
-            while peer.recv(4096):
-                pass
+            _hear_out(peer)

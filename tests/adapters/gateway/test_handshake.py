@@ -208,4 +208,4 @@ def test_only_the_agents_path_takes_websockets(edge: Edge) -> None:
     from websockets.exceptions import InvalidStatus
 
     with pytest.raises(InvalidStatus, match="403"), edge.dial("/elsewhere"):
-        pass
+        pytest.fail("it was taken")

@@ -64,7 +64,7 @@ def http_backend(directory: Path, username: str, password: str) -> Iterator[str]
             self._serve(self._body())
 
         def log_message(self, *args: object) -> None:
-            pass
+            """Say nothing."""
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -154,9 +154,9 @@ class TestCosts:
             asked.extend(names)
             return answer(batch, names)
 
-        def counted_run(git: Git, *arguments: str, **options: object) -> bytes:
+        def counted_run(git: Git, *arguments: str, **options: Any) -> bytes:
             asked.append(arguments[0])
-            return run(git, *arguments, **options)  # type: ignore[arg-type]
+            return run(git, *arguments, **options)
 
         monkeypatch.setattr(objects.Batch, "ask", counted_ask)
         monkeypatch.setattr(Git, "run", counted_run)

@@ -171,7 +171,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(
         with _tls(listeners[0], files) as peer:
             peer.sendall(begin)
             while peer.recv(4096):
-                pass
+                pass  # until it hangs up
 
 
 def test_what_is_not_http_is_answered_400(listeners: tuple[Listeners, Path], files: Files) -> None:

@@ -29,7 +29,11 @@ def new_key(path: Path, passphrase: str = "") -> paramiko.Ed25519Key:
     return paramiko.Ed25519Key.from_private_key_file(str(path), passphrase or None)
 
 
-class Doorman(paramiko.ServerInterface):  # type: ignore[misc]
+CUT = (OSError, EOFError, paramiko.SSHException)
+"""What is raised on a connection that breaks."""
+
+
+class Doorman(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko is untyped
     """Lets one key in, and runs one command per channel."""
 
     def __init__(self, host: Host) -> None:
@@ -129,11 +133,9 @@ class Host:
             thread.start()
         for thread in threads[1:]:
             thread.join()
-        try:
+        with contextlib.suppress(*CUT):
             channel.send_exit_status(process.wait())
             channel.close()
-        except (OSError, EOFError, paramiko.SSHException):
-            pass
         threads[0].join()
         process.stdout.close()
         process.stderr.close()
@@ -154,7 +156,7 @@ class Host:
                 stdin.write(data)
                 stdin.flush()
         except OSError:
-            pass
+            pass  # the command has ended before its input
         finally:
             with contextlib.suppress(OSError):
                 stdin.close()
@@ -173,13 +175,11 @@ class Host:
         self._transports.append(transport)
         try:
             transport.start_server(server=Doorman(self))
-        except (OSError, EOFError, paramiko.SSHException):
+        except CUT:
             transport.close()
 
 
 def _drain(stream: Any, send: Any) -> None:
-    try:
+    with contextlib.suppress(*CUT):
         while data := stream.read1(65536):
             send(data)
-    except (OSError, EOFError, paramiko.SSHException):
-        pass

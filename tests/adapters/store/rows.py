@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import digest
 from reconciler.core.records import AssignmentRow, Changes, EffectRow, Given, NodeRow, ReleaseRow, StateRow, TokenRow
@@ -15,9 +15,9 @@ BODY, OTHER_BODY = b'{"steps":[]}', b'{"steps":[1]}'
 DIGEST, OTHER_DIGEST = digest(BODY), digest(OTHER_BODY)
 
 
-def node(id_: str, name: str = "", **more: object) -> NodeRow:
+def node(id_: str, name: str = "", **more: Any) -> NodeRow:
     row = {"sign_key": f"ssh-ed25519 {id_}", "seal_key": f"x25519 {id_}", "labels": {"Env": "prod"}, "enrolled_at": 5}
-    return NodeRow(id=id_, name=name or f"name-of-{id_}", **{**row, **more})  # type: ignore[arg-type]
+    return NodeRow(id=id_, name=name or f"name-of-{id_}", **{**row, **more})
 
 
 def release(generation: int = 1, body_digest: str = DIGEST, uid: str = UID, held_for: str = "") -> ReleaseRow:
@@ -45,12 +45,12 @@ def state(node_id: str, compliance: str = "COMPLIANT", since: int = 100, uid: st
     return StateRow(node_id, uid, compliance, "Success", "", since, "c" * 40, 1)
 
 
-def token(id_: str = "t1", **more: object) -> TokenRow:
-    return TokenRow(id_, "ab" * 32, 1, 1000, "alice", **more)  # type: ignore[arg-type]
+def token(id_: str = "t1", **more: Any) -> TokenRow:
+    return TokenRow(id_, "ab" * 32, 1, 1000, "alice", **more)
 
 
-def effect(id_: str = "e1", **more: object) -> EffectRow:
-    return EffectRow(id_, "Notify", "{}", "cause", "alice", 3, **more)  # type: ignore[arg-type]
+def effect(id_: str = "e1", **more: Any) -> EffectRow:
+    return EffectRow(id_, "Notify", "{}", "cause", "alice", 3, **more)
 
 
 def peopled(*ids: str) -> Changes:

@@ -216,7 +216,7 @@ def test_what_was_committed_survives_a_kill_and_nothing_is_half_done(tmp_path: P
 
 def test_postgresql_understands_every_word() -> None:
     """The schema and each statement compile for it; the contract suite runs on it by OPSCTL_TEST_STORE_URL."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
     for table in schema.metadata.sorted_tables:
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
         for index in table.indexes:

@@ -13,7 +13,7 @@ import pytest
 from agent import identity
 from agent.contract.token import decode_token
 from agent.doctor.examine import bounded, examine
-from agent.doctor.finding import ok
+from agent.doctor.finding import Finding, ok
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.oldest import oldest_python
@@ -75,17 +75,20 @@ def test_another_server_than_the_identitys(gateway: Gateway, tmp_path: Path) -> 
 def test_a_check_that_hangs_is_a_finding() -> None:
     ended = threading.Event()
 
-    def hangs() -> Iterator[object]:
+    def hangs() -> Iterator[Finding]:
         yield ok("disk", "so far")
         ended.wait(30)
 
-    found = bounded("disk", hangs, -0.9)  # type: ignore[arg-type]
+    found = bounded("disk", hangs, -0.9)
     ended.set()
     assert [(each.level, each.check) for each in found] == [("ok", "disk"), ("fail", "disk")]
     assert "did not end within" in found[-1].says
 
 
 def test_a_check_that_breaks_is_a_finding() -> None:
-    (found,) = bounded("disk", lambda: 1 / 0, 5.0)  # type: ignore[arg-type, return-value]
+    def breaks() -> Finding:
+        raise ZeroDivisionError
+
+    (found,) = bounded("disk", breaks, 5.0)
     assert (found.level, found.check) == ("fail", "disk")
     assert "ZeroDivisionError" in found.says

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -179,8 +180,8 @@ def test_another_name(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(("begins", "ends", "says"), [(DAY, 2 * DAY, "not valid yet"), (-2 * DAY, -DAY, "has expired")])
-def test_a_certificate_out_of_its_time(gateway: Gateway, begins: object, ends: object, says: str) -> None:
-    gateway.certificate = gateway.authority.serve_as(gateway.directory, begins=begins, ends=ends)  # type: ignore[arg-type]
+def test_a_certificate_out_of_its_time(gateway: Gateway, begins: timedelta, ends: timedelta, says: str) -> None:
+    gateway.certificate = gateway.authority.serve_as(gateway.directory, begins=begins, ends=ends)
     last(check(gateway.url, trust(gateway)), "tls", says, "compare clocks")
 
 

@@ -34,7 +34,7 @@ Tree = Dict[str, Dict[str, Any]]
 
 def tarred(entries: Tree, compression: str = "gz") -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=out, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]  # modes are literals
         for name, entry in entries.items():
             info = tarfile.TarInfo(name.rstrip("/"))
             info.mode, info.uid, info.gid, info.uname = entry.get("mode", 0o644), 1234, 1234, "stranger"

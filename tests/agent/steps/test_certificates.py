@@ -62,7 +62,7 @@ def server(made: Path) -> Iterator[int]:
     class Handler(BaseRequestHandler):
         def handle(self) -> None:
             with context.wrap_socket(self.request, server_side=True):
-                pass
+                return
 
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
