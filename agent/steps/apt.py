@@ -44,11 +44,7 @@ class Apt:
     families: FrozenSet[str] = frozenset(("debian",))
 
     def takes(self, name: str, version: Optional[str]) -> Optional[str]:
-        if not _NAME.match(name):
-            return "%r is not the name of a package" % name
-        if version is not None and not _VERSION.match(version):
-            return "%r is not a version" % version
-        return None
+        return packages.malformed(name, version, _NAME, _VERSION)
 
     def compare(self, one: str, other: str) -> int:
         return compare_dpkg(one, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Protocol, Sequence
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Pattern, Protocol, Sequence
 
 from agent.host.port import Host, Ran
 from agent.steps.execution import transcript
@@ -80,6 +80,15 @@ def install(system: PackageSystem, host: Host, names: Sequence[str], version: Op
         reason = "no package %s is offered by this node's package sources (%s)" % (unknown, freshness)
         raise StepFailed(reason, rc=100, output=output)
     return output
+
+
+def malformed(name: str, version: Optional[str], names: Pattern[str], versions: Pattern[str]) -> Optional[str]:
+    """What is wrong with a name or a version, for a system whose names and versions look like this."""
+    if not names.match(name):
+        return "%r is not the name of a package" % name
+    if version is not None and not versions.match(version):
+        return "%r is not a version" % version
+    return None
 
 
 def done(ran: Ran, what: str, errors: Sequence[str]) -> str:

@@ -24,12 +24,7 @@ class OverRpm:
     """What every package system that stands on rpm does alike (see `PackageSystem`)."""
 
     def takes(self, name: str, version: Optional[str]) -> Optional[str]:
-        """What is wrong with a name or a version."""
-        if not _NAME.match(name):
-            return "%r is not the name of a package" % name
-        if version is not None and not _VERSION.match(version):
-            return "%r is not a version" % version
-        return None
+        return packages.malformed(name, version, _NAME, _VERSION)
 
     def compare(self, one: str, other: str) -> int:
         return compare_rpm(one, other)
