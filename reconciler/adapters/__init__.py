@@ -1,4 +1,4 @@
-"""The hands on the outside world, one package or module per port of `core.ports`.
+"""The hands on the outside world, one package or module per port of `core.ports` and `core.node_ports`.
 
 Belongs here: I/O, and the wrapping of every foreign exception into the classes of `core.problem`. Each port has a real
 adapter and a first-class in-memory one, and one contract suite runs on both.

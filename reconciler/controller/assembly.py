@@ -36,18 +36,8 @@ from reconciler.execute import Executor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reconciler.core.ports import (
-        Bus,
-        Clock,
-        Notifier,
-        Proposals,
-        Renderer,
-        ReportBranch,
-        Source,
-        Store,
-        Timer,
-        Visitor,
-    )
+    from reconciler.core.node_ports import Visitor
+    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, Renderer, ReportBranch, Source, Store, Timer
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from reconciler.controller.enrolment import Enrolments
     from reconciler.controller.loop import Loop
     from reconciler.controller.state import State
-    from reconciler.core.ports import Clock, Source, SshHost, Store
+    from reconciler.core.node_ports import SshHost
+    from reconciler.core.ports import Clock, Source, Store
     from reconciler.core.records import NodeRow
 
 SECRET_BYTES = 32

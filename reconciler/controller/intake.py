@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from reconciler.controller.loop import Loop
     from reconciler.controller.permits import PermitDesk
     from reconciler.controller.state import State
-    from reconciler.core.ports import Clock, Orders, Store
+    from reconciler.core.node_ports import Orders
+    from reconciler.core.ports import Clock, Store
     from reconciler.core.records import AssignmentRow, NodeRow
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from agent.contract.canonical import instant
 from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.wire import PROTOCOL
 from reconciler.capabilities.nodes import fleet
+from reconciler.core.node_ports import Orders
 from reconciler.core.permits import NO_PERMITS, Begun, Run
-from reconciler.core.ports import Orders
 from reconciler.core.records import Changes, PermitRow
 from reconciler.engine.leave import BEGIN_WITHIN
 from reconciler.engine.permits import Request, decide

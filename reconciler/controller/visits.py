@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from reconciler.controller.guests import Guests
     from reconciler.controller.loop import Loop
     from reconciler.controller.state import State
-    from reconciler.core.ports import Clock, SshHost, Visitor
+    from reconciler.core.node_ports import SshHost, Visitor
+    from reconciler.core.ports import Clock
     from reconciler.engine.catalog import Catalog
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.capabilities.trust.role import RoleSpec
     from reconciler.core.access import Grant
     from reconciler.core.condition import Condition
-    from reconciler.core.ports import SshHost
+    from reconciler.core.node_ports import SshHost
     from reconciler.core.problem import Finding
     from reconciler.core.resource import Resource
     from reconciler.documents.document import Document

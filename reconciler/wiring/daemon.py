@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.controller.service import ControllerService
-    from reconciler.core.ports import Guest, Stream, Verify
+    from reconciler.core.node_ports import Guest, Stream
+    from reconciler.core.ports import Verify
     from reconciler.core.problem import Problem
     from reconciler.wiring.settings import ServerSettings
 

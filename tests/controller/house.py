@@ -25,7 +25,7 @@ from reconciler.controller.assembly import LEASE_SECONDS, Controller, Identity, 
 from reconciler.controller.loop import InlineLoop
 from reconciler.controller.restart import declare_restored
 from reconciler.core.access import Subject
-from reconciler.core.ports import Orders
+from reconciler.core.node_ports import Orders
 from reconciler.core.problem import Unavailable
 from tests.engine.repository import DOCUMENT, FLEET
 

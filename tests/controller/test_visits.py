@@ -8,7 +8,7 @@ import pytest
 
 from agent.contract.wire import Enrolment
 from reconciler.controller.guests import secret_of
-from reconciler.core.ports import Guest, SshHost
+from reconciler.core.node_ports import Guest, SshHost
 from reconciler.core.problem import Refused, Unavailable
 from tests.controller.house import ROOT, House, Machine, small
 from tests.engine.repository import DOCUMENT, association, node

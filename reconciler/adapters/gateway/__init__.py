@@ -2,8 +2,8 @@
 
 Belongs here: the server's side of `agent.contract` on a WebSocket: the signed hello, sets, streams, reports, enrolment,
 and the bounds on all of it; `Bus` for whoever wants a node to look again.
-Does not belong here: what a node should hold, what a report means, who may enrol (`core.ports.Intake` answers), TLS and
-sockets (`adapters.listener`), people's requests (`api`).
+Does not belong here: what a node should hold, what a report means, who may enrol (`core.node_ports.Intake` answers),
+TLS and sockets (`adapters.listener`), people's requests (`api`).
 
 A connection is `handshake` (pure), then `connection` with its `outgoing` streams (pure) and `reports`; `gateway` keeps
 the list of who is here and pushes `sets`. The gateway is trusted with delivery only: it signs with the controller key

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reconciler.adapters.gateway.lanes import Lanes
     from reconciler.adapters.gateway.orders import Order
-    from reconciler.core.ports import Intake
+    from reconciler.core.node_ports import Intake
 
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 500.0, 2000.0
 FRAME_UNIT = 8192

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.adapters.gateway.lanes import Lane
-    from reconciler.core.ports import Intake
+    from reconciler.core.node_ports import Intake
 
 BODY_LIMIT = 16 * 1024
 TEXT_LIMIT = 1024

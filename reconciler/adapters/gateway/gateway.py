@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from agent.contract.wire import Hello
-    from reconciler.core.ports import Guest, Intake, Signer, Stream, Verify
+    from reconciler.core.node_ports import Guest, Intake, Stream
+    from reconciler.core.ports import Signer, Verify
 
     Receive = Callable[[], Awaitable[Any]]
     Send = Callable[[Any], Awaitable[None]]

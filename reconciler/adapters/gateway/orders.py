@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator
 
     from agent.contract.codec import Wire
-    from reconciler.core.ports import Intake, Orders, Signer
+    from reconciler.core.node_ports import Intake, Orders
+    from reconciler.core.ports import Signer
 
 Order = tuple["Hashable", str]
 """What an order says, whenever it is signed, and its frame."""

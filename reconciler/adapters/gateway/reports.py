@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.adapters.gateway.lanes import Lane
-    from reconciler.core.ports import Intake, Verify
+    from reconciler.core.node_ports import Intake
+    from reconciler.core.ports import Verify
 
 QUEUED = 8
 _ENCODED_LIMIT = len(base64.b64encode(bytes(wire.REPORT_LIMIT)))

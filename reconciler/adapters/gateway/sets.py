@@ -11,7 +11,8 @@ from agent.contract.canonical import canonical
 from agent.contract.codec import to_wire
 
 if TYPE_CHECKING:
-    from reconciler.core.ports import Intake, Signer
+    from reconciler.core.node_ports import Intake
+    from reconciler.core.ports import Signer
 
 KEPT = 2048
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar, TypeVarTuple
 
-    from reconciler.core.ports import Guest, Stream
+    from reconciler.core.node_ports import Guest, Stream
 
     _Result = TypeVar("_Result")
     _Arguments = TypeVarTuple("_Arguments")

@@ -18,7 +18,7 @@ from reconciler.core.problem import Refused, Unavailable, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.core.ports import SshHost
+    from reconciler.core.node_ports import SshHost
 
 KEEP_ALIVE_SECONDS = 15
 FINGERPRINT_REMEDY = "if that is right, put it into spec.ssh.hostKeys of its Node file"

@@ -10,7 +10,7 @@ from reconciler.core.problem import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.core.ports import Guest, SshHost
+    from reconciler.core.node_ports import Guest, SshHost
 
 
 class MemoryVisitor:

@@ -17,7 +17,7 @@ from agent.contract.stdio import BANNER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.core.ports import SshHost
+    from reconciler.core.node_ports import SshHost
 
 HAVE, WANT = b"have\n", b"want\n"
 INSTALLED = "/opt/opsctl/current"

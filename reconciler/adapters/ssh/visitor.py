@@ -13,7 +13,7 @@ import paramiko
 from agent.contract.stdio import BANNER
 from reconciler.adapters.ssh.dialling import dialled
 from reconciler.adapters.ssh.program import HAVE, WANT, Program, command
-from reconciler.core.ports import Guest, Stream
+from reconciler.core.node_ports import Guest, Stream
 from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fabric import Connection
 
     from reconciler.adapters.ssh.dialling import SshSettings
-    from reconciler.core.ports import SshHost
+    from reconciler.core.node_ports import SshHost
 
 Attend = Callable[[Stream, str, Guest], str]
 """`Gateway.attend`."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from agent.contract import publickey
 from reconciler.core.fields import OURS, CanonicalObject
-from reconciler.core.ports import SshHost
+from reconciler.core.node_ports import SshHost
 from reconciler.core.resource import Model, Name
 from reconciler.core.typed.markers import Wrong
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest
 from agent.contract.wire import PROTOCOL, VALID_FOR, AssignmentSet, Enrolled
-from reconciler.core.ports import Orders
+from reconciler.core.node_ports import Orders
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:

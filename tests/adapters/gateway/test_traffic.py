@@ -16,7 +16,7 @@ from agent.contract.codec import from_wire, to_wire
 from agent.contract.reserved import RESERVED
 from reconciler.adapters.gateway import connection as connection_module
 from reconciler.adapters.gateway import gateway as gateway_module
-from reconciler.core.ports import Orders
+from reconciler.core.node_ports import Orders
 from reconciler.core.problem import Refused, Unavailable
 from tests.adapters.gateway.intake import FLEET, INCARNATION
 from tests.adapters.gateway.peer import Key, verify

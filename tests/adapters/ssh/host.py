@@ -18,7 +18,7 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from reconciler.core.ports import SshHost
+from reconciler.core.node_ports import SshHost
 
 
 def new_key(path: Path, passphrase: str = "") -> paramiko.Ed25519Key:
