@@ -11,13 +11,14 @@ import base64
 import json
 import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar
 
 from agent import durable
 from agent.contract import sshsig
 from agent.contract.canonical import DIGEST
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
+from agent.contract.record import dataclass
 from agent.contract.wire import PROTOCOL, Assignment, AssignmentSet, Body, NodeContext, Signed
 from agent.crypto import opened
 from agent.identity import Identity

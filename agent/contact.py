@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from typing import Optional
 
 from agent import durable
 from agent.clock import Clock
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from agent.contract.record import dataclass
 from agent.contract.wire import VALID_FOR
 from agent.log import WARNING, log
 

@@ -8,8 +8,9 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from typing import Any, Mapping, Optional
+
+from agent.contract.record import dataclass
 
 CONNECT_TIMEOUT = 15.0
 _PROXY_HEAD = 16 * 1024

@@ -17,12 +17,13 @@ import base64
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, List, Type, TypeVar
 
 from agent import durable
 from agent.contract import sshsig
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from agent.contract.record import dataclass
 from agent.crypto import Signer, new_key, sealing_public_of
 
 _T = TypeVar("_T", bound=Wire)

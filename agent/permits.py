@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
 from agent import durable
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.leave import Ask, Permit, Postponed
+from agent.contract.record import dataclass
 from agent.log import ERROR, NOTICE, log
 
 

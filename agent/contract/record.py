@@ -1,64 +1,109 @@
-"""`dataclass` for values that a program may never make: it becomes one when it is first used.
+"""`dataclass(frozen=True)` for a program that starts fast: the same classes, with methods that all of them share.
 
-To make a class a dataclass takes longer than to import what most programs do; an agent's one pass meets a few of those
-that the contract describes. A program that wants to start fast calls `put_off` before it imports any of them; the
-server, and whoever else needs all of them anyway, gets the standard library's.
+The standard library compiles half a dozen methods for each class, which takes longer than to import what most programs
+do, and an agent's one pass meets a few of those that the contract describes. A program that calls `put_off` before it
+imports any of them has nothing compiled, and a class's fields read when somebody asks for them; the server, and whoever
+else makes a great many of few kinds, gets the standard library's.
 """
 
 from __future__ import annotations
 
 from _thread import RLock
-from typing import TYPE_CHECKING, Any, Callable, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
 else:
 
-    def dataclass(**how: Any) -> Callable[[type], type]:
-        """As the standard library's, with keywords alone."""
+    def dataclass(*, frozen: bool) -> Callable[[type], type]:
+        """As the standard library's, for what is frozen, has no `__post_init__`, and is compared field by field."""
         if _putting_off:
-            return _later(how)
+            return _sharing
         import dataclasses
 
-        return dataclasses.dataclass(**how)
+        return dataclasses.dataclass(frozen=frozen)
 
 
 __all__ = ["dataclass", "put_off"]
 _putting_off: List[bool] = []
 _making = RLock()
+_NAME = "__dataclass_fields__"
+_SHARED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
 
 
 def put_off() -> None:
-    """What is declared from now on becomes a dataclass when it is first used."""
+    """What is declared from now on has shared methods, and fields when they are asked for."""
     _putting_off[:] = [True]
 
 
 class _Fields:
-    """Stands for a class's fields, and for its being a dataclass, until somebody asks."""
+    """Stands for a class's fields until somebody asks."""
 
-    def __init__(self, make: Callable[[], None]) -> None:
-        self.make = make
+    def __get__(self, instance: Any, owner: Any) -> Dict[str, Any]:
+        import dataclasses
 
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        self.make()
-        return owner.__dataclass_fields__
+        with _making:
+            for cls in reversed(owner.__mro__):
+                if isinstance(cls.__dict__.get(_NAME), _Fields):
+                    dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
+        found: Dict[str, Any] = owner.__dataclass_fields__
+        return found
 
 
-def _later(how: Any) -> Callable[[type], type]:
-    def declared(cls: Any) -> Any:
-        def make() -> None:
-            import dataclasses
+def _sharing(cls: Any) -> Any:
+    for name in _SHARED:
+        if name not in cls.__dict__:
+            setattr(cls, name, vars(_Record)[name])
+    setattr(cls, _NAME, _Fields())
+    return cls
 
-            with _making:
-                if isinstance(cls.__dict__.get("__dataclass_fields__"), _Fields):
-                    del cls.__dataclass_fields__, cls.__init__
-                    dataclasses.dataclass(**how)(cls)
 
-        def begin(self: Any, *values: Any, **named: Any) -> None:
-            make()
-            self.__init__(*values, **named)
+class _Record:
+    """The methods that classes share."""
 
-        cls.__init__, cls.__dataclass_fields__ = begin, _Fields(make)
-        return cls
+    def __init__(self, *values: Any, **named: Any) -> None:
+        fields: Dict[str, Any] = getattr(self, _NAME)
+        given = dict(zip(fields, values), **named)
+        if len(given) < len(values) + len(named) or given.keys() - fields.keys():
+            raise TypeError("%s() takes %s" % (type(self).__name__, ", ".join(fields)))
+        for name, field in fields.items():
+            if name not in given:
+                given[name] = _default(self, field)
+        self.__dict__.update(given)
 
-    return declared
+    def __repr__(self) -> str:
+        fields: Dict[str, Any] = getattr(self, _NAME)
+        shown = ["%s=%r" % (name, getattr(self, name)) for name, field in fields.items() if field.repr]
+        return "%s(%s)" % (type(self).__qualname__, ", ".join(shown))
+
+    def __eq__(self, other: object) -> bool:
+        return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+    def __setattr__(self, name: str, _value: Any) -> None:
+        _refuse("assign to", name)
+
+    def __delattr__(self, name: str) -> None:
+        _refuse("delete", name)
+
+
+def _default(self: Any, field: Any) -> Any:
+    import dataclasses
+
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    if field.default is dataclasses.MISSING:
+        raise TypeError("%s() lacks %s" % (type(self).__name__, field.name))
+    return field.default
+
+
+def _values(self: Any) -> Tuple[Any, ...]:
+    return tuple(getattr(self, name) for name in getattr(self, _NAME))
+
+
+def _refuse(what: str, name: str) -> None:
+    import dataclasses
+
+    raise dataclasses.FrozenInstanceError("cannot %s field %r" % (what, name))

@@ -10,11 +10,12 @@ import contextlib
 import hashlib
 import io
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Dict, Iterator, List, Optional, Set, Tuple
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import ArchiveInputs, DirectoryInputs, DownloadInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import archives, attributes, directory, download, manifest
 from agent.steps.archives import Archive, Member

@@ -8,12 +8,12 @@ as sshd wants them (0700, 0600, the user's own) where they are missing, and are 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import claims_of
 from agent.contract.inputs.accounts import AuthorizedKeyInputs
 from agent.contract.publickey import NotAKey, PublicKey, parse
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import part
 from agent.steps.part import PartStep, Span, Wanted

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
 from agent.contract.canonical import instant
 from agent.contract.claims import Claim, claims_of, unsafe_path
 from agent.contract.inputs.network import CertificateInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import self_signed, x509
 from agent.steps.diff import bounded

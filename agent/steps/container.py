@@ -9,13 +9,13 @@ the engine in a file that root alone may read, never in a command line.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.canonical import digest_of
 from agent.contract.claims import Claim
 from agent.contract.codec import to_wire
 from agent.contract.inputs.services import ContainerInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import rollover
 from agent.steps.derived import one_line

@@ -14,12 +14,12 @@ import contextlib
 import posixpath
 import re
 import shlex
-from dataclasses import dataclass
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set
 
 from agent.contract.canonical import digest
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
+from agent.contract.record import dataclass
 from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes

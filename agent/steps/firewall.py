@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.claims import Claim, claims_of
 from agent.contract.inputs.files import FileInputs, LinkInputs
 from agent.contract.inputs.network import FirewallInputs
 from agent.contract.paths import UNITS, firewall_files
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import link, nftables, ruleset
 from agent.steps.derived import FILE, Files, apply_files, directory, file_changes, observe_files, root_file

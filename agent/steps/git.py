@@ -7,11 +7,11 @@ files are nobody's business.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import GitInputs
+from agent.contract.record import dataclass
 from agent.host.port import Entry, Host
 from agent.steps.diff import bounded
 from agent.steps.step import Applied, Change, Given, LeftAlone, State, StepFailed

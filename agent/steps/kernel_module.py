@@ -6,13 +6,13 @@ that the kernel refuses waits for the next boot, and what is to be kept out cann
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Tuple
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.machine import KernelModuleInputs
 from agent.contract.paths import module_files
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps.derived import (
     FILE,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import Callable, List, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import LinkInputs
+from agent.contract.record import dataclass
 from agent.host.port import Entry, Host
 from agent.steps.batch import DoneInBatches, in_turn
 from agent.steps.directory import no_parent

@@ -7,13 +7,13 @@ is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, FrozenSet, List, Optional
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.machine import LocaleInputs
 from agent.contract.paths import DEBIAN_LOCALE, LOCALE_CONF, LOCALE_GEN
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps.derived import FILE, Files, apply_files, file_changes, observe_files, one_line, root_file
 from agent.steps.execution import ended_well

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import posixpath
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Dict, List, NamedTuple, Optional
 
+from agent.contract.record import dataclass
 from agent.host import port
 from agent.host.port import Host
 

@@ -8,12 +8,12 @@ others, only the line is managed; so it is in a sandbox.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim, claims_of
 from agent.contract.inputs.machine import MOUNT_SECRETS, MountInputs
 from agent.contract.paths import FSTAB
+from agent.contract.record import dataclass
 from agent.host.port import Host, Ran
 from agent.steps import part
 from agent.steps.derived import directory

@@ -8,11 +8,12 @@ look: `latest` means the newest that the node's lists know, which the system's o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import List, Mapping, Optional, Sequence, Set
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.packages import PackageInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import packages
 from agent.steps.apt import Apt

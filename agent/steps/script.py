@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import List
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.scripts import ScriptInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
 from agent.steps.execution import ending, in_time, run_lines, stage_lines, transcript

@@ -5,11 +5,11 @@ It is compliant when that run ended well. A run that was begun and never ended i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.scripts import RunShellScriptInputs
+from agent.contract.record import dataclass
 from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
 from agent.steps.execution import (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
+from agent.contract.record import dataclass
 from agent.host.port import Host, Ran
 from agent.steps.execution import ended_well
 from agent.steps.step import InvalidPlatform, StepFailed

@@ -5,13 +5,13 @@ Both files are written whole, and systemd has read them before the timer is star
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.services import ServiceInputs, TimerInputs
 from agent.contract.paths import unit_file
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import file, systemd
 from agent.steps.derived import FILE, one_line

@@ -5,13 +5,13 @@ Programs take a new zone at their next start; the clock itself is not touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List, Optional
 
 from agent.contract.claims import Claim, unsafe_path
 from agent.contract.inputs.files import FileInputs, LinkInputs
 from agent.contract.inputs.machine import TimezoneInputs
 from agent.contract.paths import LOCALTIME, TIMEZONE_FILE
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import file, link
 from agent.steps.derived import FILE

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from dataclasses import dataclass
 from typing import List
 
 from agent.contract.claims import Claim, claims_of, unit_name
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.services import UnitInputs
 from agent.contract.paths import unit_file
+from agent.contract.record import dataclass
 from agent.host.port import Host
 from agent.steps import file
 from agent.steps.derived import FILE, directory

@@ -1,4 +1,4 @@
-"""Dataclasses that are made when they are first used are the same as those made at once."""
+"""Dataclasses that share their methods are the same as those of the standard library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def declared() -> Any:
     return Point
 
 
-def made(cls: Any) -> bool:
+def read(cls: Any) -> bool:
     return isinstance(cls.__dict__["__dataclass_fields__"], dict)
 
 
@@ -45,26 +45,68 @@ def made(cls: Any) -> bool:
         lambda cls: from_wire(cls, {"x": 1}),
     ],
 )
-def test_any_use_makes_it(put_off: None, use: Any) -> None:
+def test_any_use_reads_its_fields(put_off: None, use: Any) -> None:
     cls = declared()
-    assert not made(cls)
+    assert not read(cls)
     use(cls)
-    assert made(cls)
+    assert read(cls)
 
 
 def test_it_is_what_it_would_have_been(put_off: None) -> None:
     cls = declared()
     one = cls(1)
-    assert (one, hash(one.x), repr(one)) == (cls(1, 2), hash(1), f"{cls.__qualname__}(x=1, y=2, more=[])")
+    assert one == cls(1, 2) == cls(y=2, x=1) != cls(1, 3)
+    assert one != (1, 2, [])
+    assert repr(one) == f"{cls.__qualname__}(x=1, y=2, more=[])"
+    assert hash(cls(1, 2, ())) == hash(cls(1, 2, ()))
     assert one.more is not cls(1).more
     assert to_wire(dataclasses.replace(one, y=5)) == {"x": 1, "y": 5}
+    assert dataclasses.asdict(one) == {"x": 1, "y": 2, "more": []}
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.x = 3
-    with pytest.raises(TypeError, match="missing 1 required positional argument"):
-        declared()()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del one.x
 
 
-def test_threads_make_it_once(put_off: None) -> None:
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda cls: cls(), "lacks x"),
+        (lambda cls: cls(y=1), "lacks x"),
+        (lambda cls: cls(1, 2, [], 4), "takes x, y, more"),
+        (lambda cls: cls(1, x=1), "takes x, y, more"),
+        (lambda cls: cls(1, z=1), "takes x, y, more"),
+    ],
+)
+def test_what_it_is_not_made_of(put_off: None, make: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        make(declared())
+
+
+def test_fields_are_inherited_in_order_and_keep_their_secrets(put_off: None) -> None:
+    point = declared()
+
+    @record.dataclass(frozen=True)
+    class Named(point):  # type: ignore[misc]  # a class that is made at run time
+        key: str = dataclasses.field(default="k", repr=False)
+        name: str = ""
+
+        def __repr__(self) -> str:
+            return "its own: " + self.name
+
+    assert [field.name for field in dataclasses.fields(Named)] == ["x", "y", "more", "key", "name"]
+    assert Named(1, name="here") != point(1)
+    assert repr(Named(1, name="here")) == "its own: here"
+
+    @record.dataclass(frozen=True)
+    class Secret:
+        name: str
+        key: str = dataclasses.field(repr=False)
+
+    assert repr(Secret("a", "b")).endswith("Secret(name='a')")
+
+
+def test_threads_may_be_first_together(put_off: None) -> None:
     cls, found = declared(), []
     threads = [threading.Thread(target=lambda: found.append(cls(1))) for _ in range(8)]
     for thread in threads:
@@ -75,7 +117,8 @@ def test_threads_make_it_once(put_off: None) -> None:
 
 
 def test_the_server_gets_them_at_once() -> None:
-    assert made(wire.Report)
+    assert read(wire.Report)
+    assert wire.Report.__init__ is not wire.Ack.__init__
 
 
 def test_a_program_that_puts_them_off_imports_little() -> None:
