@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, FrozenSet, Mapping, Optional
 
 from agent.claimants import inputs_of
 from agent.clock import Clock
@@ -11,8 +11,10 @@ from agent.contract.wire import Body
 from agent.fights import Fights
 from agent.host.port import Host
 from agent.outcome import RunResult
-from agent.steps.watched import Watched, watched
-from agent.watch import Thing, Watch
+
+if TYPE_CHECKING:  # what only serves is not imported by a pass
+    from agent.steps.watched import Watched
+    from agent.watch import Thing, Watch
 
 
 class Drift:
@@ -66,6 +68,9 @@ class Drift:
         return self._fights.next_heal(uid)
 
     def _things(self, bodies: Mapping[str, Body]) -> Dict[Thing, Watched]:
+        from agent.steps.watched import watched
+        from agent.watch import Thing
+
         found: Dict[Thing, Watched] = {}
         for uid, body in bodies.items():
             for step in body.steps:

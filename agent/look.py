@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from agent.claimants import inputs_of
 from agent.contract.claims import Claim, claims_of
 from agent.contract.codec import Malformed
 from agent.contract.inputs import ACTIONS
+from agent.contract.record import dataclass
 from agent.contract.wire import BodyStep, ClaimReport
+from agent.steps.execution import ends_document
 from agent.steps.registry import unsupported
-from agent.steps.shell import ends_document
 from agent.steps.step import Change, Given, RebootWanted, StepFailed
 
 _DESCRIPTION_LIMIT = 300
 _REASON_LIMIT = 1000
 
 
-@dataclass
+@dataclass(frozen=False)
 class Look:
     """`changes` are what differed at first, `left` what differs now.
 

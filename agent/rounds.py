@@ -6,7 +6,7 @@ its generation is still `Assigned`, what was not taken away still leaves.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from agent import log
 from agent.agenda import NO_TURN, Agenda, allowed
@@ -28,7 +28,9 @@ from agent.standing import Read, Seen
 from agent.steps.step import REBOOTING, defect, why
 from agent.telling import Telling
 from agent.turns import Turns
-from agent.watch import Watch
+
+if TYPE_CHECKING:  # what only serves is not imported by a pass
+    from agent.watch import Watch
 
 HEALING = (BOOT, INTERVAL, DRIFT)
 """Causes of looks that put right what differs, and nothing that is new."""

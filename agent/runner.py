@@ -6,7 +6,7 @@ Before anything is changed, the ledger and the journal know of it. A look that f
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Sequence
 
 from agent import claimants as owners
@@ -18,6 +18,7 @@ from agent.contract.canonical import instant
 from agent.contract.causes import ASSIGNED
 from agent.contract.claims import unsafe_path
 from agent.contract.codec import not_fields
+from agent.contract.record import dataclass
 from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
 from agent.host.port import Host
 from agent.ledger import Ledger, prune
@@ -91,7 +92,7 @@ def converge(
     return run.to_its_end()
 
 
-@dataclass
+@dataclass(frozen=False)
 class _Run:
     """One association's, from its first step to its last."""
 

@@ -1,4 +1,4 @@
-"""`dataclass(frozen=True)` for a program that starts fast: the same classes, with methods that all of them share.
+"""`dataclass` for a program that starts fast: the same classes, with methods that all of them share.
 
 The standard library compiles half a dozen methods for each class, which takes longer than to import what most programs
 do, and an agent's one pass meets a few of those that the contract describes. A program that calls `put_off` before it
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, frozen: bool) -> Callable[[type], type]:
-        """As the standard library's, for what is frozen, has no `__post_init__`, and is compared field by field."""
+        """As the standard library's, for what has no `__post_init__` and is compared field by field."""
         if _putting_off:
-            return _sharing
+            return _sharing if frozen else _sharing_but_changing
         import dataclasses
 
         return dataclasses.dataclass(frozen=frozen)
@@ -28,7 +28,8 @@ __all__ = ["dataclass", "put_off"]
 _putting_off: List[bool] = []
 _making = RLock()
 _NAME = "__dataclass_fields__"
-_SHARED = ("__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
+_SHARED = ("__init__", "__repr__", "__eq__", "__hash__")
+_FROZEN = ("__setattr__", "__delattr__")
 
 
 def put_off() -> None:
@@ -51,10 +52,18 @@ class _Fields:
 
 
 def _sharing(cls: Any) -> Any:
-    for name in _SHARED:
+    for name in (*_SHARED, *_FROZEN):
         if name not in cls.__dict__:
             setattr(cls, name, vars(_Record)[name])
     setattr(cls, _NAME, _Fields())
+    return cls
+
+
+def _sharing_but_changing(cls: Any) -> Any:
+    _sharing(cls)
+    for name in _FROZEN:
+        delattr(cls, name)
+    cls.__hash__ = None
     return cls
 
 

@@ -15,6 +15,11 @@ _ERROR_LIMIT = 8000
 _PLATFORMS = ("Linux", "MacOS")
 
 
+def ends_document(rc: int) -> bool:
+    """Whether this exit code leaves out the steps that follow."""
+    return rc in (SUCCESS_AND_EXIT, FAIL_AND_EXIT)
+
+
 def stage_lines(host: Host, lines: List[str], given: Given) -> None:
     """Puts the script in place. What fails here has not begun and may be tried again."""
     _check_platform(host)

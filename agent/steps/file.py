@@ -13,7 +13,6 @@ import base64
 import contextlib
 import posixpath
 import re
-import shlex
 from typing import Callable, List, NamedTuple, Optional, Sequence, Set
 
 from agent.contract.canonical import digest
@@ -243,6 +242,8 @@ def _validate(host: Host, desired: FileInputs, mode: int) -> None:
     directory, name = posixpath.split(desired.path)
     staged = posixpath.join(directory, staged_name(name))
     try:
+        import shlex
+
         argv = [word.replace("%s", staged) for word in shlex.split(desired.validate)]
     except ValueError as error:
         raise StepFailed("`validate` is no command: %s" % error) from None

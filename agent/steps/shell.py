@@ -13,7 +13,6 @@ from agent.contract.record import dataclass
 from agent.host.port import Host, Ran
 from agent.steps.diff import bounded
 from agent.steps.execution import (
-    FAIL_AND_EXIT,
     REBOOT,
     SUCCESS_AND_EXIT,
     ending,
@@ -74,11 +73,6 @@ class ShellStep:
     def underway(self, desired: RunShellScriptInputs, given: Given) -> List[Change]:
         script = bounded(["+ " + line for line in desired.run_command])
         return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
-
-
-def ends_document(rc: int) -> bool:
-    """Whether this exit code leaves out the steps that follow."""
-    return rc in (SUCCESS_AND_EXIT, FAIL_AND_EXIT)
 
 
 def _ended(rc: int, status: str) -> str:
