@@ -6,9 +6,10 @@ Pure: times come in, decisions go out. Intervals are counted on the clock that n
 from __future__ import annotations
 
 import hashlib
-from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from agent.contract.canonical import instant, milliseconds
+from agent.contract.record import NamedTuple
 from agent.contract.schedule import BadSchedule, latest, next_after
 from agent.contract.wire import Assignment, Interval
 from agent.journal import RunInstant

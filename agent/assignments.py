@@ -12,13 +12,13 @@ import json
 import os
 import threading
 from dataclasses import field, replace
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Type, TypeVar
+from typing import Dict, Iterable, List, Optional, Set, Tuple, Type, TypeVar
 
 from agent import durable
 from agent.contract import sshsig
 from agent.contract.canonical import DIGEST
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.contract.wire import PROTOCOL, Assignment, AssignmentSet, Body, NodeContext, Signed
 from agent.crypto import opened
 from agent.identity import Identity

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import Any, Callable, Mapping
 
 from agent import facts
+from agent.contract.record import NamedTuple
 from agent.durable import make_directory
 from agent.host import LocalHost
 from agent.host.port import Host

@@ -6,11 +6,12 @@ on when they came: associations stand in the order of their uid, steps in the or
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Tuple
 
 from agent.contract.claims import Claim, claims_of, meet
 from agent.contract.codec import Malformed, from_wire
 from agent.contract.inputs import ACTIONS
+from agent.contract.record import NamedTuple
 from agent.contract.wire import Body, BodyStep
 
 

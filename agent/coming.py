@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, Optional
 
 from agent import agenda, durable
 from agent.clock import SystemClock
 from agent.contract.canonical import instant
 from agent.contract.codec import Malformed, from_wire
+from agent.contract.record import NamedTuple
 from agent.contract.wire import AssignmentSet, Body
 from agent.journal import RunInstant
 from agent.look import is_run

@@ -12,12 +12,13 @@ import os
 import re
 import socket
 import ssl
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 import agent
 from agent import dial, identity
 from agent.contract import sshsig
 from agent.contract.codec import Malformed, from_wire, to_wire
+from agent.contract.record import NamedTuple
 from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Enrolment, Refusal, Token
 from agent.identity import Identity, Keys

@@ -10,9 +10,10 @@ Pure: times are seconds on a clock that never steps.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from agent.contract.canonical import instant
+from agent.contract.record import NamedTuple
 from agent.contract.wire import ClaimReport
 from agent.outcome import RunResult
 

@@ -16,11 +16,12 @@ import stat
 import subprocess
 import sys
 import zipfile
-from typing import Callable, List, NamedTuple
+from typing import Callable, List
 
 import agent
 from agent import durable
 from agent.contract.canonical import digest
+from agent.contract.record import NamedTuple
 from agent.limits import MEMORY
 
 SERVICE = "opsctl-agent.service"

@@ -14,10 +14,11 @@ import json
 import os
 import re
 import threading
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.codec import from_wire, to_wire
+from agent.contract.record import NamedTuple
 from agent.contract.wire import Report
 from agent.lock import StateLock
 from agent.log import ERROR, WARNING, log

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Collection, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Collection, Dict, List, Optional, Tuple
 
 from agent import durable
 from agent.contract.claims import Claim
+from agent.contract.record import NamedTuple
 from agent.contract.wire import ClaimReport
 from agent.host.port import Host
 from agent.outcome import PRUNE

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import agent
 from agent.carrier import Carrier, Door, Lost, Servers
 from agent.contract.canonical import instant
+from agent.contract.record import NamedTuple
 from agent.contract.wire import Hello
 from agent.log import ERROR, INFO, NOTICE, WARNING, log
 from agent.node import Node

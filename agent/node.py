@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from agent import identity
 from agent.assignments import Assignments
 from agent.clock import Clock
 from agent.contact import Contact
+from agent.contract.record import NamedTuple
 from agent.crypto import Signer
 from agent.identity import Identity
 from agent.journal import Journal

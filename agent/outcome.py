@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from agent.contract.canonical import canonical
 from agent.contract.codec import to_wire
+from agent.contract.record import NamedTuple
 from agent.contract.wire import REPORT_LIMIT, ClaimReport
 
 OUTPUT_LIMIT = 24000

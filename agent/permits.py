@@ -10,12 +10,12 @@ import json
 import os
 import threading
 from dataclasses import field
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, Optional
 
 from agent import durable
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.leave import Ask, Permit, Postponed
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.log import ERROR, NOTICE, log
 
 

@@ -5,9 +5,10 @@ What it read of the node is read again, all of it (`agent.standing`); what else 
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Iterable, Mapping, Optional
 
 from agent.claimants import Claimants
+from agent.contract.record import NamedTuple
 from agent.contract.wire import Body
 from agent.host.port import Host
 from agent.journal import Reported

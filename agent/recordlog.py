@@ -12,9 +12,10 @@ import mmap
 import os
 import struct
 import zlib
-from typing import Callable, Iterable, List, NamedTuple, Tuple, Union
+from typing import Callable, Iterable, List, Tuple, Union
 
 from agent import durable
+from agent.contract.record import NamedTuple
 
 HEADER = b"opsctl-records-1\n"
 MARK = b"\xf1\xc5"

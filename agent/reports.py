@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 import agent
 from agent.assignments import Desired
 from agent.contract.canonical import canonical, digest_of
 from agent.contract.causes import REMOVED, SCHEDULE
 from agent.contract.codec import to_wire
+from agent.contract.record import NamedTuple
 from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report
 from agent.identity import Identity
 from agent.journal import Reported

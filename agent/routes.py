@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
+from agent.contract.record import NamedTuple
 from agent.host import inotify
 from agent.host.inotify import Inotify
 

@@ -6,9 +6,10 @@ first, and what runs after the reboot is the next attempt of the same run.
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Optional, Protocol, Tuple
+from typing import Iterator, List, Optional, Protocol, Tuple
 
 from agent.contract.canonical import instant
+from agent.contract.record import NamedTuple
 from agent.contract.wire import Body, BodyStep
 from agent.host.port import Host, Ran
 from agent.journal import RunKey

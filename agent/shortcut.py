@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 import agent
 from agent import standing
+from agent.contract.record import NamedTuple
 from agent.host.local import LocalHost
 
 _VALUES = ("--state", "--root")

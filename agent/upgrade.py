@@ -18,10 +18,11 @@ import subprocess
 import sys
 import time
 import zipfile
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, List, Optional
 
 from agent import durable, status
 from agent.contract import sshsig
+from agent.contract.record import NamedTuple
 from agent.contract.versions import compare_dpkg
 from agent.crypto import verify
 from agent.install import InstallFailed, Layout, Run, beneath, point, runner

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set
 
 from agent import log
+from agent.contract.record import NamedTuple
 from agent.host import inotify
 from agent.host.inotify import Inotify
 from agent.routes import WATCHES_AT_MOST, Routes

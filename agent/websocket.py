@@ -10,8 +10,9 @@ import base64
 import hashlib
 import os
 import struct
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
 
+from agent.contract.record import NamedTuple
 from agent.contract.wire import FRAME_LIMIT
 
 HEAD_LIMIT = 16 * 1024

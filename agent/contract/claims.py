@@ -7,9 +7,10 @@ meets anything with the same kind and name; shared claims meet only where the pa
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from agent.contract import paths, publickey
+from agent.contract.record import NamedTuple
 
 if TYPE_CHECKING:
     from agent.contract.inputs import accounts, files, machine, network, packages, services

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Dict, NamedTuple, Tuple, Type
+from typing import Any, Dict, Tuple, Type
 
 from agent.contract import leave, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from agent.contract.record import NamedTuple
 
 DATA, END = 0, 1
 CHUNK = 32 * 1024

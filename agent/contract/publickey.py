@@ -6,7 +6,8 @@ import base64
 import binascii
 import hashlib
 import struct
-from typing import NamedTuple
+
+from agent.contract.record import NamedTuple
 
 
 class NotAKey(ValueError):

@@ -1,15 +1,16 @@
-"""`dataclass` for a program that starts fast: the same classes, with methods that all of them share.
+"""`dataclass` and `NamedTuple` for a program that starts fast: the same classes, with methods that all of them share.
 
-The standard library compiles half a dozen methods for each class, which takes longer than to import what most programs
-do, and an agent's one pass meets a few of those that the contract describes. A program that calls `put_off` before it
-imports any of them has nothing compiled, and a class's fields read when somebody asks for them; the server, and whoever
-else makes a great many of few kinds, gets the standard library's.
+The standard library compiles some for each class, which takes longer than to import what most programs do, and an
+agent's one pass meets a few of those that the contract describes. A program that calls `put_off` before it imports any
+of them has nothing compiled, and a class's fields read when somebody asks for them; the server, and whoever else makes
+a great many of few kinds, gets the standard library's.
 """
 
 from __future__ import annotations
 
 from _thread import RLock
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, NamedTuple, Tuple
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -24,7 +25,7 @@ else:
         return dataclasses.dataclass(frozen=frozen)
 
 
-__all__ = ["dataclass", "put_off"]
+__all__ = ["NamedTuple", "dataclass", "put_off"]
 _putting_off: List[bool] = []
 _making = RLock()
 _NAME = "__dataclass_fields__"
@@ -35,6 +36,7 @@ _FROZEN = ("__setattr__", "__delattr__")
 def put_off() -> None:
     """What is declared from now on has shared methods, and fields when they are asked for."""
     _putting_off[:] = [True]
+    globals()["NamedTuple"] = _NamedTuple
 
 
 class _Fields:
@@ -116,3 +118,40 @@ def _refuse(what: str, name: str) -> None:
     import dataclasses
 
     raise dataclasses.FrozenInstanceError("cannot %s field %r" % (what, name))
+
+
+class _Naming(type):
+    """Takes fields from the body of a class, as `typing.NamedTuple` does."""
+
+    def __new__(cls, name: str, bases: Tuple[type, ...], body: Dict[str, Any]) -> Any:
+        fields = tuple(body.get("__annotations__", ())) if bases != (tuple,) else ()
+        defaults = {field: body.pop(field) for field in fields if field in body}
+        getters = {field: property(itemgetter(at)) for at, field in enumerate(fields)}
+        named = {"__slots__": (), "_fields": fields, "_field_defaults": defaults}
+        return super().__new__(cls, name, bases, {**body, **getters, **named})
+
+
+class _NamedTuple(tuple, metaclass=_Naming):  # type: ignore[type-arg]  # a tuple of whatever its fields are
+    _fields: ClassVar[Tuple[str, ...]]
+    _field_defaults: ClassVar[Dict[str, Any]]
+
+    def __new__(cls, *values: Any, **named: Any) -> Any:
+        fields, defaults = cls._fields, cls._field_defaults
+        if named or len(values) != len(fields):
+            rest = fields[len(values) :]
+            values += tuple([named.pop(name, defaults.get(name)) for name in rest if name in named or name in defaults])
+            if named or len(values) != len(fields):
+                raise TypeError("%s() takes %s" % (cls.__name__, ", ".join(fields)))
+        return super().__new__(cls, values)
+
+    def __repr__(self) -> str:
+        return "%s(%s)" % (type(self).__name__, ", ".join("%s=%r" % item for item in self._asdict().items()))
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:
+        return tuple(self)
+
+    def _asdict(self) -> Dict[str, Any]:
+        return dict(zip(self._fields, self))
+
+    def _replace(self, **named: Any) -> Any:
+        return type(self)(**{**self._asdict(), **named})

@@ -11,7 +11,9 @@ import bisect
 import datetime
 import functools
 import re
-from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
+from typing import FrozenSet, Iterator, List, Optional, Tuple
+
+from agent.contract.record import NamedTuple
 
 _UNITS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 _RATE = re.compile(r"rate\(\s*([0-9]{1,9})\s+(minute|hour|day)(s?)\s*\)\Z")

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from typing import NamedTuple, Tuple
+from typing import Tuple
+
+from agent.contract.record import NamedTuple
 
 _MAGIC = b"SSHSIG"
 _KEY_TYPE = b"ssh-ed25519"

@@ -8,11 +8,12 @@ hello, by which a machine that is no node yet becomes one. Raises `Malformed` fo
 from __future__ import annotations
 
 import struct
-from typing import Dict, List, NamedTuple, Tuple, Type
+from typing import Dict, List, Tuple, Type
 
 from agent.contract import frames, wire
 from agent.contract.canonical import digest
 from agent.contract.codec import Malformed, Wire, to_wire
+from agent.contract.record import NamedTuple
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 

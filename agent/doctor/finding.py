@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from typing import Any, Dict, Iterable, List, NamedTuple
+from typing import Any, Dict, Iterable, List
+
+from agent.contract.record import NamedTuple
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 

@@ -15,9 +15,10 @@ import os
 import socket
 import ssl
 import time
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from agent import dial
+from agent.contract.record import NamedTuple
 from agent.dial import Address
 from agent.doctor.finding import Finding, fail, ok, warn
 from agent.doctor.state import validity

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, Tuple
+
+from agent.contract.record import NamedTuple
 
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 _PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 6, 8

@@ -21,9 +21,10 @@ import pkgutil
 import subprocess
 import sys
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from agent import durable
+from agent.contract.record import NamedTuple
 from agent.host import script
 from agent.host.port import Bounded, EndNotSeen, Ran
 from agent.host.supervisor import HEAD, ROOM, TAIL

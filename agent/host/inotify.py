@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from typing import Iterator, NamedTuple
+from typing import Iterator
+
+from agent.contract.record import NamedTuple
 
 MODIFY, ATTRIB, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x2, 0x4, 0x8, 0x40, 0x80, 0x100, 0x200
 DELETE_SELF, UNMOUNT, OVERFLOW, IGNORED = 0x400, 0x2000, 0x4000, 0x8000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from typing import BinaryIO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Union
+from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Union
+
+from agent.contract.record import NamedTuple
 
 CONTENT_KEPT = 1024 * 1024
 """Bytes up to which a file's content is kept by `snapshot`; a larger file is hashed only."""

@@ -11,8 +11,9 @@ import contextlib
 import posixpath
 import stat
 import zlib
-from typing import IO, Any, BinaryIO, Dict, Iterator, List, NamedTuple, Optional, Protocol
+from typing import IO, Any, BinaryIO, Dict, Iterator, List, Optional, Protocol
 
+from agent.contract.record import NamedTuple
 from agent.steps.step import StepFailed
 
 ENTRIES_AT_MOST = 50000

@@ -6,9 +6,10 @@ What is not wanted is not managed. In a sandbox owners are not managed at all, f
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
 from agent.contract.inputs.files import DirectoryInputs, DownloadInputs, FileInputs
+from agent.contract.record import NamedTuple
 from agent.host.port import Entry, Host
 from agent.steps.step import StepFailed
 

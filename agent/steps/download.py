@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from typing import Iterable, Iterator, List, NamedTuple, Optional
+from typing import Iterable, Iterator, List, Optional
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import DownloadInputs, FileInputs
+from agent.contract.record import NamedTuple
 from agent.host.port import Entry, Host
 from agent.steps import attributes
 from agent.steps.derived import DerivedFileStep

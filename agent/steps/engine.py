@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
+from agent.contract.record import NamedTuple
 from agent.host.port import Host, Ran
 from agent.steps.execution import ended_well
 from agent.steps.step import InvalidPlatform, StepFailed

@@ -13,12 +13,12 @@ import base64
 import contextlib
 import posixpath
 import re
-from typing import Callable, List, NamedTuple, Optional, Sequence, Set
+from typing import Callable, List, Optional, Sequence, Set
 
 from agent.contract.canonical import digest
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.contract.template import TemplateError
 from agent.host.port import Entry, Host, Ran, Snapshot, backup_name, replace, staged_name
 from agent.steps import attributes

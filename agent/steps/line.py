@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import List, NamedTuple, Optional, Pattern
+from typing import List, Optional, Pattern
 
 from agent.contract.claims import Claim, claims_of
 from agent.contract.inputs.files import LineInputs
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host.port import Host, Snapshot
 from agent.steps.diff import content_diff
 from agent.steps.file import NOT_SHOWN, READABLE_BY_ALL

@@ -5,14 +5,14 @@ Taking the file away leaves the present value, which is the next boot's affair. 
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, Callable, List, Optional
 
 from agent.contract.claims import Claim, unsafe_path
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.machine import SysctlInputs
 from agent.contract.inputs.network import HostnameInputs
 from agent.contract.paths import HOSTNAME_FILE, sysctl_file
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host.port import Host
 from agent.steps import file
 from agent.steps.derived import FILE, one_line

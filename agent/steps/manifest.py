@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import posixpath
 from dataclasses import field, replace
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host import port
 from agent.host.port import Host
 

@@ -7,8 +7,9 @@ systemd read (`nofail`, `x-...`), and options that are shown only where they dif
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+from agent.contract.record import NamedTuple
 from agent.host.port import Host
 
 _LIST = "/proc/self/mountinfo"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Pattern, Protocol, Sequence
+from typing import Dict, FrozenSet, List, Optional, Pattern, Protocol, Sequence
 
+from agent.contract.record import NamedTuple
 from agent.host.port import Host, Ran
 from agent.steps.execution import transcript
 from agent.steps.step import StepFailed

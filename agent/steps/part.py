@@ -7,10 +7,10 @@ that the step means and that stand there twice are taken out but for the last.
 from __future__ import annotations
 
 import posixpath
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from agent.contract.claims import Claim
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host.port import Host, Snapshot
 from agent.steps.diff import content_diff
 from agent.steps.file import NOT_SHOWN, READABLE_BY_ALL

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import posixpath
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from agent.contract import openpgp, paths
 from agent.contract.claims import Claim
 from agent.contract.inputs.files import FileInputs
 from agent.contract.inputs.packages import RepositoryInputs
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host.port import Host, Snapshot, replace
 from agent.steps import apt, dnf, file, packages, rpm, zypper
 from agent.steps.derived import FILE, one_line

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 from agent.contract.claims import Claim
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.contract.wire import FileRef
 from agent.host.port import Host, Ran
 from agent.rendering import rendered

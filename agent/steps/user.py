@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, Optional, Tuple
 
 from agent.contract.claims import Claim
 from agent.contract.inputs.accounts import UserInputs
-from agent.contract.record import dataclass
+from agent.contract.record import NamedTuple, dataclass
 from agent.host.port import Host
 from agent.steps.execution import ended_well
 from agent.steps.step import Applied, Change, Given, InvalidPlatform, LeftAlone, State, StepFailed

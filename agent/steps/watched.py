@@ -7,9 +7,10 @@ seen at the interval; claims of a kind that is not here are seen then alone.
 from __future__ import annotations
 
 import posixpath
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from agent.contract.claims import Claim, claims_of
+from agent.contract.record import NamedTuple
 from agent.host.port import Host
 from agent.steps import manifest
 from agent.steps.registry import NOT_IN_A_SANDBOX

@@ -7,7 +7,9 @@ import binascii
 import datetime
 import ipaddress
 import re
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, Tuple
+
+from agent.contract.record import NamedTuple
 
 _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
 _SEQUENCE, _OCTETS, _UTC_TIME, _GENERALIZED_TIME, _VERSION, _EXTENSIONS = 0x30, 0x04, 0x17, 0x18, 0xA0, 0xA3

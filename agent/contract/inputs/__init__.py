@@ -10,9 +10,10 @@ names a file of the config repository; the body that a node gets says which byte
 from __future__ import annotations
 
 import importlib
-from typing import Dict, NamedTuple, Type, cast
+from typing import Dict, Type, cast
 
 from agent.contract.codec import Wire
+from agent.contract.record import NamedTuple
 
 
 class Action(NamedTuple):

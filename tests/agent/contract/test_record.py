@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from tests.agent.program import ROOT
 
 @pytest.fixture
 def put_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_putting_off", [True])
+    monkeypatch.setattr(record, "_putting_off", [])
+    monkeypatch.setattr(record, "NamedTuple", record.NamedTuple)
+    record.put_off()
 
 
 def declared() -> Any:
@@ -114,6 +117,66 @@ def test_threads_may_be_first_together(put_off: None) -> None:
     for thread in threads:
         thread.join()
     assert found == [cls(1)] * 8
+
+
+def test_it_may_change_where_it_says_so(put_off: None) -> None:
+    @record.dataclass(frozen=False)
+    class Count:
+        at: int = 0
+
+    one = Count()
+    one.at += 1
+    assert one == Count(1)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def pair() -> Any:
+    class Pair(record.NamedTuple):
+        """Two things."""
+
+        left: str
+        right: int = 0
+        more: str = "m"
+
+        @property
+        def both(self) -> str:
+            return "%s%d" % (self.left, self.right)
+
+    return Pair
+
+
+def test_a_named_tuple_is_what_it_would_have_been(put_off: None) -> None:
+    kind = pair()
+    assert not hasattr(kind, "_make")
+    one = kind("a", more="x")
+    assert one == ("a", 0, "x") == kind(right=0, left="a", more="x")
+    assert (one.left, one.right, one.more, one.both) == ("a", 0, "x", "a0")
+    assert repr(one) == "Pair(left='a', right=0, more='x')"
+    assert one._replace(right=2) == ("a", 2, "x")
+    assert copy.copy(one) == one == copy.deepcopy(one)
+    assert type(copy.copy(one)) is kind
+    assert kind._fields == ("left", "right", "more")
+    with pytest.raises(AttributeError):
+        one.left = "b"
+    with pytest.raises(AttributeError):
+        one.other = "b"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda cls: cls(),
+        lambda cls: cls(right=1),
+        lambda cls: cls("a", 1, "m", 2),
+        lambda cls: cls("a", left="b"),
+        lambda cls: cls("a", other=1),
+        lambda cls: cls("a")._replace(other=1),
+    ],
+)
+def test_what_a_named_tuple_is_not_made_of(put_off: None, make: Any) -> None:
+    with pytest.raises(TypeError, match="takes left, right, more"):
+        make(pair())
 
 
 def test_the_server_gets_them_at_once() -> None:
