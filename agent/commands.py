@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
 import agent
 from agent import DEFAULT_STATE, USER_STATE, lean, log
+from agent.contract.record import NamedTuple
 from agent.dial import BadAddress
 from agent.identity import NotEnrolled, StateDamaged
 from agent.lock import StateInUse

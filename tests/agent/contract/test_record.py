@@ -141,7 +141,7 @@ def pair() -> Any:
 
         @property
         def both(self) -> str:
-            return "%s%d" % (self.left, self.right)
+            return f"{self.left}{self.right}"
 
     return Pair
 
