@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.enrolment import enroll
+from agent.host.memory import MemoryHost
+from agent.host.memory import Node as Place
+from tests.agent.converging import Node, shell
 from tests.agent.gateway import Gateway
 from tests.agent.rig import Rig
 
@@ -50,5 +53,18 @@ def enrolled(gateway: Gateway, tmp_path: Path) -> str:
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def host() -> MemoryHost:
+    """A sandbox in memory."""
+    return MemoryHost(sandbox=True, nodes={"/": Place("directory"), "/etc": Place("directory")}, shell=shell)
+
+
+@pytest.fixture
+def node(host: MemoryHost, tmp_path: Path) -> Iterator[Node]:
+    made = Node(host, tmp_path / "state")
     yield made
     made.close()

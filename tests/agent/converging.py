@@ -13,7 +13,7 @@ from agent.claimants import Claimants
 from agent.contract.canonical import digest
 from agent.contract.inputs import ACTIONS
 from agent.contract.wire import Body, BodyStep, FileRef, NodeContext
-from agent.host import Host
+from agent.host import Host, Ran
 from agent.host.memory import MemoryHost
 from agent.journal import Journal
 from agent.ledger import Ledger
@@ -31,6 +31,20 @@ def step(action: str, inputs: Mapping[str, Any], name: str = "it", **more: Any) 
 def body(*steps: BodyStep, uid: str = "Association/web", files: Mapping[str, bytes] | None = None, **more: Any) -> Body:
     refs = {path: FileRef(digest(data), len(data)) for path, data in (files or {}).items()}
     return Body(uid, "Document/web", list(steps), files=refs, **more)
+
+
+def shell(host: MemoryHost, text: str) -> Ran:
+    """What runs scripts in memory: `exit N`, or a line that is said."""
+    word, _, rest = text.strip().partition(" ")
+    return Ran(int(rest)) if word == "exit" else Ran(0, text.encode())
+
+
+def file(name: str, content: str = "x\n", **more: Any) -> BodyStep:
+    return step("ops:file", {"path": f"/etc/{name}", "content": content}, name=name, **more)
+
+
+def script(name: str, text: str = "hello", **more: Any) -> BodyStep:
+    return step("aws:runShellScript", {"runCommand": [text]}, name=name, **more)
 
 
 @dataclass
