@@ -15,18 +15,7 @@ from reconciler.core.world import Columns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.core.records import (
-        AssignmentRow,
-        AuditRow,
-        Changes,
-        EffectRow,
-        LeaveRow,
-        NodeRow,
-        PermitRow,
-        ReleaseRow,
-        StateRow,
-        TokenRow,
-    )
+    from reconciler.core import records
 
 
 @dataclass(slots=True)
@@ -56,7 +45,7 @@ class MemoryStore:
             self._tables.incarnation = max(at, self._tables.incarnation + 1)
             return self._tables.incarnation
 
-    def commit(self, changes: Changes) -> None:
+    def commit(self, changes: records.Changes) -> None:
         with self._state.lock:
             self._check_lease()
             self._tables.commit(changes)
@@ -74,14 +63,14 @@ class MemoryStore:
                 del tables.bodies[digest]
             return len(gone) + tables.forget(effects_before, audit_before)
 
-    def nodes(self) -> list[NodeRow]:
+    def nodes(self) -> list[records.NodeRow]:
         with self._state.lock:
             return list(self._tables.nodes.values())
 
-    def node(self, node_id: str) -> NodeRow | None:
+    def node(self, node_id: str) -> records.NodeRow | None:
         return self._tables.nodes.get(node_id)
 
-    def assignments(self) -> Iterator[AssignmentRow]:
+    def assignments(self) -> Iterator[records.AssignmentRow]:
         with self._state.lock:
             return iter(sorted(self._tables.assignments.values(), key=lambda row: (row.uid, row.node_id)))
 
@@ -110,53 +99,53 @@ class MemoryStore:
             )
         return found
 
-    def assignments_of(self, node_id: str) -> list[AssignmentRow]:
+    def assignments_of(self, node_id: str) -> list[records.AssignmentRow]:
         return [row for row in self.assignments() if row.node_id == node_id]
 
-    def assignment(self, node_id: str, uid: str) -> AssignmentRow | None:
+    def assignment(self, node_id: str, uid: str) -> records.AssignmentRow | None:
         return self._tables.assignments.get((uid, node_id))
 
-    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
+    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[records.StateRow]:
         wanted = None if node_ids is None else set(node_ids)
         with self._state.lock:
             rows = sorted(self._tables.states.values(), key=lambda row: (row.node_id, row.uid))
         return [row for row in rows if row.since >= since and (wanted is None or row.node_id in wanted)]
 
-    def state(self, node_id: str, uid: str) -> StateRow | None:
+    def state(self, node_id: str, uid: str) -> records.StateRow | None:
         return self._tables.states.get((node_id, uid))
 
-    def releases(self) -> list[ReleaseRow]:
-        newest: dict[str, ReleaseRow] = {}
+    def releases(self) -> list[records.ReleaseRow]:
+        newest: dict[str, records.ReleaseRow] = {}
         with self._state.lock:
             for row in sorted(self._tables.releases.values(), key=lambda row: (row.uid, row.generation)):
                 newest[row.uid] = row
         return list(newest.values())
 
-    def release(self, uid: str, generation: int) -> ReleaseRow | None:
+    def release(self, uid: str, generation: int) -> records.ReleaseRow | None:
         return self._tables.releases.get((uid, generation))
 
-    def leaves(self) -> list[LeaveRow]:
+    def leaves(self) -> list[records.LeaveRow]:
         with self._state.lock:
             return sorted(self._tables.leaves.values(), key=lambda row: row.uid)
 
-    def leaves_of(self, node_id: str) -> list[LeaveRow]:
+    def leaves_of(self, node_id: str) -> list[records.LeaveRow]:
         return [row for row in self.leaves() if (row.uid, node_id) in self._tables.assignments]
 
-    def permits(self) -> list[PermitRow]:
+    def permits(self) -> list[records.PermitRow]:
         with self._state.lock:
             return sorted(self._tables.permits.values(), key=lambda row: (row.uid, row.node_id))
 
     def body(self, digest: str) -> bytes | None:
         return self._tables.bodies.get(digest)
 
-    def token(self, token_id: str) -> TokenRow | None:
+    def token(self, token_id: str) -> records.TokenRow | None:
         return self._tables.tokens.get(token_id)
 
-    def pending_effects(self) -> list[EffectRow]:
+    def pending_effects(self) -> list[records.EffectRow]:
         with self._state.lock:
             return [row for row in self._tables.effects.values() if not row.outcome]
 
-    def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
+    def audit(self, *, limit: int = 200, before: int | None = None) -> list[records.AuditRow]:
         with self._state.lock:
             rows = self._tables.audit[::-1]
         return [row for row in rows if before is None or row.number < before][:limit]

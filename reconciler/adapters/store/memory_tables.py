@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from agent.contract.wire import STATUSES
 from reconciler.adapters.store.rules import check_body, check_given, check_known, check_release, check_token, touched
+from reconciler.core import records
 from reconciler.core.problem import Defect
-from reconciler.core.records import COMPLIANCES, AssignmentRow
-
-if TYPE_CHECKING:
-    from reconciler.core.records import (
-        AuditRow,
-        Changes,
-        EffectRow,
-        Given,
-        LeaveRow,
-        NodeRow,
-        PermitRow,
-        ReleaseRow,
-        StateRow,
-        TokenRow,
-    )
 
 
 @dataclass(slots=True)
@@ -33,19 +18,19 @@ class Tables:
     fence: int = 0
     lease_holder: str = ""
     lease_expires_at: int = 0
-    nodes: dict[str, NodeRow] = field(default_factory=dict)
+    nodes: dict[str, records.NodeRow] = field(default_factory=dict)
     bodies: dict[str, bytes] = field(default_factory=dict)
-    releases: dict[tuple[str, int], ReleaseRow] = field(default_factory=dict)
-    assignments: dict[tuple[str, str], AssignmentRow] = field(default_factory=dict)
-    states: dict[tuple[str, str], StateRow] = field(default_factory=dict)
-    leaves: dict[str, LeaveRow] = field(default_factory=dict)
-    permits: dict[tuple[str, str], PermitRow] = field(default_factory=dict)
-    tokens: dict[str, TokenRow] = field(default_factory=dict)
-    effects: dict[str, EffectRow] = field(default_factory=dict)
-    audit: list[AuditRow] = field(default_factory=list)
+    releases: dict[tuple[str, int], records.ReleaseRow] = field(default_factory=dict)
+    assignments: dict[tuple[str, str], records.AssignmentRow] = field(default_factory=dict)
+    states: dict[tuple[str, str], records.StateRow] = field(default_factory=dict)
+    leaves: dict[str, records.LeaveRow] = field(default_factory=dict)
+    permits: dict[tuple[str, str], records.PermitRow] = field(default_factory=dict)
+    tokens: dict[str, records.TokenRow] = field(default_factory=dict)
+    effects: dict[str, records.EffectRow] = field(default_factory=dict)
+    audit: list[records.AuditRow] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
 
-    def commit(self, changes: Changes) -> None:
+    def commit(self, changes: records.Changes) -> None:
         self._check(changes)
         self.bodies = {**changes.bodies, **self.bodies}
         for token in changes.tokens:
@@ -74,7 +59,7 @@ class Tables:
         self._queue(changes)
         self.settings.update(changes.settings)
 
-    def _check(self, changes: Changes) -> None:
+    def _check(self, changes: records.Changes) -> None:
         for digest, data in changes.bodies.items():
             check_body(digest, data)
         for token in changes.tokens:
@@ -93,12 +78,12 @@ class Tables:
         if not known.issuperset(state.node_id for state in changes.states):
             raise Defect("the store refused a change: a state of a node that is not enrolled")
         for row in changes.reported:
-            if row.status not in ("", *STATUSES) or row.compliance not in COMPLIANCES:
+            if row.status not in ("", *STATUSES) or row.compliance not in records.COMPLIANCES:
                 raise Defect(f"the store cannot keep a value: {row.status} {row.compliance}")
         self._check_names(changes)
 
-    def _check_names(self, changes: Changes) -> None:
-        after: dict[str, NodeRow] = {}
+    def _check_names(self, changes: records.Changes) -> None:
+        after: dict[str, records.NodeRow] = {}
         holders = {row.name: row.id for row in self.nodes.values() if row.retired_at is None} if changes.nodes else {}
         for node in changes.nodes:
             before = after.get(node.id, self.nodes.get(node.id))
@@ -111,17 +96,17 @@ class Tables:
                 holders.pop(before.name, None)
             holders[row.name] = row.id
 
-    def _give(self, given: Given) -> None:
+    def _give(self, given: records.Given) -> None:
         for node_id in given.node_ids:
             before = self.assignments.get((given.uid, node_id))
             if before is not None and before.generation == given.generation:
                 continue
             seq = before.seq if before else 0
-            self.assignments[given.uid, node_id] = AssignmentRow(
+            self.assignments[given.uid, node_id] = records.AssignmentRow(
                 node_id, given.uid, given.generation, given.body_digest, given.at, seq=seq
             )
 
-    def _hear(self, changes: Changes) -> None:
+    def _hear(self, changes: records.Changes) -> None:
         for node_id, uid, body_digest in changes.held:
             row = self.assignments.get((uid, node_id))
             if row is not None and row.body_digest == body_digest:
@@ -138,7 +123,7 @@ class Tables:
                     seq=said.seq,
                 )
 
-    def _live(self, changes: Changes) -> None:
+    def _live(self, changes: records.Changes) -> None:
         for node_id, digest in changes.contexts.items():
             if node_id in self.nodes:
                 self.nodes[node_id] = replace(self.nodes[node_id], context_digest=digest)
@@ -161,7 +146,7 @@ class Tables:
                 row = self.nodes[node_id]
                 self.nodes[node_id] = replace(row, serial=row.serial + 1)
 
-    def _queue(self, changes: Changes) -> None:
+    def _queue(self, changes: records.Changes) -> None:
         for effect in changes.effects:
             known = self.effects.get(effect.id, effect)
             attempts = max(known.attempts, effect.attempts)
@@ -179,7 +164,7 @@ class Tables:
         return rows - len(self.effects) - len(self.audit)
 
 
-def _said(before: NodeRow | None, node: NodeRow) -> NodeRow:
+def _said(before: records.NodeRow | None, node: records.NodeRow) -> records.NodeRow:
     """A node's row after it said something of itself."""
     if before is None:
         return node

@@ -9,17 +9,7 @@ from sqlalchemy import types as sql
 
 from reconciler.adapters.store import schema
 from reconciler.adapters.store.rows import columns
-from reconciler.core.records import (
-    AssignmentRow,
-    AuditRow,
-    EffectRow,
-    LeaveRow,
-    NodeRow,
-    PermitRow,
-    ReleaseRow,
-    StateRow,
-    TokenRow,
-)
+from reconciler.core import records
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement, Delete, FromClause, Select, Table
@@ -57,13 +47,13 @@ LEASE = (
 )
 """Holder, fence, expiry. Where readers do not wait for writers, taking this row is what makes writers queue."""
 
-NODES = _of(NodeRow, _nodes).order_by(_nodes.c.number)
+NODES = _of(records.NodeRow, _nodes).order_by(_nodes.c.number)
 NODE = NODES.where(_nodes.c.id == bindparam("of_node"))
 KNOWN = select(func.count()).where(_nodes.c.fleet_id == _FLEET, _nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
 NUMBERS = select(_nodes.c.number, _nodes.c.id).where(_nodes.c.fleet_id == _FLEET).order_by(_nodes.c.number)
 
 ASSIGNMENTS = _of(
-    AssignmentRow,
+    records.AssignmentRow,
     _assignments,
     _assignments.join(_nodes, _same_node(_assignments)).join(_releases, _same_release(_assignments)),
     node_id=_nodes.c.id,
@@ -73,14 +63,14 @@ ASSIGNMENTS_OF = ASSIGNMENTS.where(_nodes.c.id == bindparam("of_node"))
 ASSIGNMENT = ASSIGNMENTS_OF.where(_assignments.c.uid == bindparam("of_uid"))
 
 STATES = _of(
-    StateRow, schema.states, schema.states.join(_nodes, _same_node(schema.states)), node_id=_nodes.c.id
+    records.StateRow, schema.states, schema.states.join(_nodes, _same_node(schema.states)), node_id=_nodes.c.id
 ).order_by(_nodes.c.id, schema.states.c.uid)
 CHANGED_SINCE = schema.states.c.since >= bindparam("of_since")
 """Narrows a query of states."""
 STATES_OF = STATES.where(_nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
 STATE = STATES.where(_nodes.c.id == bindparam("of_node"), schema.states.c.uid == bindparam("of_uid"))
 
-RELEASE = _of(ReleaseRow, _releases).where(
+RELEASE = _of(records.ReleaseRow, _releases).where(
     _releases.c.uid == bindparam("of_uid"), _releases.c.generation == bindparam("of_generation")
 )
 _NEWEST = (
@@ -89,13 +79,13 @@ _NEWEST = (
     .group_by(_releases.c.uid)
 )
 _IS_NEWEST = tuple_(_releases.c.uid, _releases.c.generation).in_(_NEWEST)
-RELEASES = _of(ReleaseRow, _releases).where(_IS_NEWEST).order_by(_releases.c.uid)
+RELEASES = _of(records.ReleaseRow, _releases).where(_IS_NEWEST).order_by(_releases.c.uid)
 DIGESTS = select(_releases.c.uid, _releases.c.generation, _releases.c.body_digest).where(_releases.c.fleet_id == _FLEET)
 
-LEAVES = _of(LeaveRow, schema.leaves).order_by(schema.leaves.c.uid)
+LEAVES = _of(records.LeaveRow, schema.leaves).order_by(schema.leaves.c.uid)
 LEAVES_OF = (
     _of(
-        LeaveRow,
+        records.LeaveRow,
         schema.leaves,
         schema.leaves.join(
             _assignments,
@@ -106,7 +96,7 @@ LEAVES_OF = (
     .order_by(schema.leaves.c.uid)
 )
 PERMITS = _of(
-    PermitRow, schema.permits, schema.permits.join(_nodes, _same_node(schema.permits)), node_id=_nodes.c.id
+    records.PermitRow, schema.permits, schema.permits.join(_nodes, _same_node(schema.permits)), node_id=_nodes.c.id
 ).order_by(schema.permits.c.uid, _nodes.c.id)
 
 BODY = select(schema.bodies.c.data).where(
@@ -138,10 +128,10 @@ FORGET_AUDIT: Delete = schema.audit.delete().where(
     schema.audit.c.fleet_id == _FLEET, schema.audit.c.at < bindparam("of_before", type_=sql.BigInteger)
 )
 
-TOKEN = _of(TokenRow, schema.tokens).where(schema.tokens.c.id == bindparam("of_id"))
-PENDING = _of(EffectRow, schema.effects).where(schema.effects.c.outcome == "").order_by(schema.effects.c.number)
+TOKEN = _of(records.TokenRow, schema.tokens).where(schema.tokens.c.id == bindparam("of_id"))
+PENDING = _of(records.EffectRow, schema.effects).where(schema.effects.c.outcome == "").order_by(schema.effects.c.number)
 AUDIT = (
-    _of(AuditRow, schema.audit)
+    _of(records.AuditRow, schema.audit)
     .where(schema.audit.c.number < bindparam("of_before", type_=sql.BigInteger))
     .order_by(schema.audit.c.number.desc())
     .limit(bindparam("of_limit", type_=sql.BigInteger))

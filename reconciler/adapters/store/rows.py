@@ -5,31 +5,21 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.records import (
-    AssignmentRow,
-    AuditRow,
-    EffectRow,
-    LeaveRow,
-    NodeRow,
-    PermitRow,
-    ReleaseRow,
-    StateRow,
-    TokenRow,
-)
+from reconciler.core import records
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
 
 _KINDS: tuple[type[Any], ...] = (
-    NodeRow,
-    AssignmentRow,
-    StateRow,
-    ReleaseRow,
-    LeaveRow,
-    PermitRow,
-    TokenRow,
-    AuditRow,
-    EffectRow,
+    records.NodeRow,
+    records.AssignmentRow,
+    records.StateRow,
+    records.ReleaseRow,
+    records.LeaveRow,
+    records.PermitRow,
+    records.TokenRow,
+    records.AuditRow,
+    records.EffectRow,
 )
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _IN_TABLES = {"commit": "commit_oid"}  # `commit` is a word of SQL

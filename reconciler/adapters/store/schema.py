@@ -77,8 +77,20 @@ class Labels(TypeDecorator["Mapping[str, str]"]):
 STATUS_WORDS = ("", *STATUSES)
 
 
+def _text(name: str, *, key: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=False)
+
+
+def _number(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, nullable=False)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False)
+
+
 def _fleet() -> Column[str]:
-    return Column("fleet_id", Text, primary_key=True)
+    return _text("fleet_id", key=True)
 
 
 def _of_node() -> ForeignKeyConstraint:
@@ -89,37 +101,37 @@ fleets = Table(
     "fleets",
     metadata,
     _fleet(),
-    Column("incarnation", BigInteger, nullable=False),
+    _number("incarnation"),
 )
 
 leases = Table(
     "leases",
     metadata,
     _fleet(),
-    Column("holder", Text, nullable=False),
-    Column("fence", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
+    _text("holder"),
+    _number("fence"),
+    _number("expires_at"),
 )
 
 nodes = Table(
     "nodes",
     metadata,
     _fleet(),
-    Column("id", Text, primary_key=True),
-    Column("number", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("sign_key", Text, nullable=False),
-    Column("seal_key", Text, nullable=False),
+    _text("id", key=True),
+    _number("number"),
+    _text("name"),
+    _text("sign_key"),
+    _text("seal_key"),
     Column("labels", Labels, nullable=False),
-    Column("enrolled_at", BigInteger, nullable=False),
-    Column("serial", BigInteger, nullable=False),
-    Column("context_digest", Text, nullable=False),
+    _number("enrolled_at"),
+    _number("serial"),
+    _text("context_digest"),
     Column("retired_at", BigInteger),
     Column("last_seen", BigInteger),
-    Column("agent_version", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("facts", Text, nullable=False),
-    Column("unsettled", Boolean, nullable=False),
+    _text("agent_version"),
+    _text("platform"),
+    _text("facts"),
+    _flag("unsettled"),
     UniqueConstraint("fleet_id", "number", name="nodes_number"),
 )
 Index(
@@ -135,7 +147,7 @@ bodies = Table(
     "bodies",
     metadata,
     _fleet(),
-    Column("digest", Text, primary_key=True),
+    _text("digest", key=True),
     Column("data", LargeBinary, nullable=False),
 )
 
@@ -143,13 +155,13 @@ releases = Table(
     "releases",
     metadata,
     _fleet(),
-    Column("uid", Text, primary_key=True),
-    Column("generation", BigInteger, primary_key=True),
-    Column("body_digest", Text, nullable=False),
-    Column("commit_oid", Text, nullable=False),
-    Column("released_at", BigInteger, nullable=False),
-    Column("held_for", Text, nullable=False),
-    Column("tolerated", BigInteger, nullable=False),
+    _text("uid", key=True),
+    _number("generation", key=True),
+    _text("body_digest"),
+    _text("commit_oid"),
+    _number("released_at"),
+    _text("held_for"),
+    _number("tolerated"),
     sqlite_with_rowid=False,
 )
 
@@ -157,15 +169,15 @@ assignments = Table(
     "assignments",
     metadata,
     _fleet(),
-    Column("uid", Text, primary_key=True),
-    Column("node_number", BigInteger, primary_key=True),
-    Column("generation", BigInteger, nullable=False),
-    Column("given_at", BigInteger, nullable=False),
-    Column("held", Boolean, nullable=False),
+    _text("uid", key=True),
+    _number("node_number", key=True),
+    _number("generation"),
+    _number("given_at"),
+    _flag("held"),
     Column("status", Word(STATUS_WORDS), nullable=False),
     Column("compliance", Word(COMPLIANCES), nullable=False),
-    Column("drifted", Boolean, nullable=False),
-    Column("seq", BigInteger, nullable=False),
+    _flag("drifted"),
+    _number("seq"),
     _of_node(),
     ForeignKeyConstraint(
         ["fleet_id", "uid", "generation"], ["releases.fleet_id", "releases.uid", "releases.generation"]
@@ -178,15 +190,15 @@ states = Table(
     "states",
     metadata,
     _fleet(),
-    Column("node_number", BigInteger, primary_key=True),
-    Column("uid", Text, primary_key=True),
-    Column("compliance", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("commit_oid", Text, nullable=False),
-    Column("generation", BigInteger, nullable=False),
-    Column("findings", Text, nullable=False),
+    _number("node_number", key=True),
+    _text("uid", key=True),
+    _text("compliance"),
+    _text("status"),
+    _text("reason"),
+    _number("since"),
+    _text("commit_oid"),
+    _number("generation"),
+    _text("findings"),
     _of_node(),
     Index("states_since", "fleet_id", "since"),
 )
@@ -195,9 +207,9 @@ leaves = Table(
     "leaves",
     metadata,
     _fleet(),
-    Column("uid", Text, primary_key=True),
-    Column("permit", Text, nullable=False),
-    Column("splay", BigInteger, nullable=False),
+    _text("uid", key=True),
+    _text("permit"),
+    _number("splay"),
     Column("heals", BigInteger),
 )
 
@@ -205,13 +217,13 @@ permits = Table(
     "permits",
     metadata,
     _fleet(),
-    Column("uid", Text, primary_key=True),
-    Column("node_number", BigInteger, primary_key=True),
-    Column("generation", BigInteger, nullable=False),
-    Column("run_instant", Text, nullable=False),
-    Column("granted_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("status", Text, nullable=False),
+    _text("uid", key=True),
+    _number("node_number", key=True),
+    _number("generation"),
+    _text("run_instant"),
+    _number("granted_at"),
+    _number("expires_at"),
+    _text("status"),
     _of_node(),
     Index("permits_node", "fleet_id", "node_number"),
     sqlite_with_rowid=False,
@@ -221,16 +233,16 @@ tokens = Table(
     "tokens",
     metadata,
     _fleet(),
-    Column("id", Text, primary_key=True),
-    Column("secret_digest", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-    Column("created_by", Text, nullable=False),
-    Column("node_name", Text, nullable=False),
+    _text("id", key=True),
+    _text("secret_digest"),
+    _number("created_at"),
+    _number("expires_at"),
+    _text("created_by"),
+    _text("node_name"),
     Column("labels", Labels, nullable=False),
     Column("used_at", BigInteger),
-    Column("used_key", Text, nullable=False),
-    Column("node_id", Text, nullable=False),
+    _text("used_key"),
+    _text("node_id"),
 )
 
 effects = Table(
@@ -238,14 +250,14 @@ effects = Table(
     metadata,
     _fleet(),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("cause_id", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("attempts", BigInteger, nullable=False),
-    Column("outcome", Text, nullable=False),
+    _text("id"),
+    _text("kind"),
+    _text("payload"),
+    _text("cause_id"),
+    _text("subject"),
+    _number("created_at"),
+    _number("attempts"),
+    _text("outcome"),
     UniqueConstraint("fleet_id", "id", name="effects_id"),
 )
 Index(
@@ -261,19 +273,19 @@ audit = Table(
     metadata,
     _fleet(),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("at", BigInteger, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("verb", Text, nullable=False),
-    Column("object", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("ref", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    _number("at"),
+    _text("subject"),
+    _text("verb"),
+    _text("object"),
+    _text("outcome"),
+    _text("ref"),
+    _text("detail"),
 )
 
 settings = Table(
     "settings",
     metadata,
     _fleet(),
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    _text("name", key=True),
+    _text("value"),
 )

@@ -12,24 +12,13 @@ from reconciler.adapters.store.migrate import migrate
 from reconciler.adapters.store.rules import files_named_by
 from reconciler.adapters.store.statements import Statements
 from reconciler.adapters.store.writes import Writer, chunks
-from reconciler.core.records import (
-    AssignmentRow,
-    AuditRow,
-    EffectRow,
-    LeaveRow,
-    NodeRow,
-    PermitRow,
-    ReleaseRow,
-    StateRow,
-    TokenRow,
-)
+from reconciler.core import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection, Engine, Select
 
-    from reconciler.core.records import Changes
     from reconciler.core.world import Columns
 
 _T = TypeVar("_T")
@@ -86,7 +75,7 @@ class SqlStore:
         self._incarnation = incarnation
         return incarnation
 
-    def commit(self, changes: Changes) -> None:
+    def commit(self, changes: records.Changes) -> None:
         with self._leading() as connection:
             Writer(connection, self._statements, self._fleet_id).write(changes)
 
@@ -103,68 +92,68 @@ class SqlStore:
             audit = connection.execute(queries.FORGET_AUDIT, {**ours, "of_before": audit_before}).rowcount
             return len(others) + effects + audit
 
-    def nodes(self) -> list[NodeRow]:
-        return self._all(NodeRow, queries.NODES)
+    def nodes(self) -> list[records.NodeRow]:
+        return self._all(records.NodeRow, queries.NODES)
 
-    def node(self, node_id: str) -> NodeRow | None:
-        return self._one(NodeRow, queries.NODE, of_node=node_id)
+    def node(self, node_id: str) -> records.NodeRow | None:
+        return self._one(records.NodeRow, queries.NODE, of_node=node_id)
 
-    def assignments(self) -> Iterator[AssignmentRow]:
+    def assignments(self) -> Iterator[records.AssignmentRow]:
         with dialect.reading(self._engine) as connection:
             streamed = connection.execution_options(yield_per=_ROWS_AT_ONCE)
             for row in streamed.execute(queries.ASSIGNMENTS, {"of_fleet": self._fleet_id}):
-                yield AssignmentRow(*row)
+                yield records.AssignmentRow(*row)
 
     def columns(self, position: Mapping[str, int]) -> Mapping[str, Columns]:
         with dialect.reading(self._engine) as connection:
             return columns.load(connection, self._fleet_id, position)
 
-    def assignments_of(self, node_id: str) -> list[AssignmentRow]:
+    def assignments_of(self, node_id: str) -> list[records.AssignmentRow]:
         """Ordered by uid."""
-        return self._all(AssignmentRow, queries.ASSIGNMENTS_OF, of_node=node_id)
+        return self._all(records.AssignmentRow, queries.ASSIGNMENTS_OF, of_node=node_id)
 
-    def assignment(self, node_id: str, uid: str) -> AssignmentRow | None:
-        return self._one(AssignmentRow, queries.ASSIGNMENT, of_node=node_id, of_uid=uid)
+    def assignment(self, node_id: str, uid: str) -> records.AssignmentRow | None:
+        return self._one(records.AssignmentRow, queries.ASSIGNMENT, of_node=node_id, of_uid=uid)
 
-    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[StateRow]:
+    def states(self, *, node_ids: Iterable[str] | None = None, since: int = 0) -> list[records.StateRow]:
         """Ordered by node id and uid."""
         query = queries.STATES if node_ids is None else queries.STATES_OF
         narrowed = query.where(queries.CHANGED_SINCE) if since else query
         if node_ids is None:
-            return self._all(StateRow, narrowed, of_since=since)
-        found = (self._all(StateRow, narrowed, of_since=since, of_nodes=some) for some in chunks(node_ids))
+            return self._all(records.StateRow, narrowed, of_since=since)
+        found = (self._all(records.StateRow, narrowed, of_since=since, of_nodes=some) for some in chunks(node_ids))
         return [row for rows in found for row in rows]
 
-    def state(self, node_id: str, uid: str) -> StateRow | None:
-        return self._one(StateRow, queries.STATE, of_node=node_id, of_uid=uid)
+    def state(self, node_id: str, uid: str) -> records.StateRow | None:
+        return self._one(records.StateRow, queries.STATE, of_node=node_id, of_uid=uid)
 
-    def releases(self) -> list[ReleaseRow]:
+    def releases(self) -> list[records.ReleaseRow]:
         """Ordered by uid."""
-        return self._all(ReleaseRow, queries.RELEASES)
+        return self._all(records.ReleaseRow, queries.RELEASES)
 
-    def release(self, uid: str, generation: int) -> ReleaseRow | None:
-        return self._one(ReleaseRow, queries.RELEASE, of_uid=uid, of_generation=generation)
+    def release(self, uid: str, generation: int) -> records.ReleaseRow | None:
+        return self._one(records.ReleaseRow, queries.RELEASE, of_uid=uid, of_generation=generation)
 
-    def leaves(self) -> list[LeaveRow]:
-        return self._all(LeaveRow, queries.LEAVES)
+    def leaves(self) -> list[records.LeaveRow]:
+        return self._all(records.LeaveRow, queries.LEAVES)
 
-    def leaves_of(self, node_id: str) -> list[LeaveRow]:
-        return self._all(LeaveRow, queries.LEAVES_OF, of_node=node_id)
+    def leaves_of(self, node_id: str) -> list[records.LeaveRow]:
+        return self._all(records.LeaveRow, queries.LEAVES_OF, of_node=node_id)
 
-    def permits(self) -> list[PermitRow]:
-        return self._all(PermitRow, queries.PERMITS)
+    def permits(self) -> list[records.PermitRow]:
+        return self._all(records.PermitRow, queries.PERMITS)
 
     def body(self, digest: str) -> bytes | None:
         return self._one(bytes, queries.BODY, of_digest=digest)
 
-    def token(self, token_id: str) -> TokenRow | None:
-        return self._one(TokenRow, queries.TOKEN, of_id=token_id)
+    def token(self, token_id: str) -> records.TokenRow | None:
+        return self._one(records.TokenRow, queries.TOKEN, of_id=token_id)
 
-    def pending_effects(self) -> list[EffectRow]:
-        return self._all(EffectRow, queries.PENDING)
+    def pending_effects(self) -> list[records.EffectRow]:
+        return self._all(records.EffectRow, queries.PENDING)
 
-    def audit(self, *, limit: int = 200, before: int | None = None) -> list[AuditRow]:
-        return self._all(AuditRow, queries.AUDIT, of_limit=limit, of_before=_LAST if before is None else before)
+    def audit(self, *, limit: int = 200, before: int | None = None) -> list[records.AuditRow]:
+        return self._all(records.AuditRow, queries.AUDIT, of_limit=limit, of_before=_LAST if before is None else before)
 
     def settings(self) -> Mapping[str, str]:
         return dict(self._all(_pair, queries.SETTINGS))
