@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from reconciler.adapters.git import (
     GitProposals,
@@ -39,44 +40,69 @@ class Key:
         return f'ada@example.com namespaces="git" {self.public}\n'.encode()
 
 
-class AnyRemote(Protocol):
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A commit to be made: `files` (None deletes) on top of `base`, with `merged` as further parents.
+
+    `at` is Unix milliseconds; a `key` signs it, which is worth nothing where it is not `intact`.
+    """
+
+    files: Mapping[str, bytes | None]
+    message: str = "Change"
+    base: str | None = None
+    merged: tuple[str, ...] = ()
+    at: int = 0
+    author: str = AUTHOR
+    key: Key | None = None
+    intact: bool = True
+
+
+class AnyRemote(ABC):
     """What the contract suites do to a remote, behind the adapters' backs."""
 
-    def commit(
-        self,
-        branch: str | None,
-        files: Mapping[str, bytes | None],
-        message: str = "Change",
-        *,
-        base: str | None = None,
-        merged: tuple[str, ...] = (),
-        at: int = 0,
-        author: str = AUTHOR,
-        key: Key | None = None,
-        intact: bool = True,
-    ) -> str: ...
+    def commit(self, branch: str | None, files: Mapping[str, bytes | None], message: str = "Change", **how: Any) -> str:
+        """Commit as an `Edit` says, by default on top of the branch, which moves there; the commit's id."""
+        edit = Edit(files, message, **how)
+        if edit.base is None and branch is not None:
+            edit = replace(edit, base=self.tip(branch))
+        oid = self.made(edit)
+        if branch is not None:
+            self.point(branch, oid)
+        return oid
 
+    @abstractmethod
+    def made(self, edit: Edit) -> str: ...
+
+    @abstractmethod
     def point(self, branch: str, oid: str | None) -> None: ...
 
+    @abstractmethod
     def tip(self, branch: str) -> str | None: ...
 
+    @abstractmethod
     def files(self, oid: str) -> dict[str, bytes]: ...
 
+    @abstractmethod
     def message(self, oid: str) -> str: ...
 
+    @abstractmethod
     def parents(self, oid: str) -> tuple[str, ...]: ...
 
+    @abstractmethod
     def set_down(self, down: bool) -> None: ...
 
+    @abstractmethod
     def source(self, branch: str = "main") -> Source: ...
 
+    @abstractmethod
     def reports(self) -> ReportBranch: ...
 
+    @abstractmethod
     def proposals(self) -> Proposals: ...
 
 
 @dataclass
-class RealRemote:
+class RealRemote(AnyRemote):
     """A bare repository in `directory`; adapters keep their own below it."""
 
     directory: Path
@@ -97,35 +123,19 @@ class RealRemote:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
-    def commit(
-        self,
-        branch: str | None,
-        files: Mapping[str, bytes | None],
-        message: str = "Change",
-        *,
-        base: str | None = None,
-        merged: tuple[str, ...] = (),
-        at: int = 0,
-        author: str = AUTHOR,
-        key: Key | None = None,
-        intact: bool = True,
-    ) -> str:
-        base = base or (self.tip(branch) if branch else None)
-        name, _, mail = author.removesuffix(">").partition(" <")
-        who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_COMMITTER_DATE": f"@{at // 1000} +0200"}
-        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={key.private}"] if key else []
-        parents = [word for parent in (base, *merged) if parent for word in ("-p", parent)]
-        tree = self._tree(base, files)
-        oid = self.git(
-            *signing, "commit-tree", *(["-S"] if key else []), *parents, "-F", "-", tree, stdin=message.encode(), **who
-        )
+    def made(self, edit: Edit) -> str:
+        name, _, mail = edit.author.removesuffix(">").partition(" <")
+        who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail, "GIT_COMMITTER_DATE": f"@{edit.at // 1000} +0200"}
+        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={edit.key.private}"] if edit.key else []
+        parents = [word for parent in (edit.base, *edit.merged) if parent for word in ("-p", parent)]
+        tree, message = self._tree(edit.base, edit.files), edit.message.encode()
+        signed = ["-S"] if edit.key else []
+        oid = self.git(*signing, "commit-tree", *signed, *parents, "-F", "-", tree, stdin=message, **who)
         commit = oid.decode().strip()
-        if not intact:
-            forged = self.git("cat-file", "commit", commit).replace(message.encode(), b"Something else")
-            commit = self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=forged).decode().strip()
-        if branch is not None:
-            self.point(branch, commit)
-        return commit
+        if edit.intact:
+            return commit
+        forged = self.git("cat-file", "commit", commit).replace(message, b"Something else")
+        return self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=forged).decode().strip()
 
     def _tree(self, base: str | None, files: Mapping[str, bytes | None]) -> str:
         edits = []
@@ -183,27 +193,23 @@ class RealRemote:
 
 
 @dataclass
-class MemoryRemote:
+class MemoryRemote(AnyRemote):
     """A `MemoryRepository` in the words of `AnyRemote`."""
 
     repository: MemoryRepository = field(default_factory=MemoryRepository)
 
-    def commit(
-        self,
-        branch: str | None,
-        files: Mapping[str, bytes | None],
-        message: str = "Change",
-        *,
-        base: str | None = None,
-        merged: tuple[str, ...] = (),
-        at: int = 0,
-        author: str = AUTHOR,
-        key: Key | None = None,
-        intact: bool = True,
-    ) -> str:
-        signer = key.public if key else ""
+    def made(self, edit: Edit) -> str:
+        signer = edit.key.public if edit.key else ""
         return self.repository.commit(
-            branch, files, message, base=base, merged=merged, at=at, author=author, signer=signer, intact=intact
+            None,
+            edit.files,
+            edit.message,
+            base=edit.base,
+            merged=edit.merged,
+            at=edit.at,
+            author=edit.author,
+            signer=signer,
+            intact=edit.intact,
         )
 
     def point(self, branch: str, oid: str | None) -> None:
