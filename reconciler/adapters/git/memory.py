@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.adapters.git.fast_import import AUTHOR
 from reconciler.adapters.git.objects import blob_id
-from reconciler.adapters.git.repository import under
+from reconciler.adapters.git.repository import mainline, under
 from reconciler.adapters.git.stamp import (
     REPORT_BRANCH,
     is_written_here,
@@ -147,12 +147,7 @@ class MemorySource:
         return self._stored(oid).commit
 
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
-        for _ in range(limit):
-            commit = self.commit(oid)
-            yield commit
-            if not commit.parents:
-                return
-            oid = commit.parents[0]
+        return mainline(self.commit, oid, limit)
 
     def tree(self, oid: str) -> Mapping[str, Entry]:
         return self._stored(oid).tree

@@ -12,7 +12,7 @@ from reconciler.adapters.git.trees import Trees
 from reconciler.core.problem import Refused, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.core.ports import Change, Commit, Entry, SignatureVerdict
 
@@ -63,12 +63,7 @@ class Repository:
         return commit
 
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
-        for _ in range(limit):
-            commit = self.commit(oid)
-            yield commit
-            if not commit.parents:
-                return
-            oid = commit.parents[0]
+        return mainline(self.commit, oid, limit)
 
     def tree(self, oid: str) -> Mapping[str, Entry]:
         return self._trees.tree(oid)
@@ -139,6 +134,16 @@ class Repository:
             for prefix in self._prefixes()
             if name.startswith(prefix)
         ]
+
+
+def mainline(commit: Callable[[str], Commit], oid: str, limit: int) -> Iterator[Commit]:
+    """A commit and its first-parent ancestors, newest first, at most `limit`."""
+    for _ in range(limit):
+        found = commit(oid)
+        yield found
+        if not found.parents:
+            return
+        oid = found.parents[0]
 
 
 def under(tree: Mapping[str, Entry], paths: Iterable[str]) -> list[Entry]:
