@@ -1,0 +1,61 @@
+"""From a tree to typed inputs, or to findings at their places."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from agent.contract.codec import camel
+from agent.contract.inputs import ACTIONS
+from reconciler.core.problem import Finding, Place
+from reconciler.core.typed import check
+from reconciler.core.typed.words import path_text
+from reconciler.documents.inputs import accounts, files, machine, network, packages, scripts, services, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.core.manifest import Loc, Places, Tree
+    from reconciler.documents.inputs.flaw import Checks, Flaw
+
+_CHECKS: Checks = {
+    action: found
+    for module in (accounts, files, machine, network, packages, scripts, services)
+    for action, found in module.CHECKS.items()
+}
+_PATHS = ("path", "working_directory", "home")
+
+
+def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[Finding, ...]]:
+    """The inputs of a runnable action, None where there are findings."""
+    typed, findings = check(ACTIONS[action].inputs, tree, places, loc)
+    if typed is None:
+        return None, findings
+    found = tuple(
+        Finding(f"{_path(flaw, loc)} {flaw.message}", _place(flaw, places, loc), flaw.expected)
+        for flaw in _flaws(action, typed)
+    )
+    return (None, found) if found else (typed, ())
+
+
+@functools.cache
+def names(action: str) -> tuple[str, ...]:
+    """The inputs that a runnable action takes, as written in files."""
+    inputs: Any = ACTIONS[action].inputs  # a dataclass, as every wire type is
+    return tuple(camel(field.name) for field in fields(inputs))
+
+
+def _path(flaw: Flaw, loc: Loc) -> str:
+    return path_text((*loc, flaw.field) if flaw.field else loc)
+
+
+def _place(flaw: Flaw, places: Places, loc: Loc) -> Place:
+    return places.of((*loc, flaw.field)) if flaw.field else places.of(loc, key=True)
+
+
+def _flaws(action: str, typed: Any) -> Iterator[Flaw]:
+    for attribute in _PATHS:
+        yield from words.path(camel(attribute), getattr(typed, attribute, None))
+    if action in _CHECKS:  # of some there is nothing more to say than their types do
+        yield from _CHECKS[action](typed)
