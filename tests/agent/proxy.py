@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class Proxy:
     """An HTTP proxy that knows CONNECT."""
 
-    def __init__(self, answer: bytes = b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n") -> None:
+    def __init__(
+        self, answer: bytes = b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", address: str = "127.0.0.1"
+    ) -> None:
         self.answer = answer
         self.heads: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self._begin(self._accept)

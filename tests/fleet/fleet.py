@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.fleet import packages as repositories
+from tests.fleet import pythons
 from tests.fleet import rootfs as root_file_systems
 from tests.fleet.commands import FleetError
 from tests.fleet.ground import Ground, Tenure
@@ -49,7 +50,7 @@ class Fleet:
         rootfs = root_file_systems.ensure(suite, self._directory)
         repository = repositories.ensure(rootfs, packages) if packages else None
         index = max((node.spec.index for node in self.nodes.values()), default=0) + 1
-        self.nodes[name] = Node(NodeSpec(name, index, rootfs, repository), self._tenure.ground)
+        self.nodes[name] = Node(NodeSpec(name, index, rootfs, repository, pythons.asked_for()), self._tenure.ground)
         return self.nodes[name].start()
 
     def wait_booted(self, timeout: float = 60) -> None:
@@ -109,10 +110,12 @@ def _record(spec: NodeSpec) -> dict[str, Any]:
         "suite": spec.rootfs.suite,
         "rootfs": str(spec.rootfs.directory),
         "repository": str(spec.repository) if spec.repository else None,
+        "python": str(spec.python) if spec.python else None,
     }
 
 
 def _spec(recorded: dict[str, Any]) -> NodeSpec:
     rootfs = Rootfs(recorded["suite"], Path(recorded["rootfs"]))
     repository = Path(recorded["repository"]) if recorded["repository"] else None
-    return NodeSpec(recorded["name"], recorded["index"], rootfs, repository)
+    python = Path(recorded["python"]) if recorded.get("python") else None
+    return NodeSpec(recorded["name"], recorded["index"], rootfs, repository, python)

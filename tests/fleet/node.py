@@ -29,12 +29,13 @@ _BOOTED = ("running", "degraded")
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What a node is made of. `repository` is a directory of `packages.ensure`, or None."""
+    """What a node is made of. `repository` is a directory of `packages.ensure`, `python` of `pythons`; or None."""
 
     name: str
     index: int
     rootfs: Rootfs
     repository: Path | None = None
+    python: Path | None = None
 
 
 class Node:
@@ -64,6 +65,7 @@ class Node:
         supervisor = self._cgroup.child("power").make()
         spec = self.spec
         nspawn = [f"--bind-ro={spec.repository}:{packages.IN_NODE}"] if spec.repository else []
+        nspawn += [f"--bind-ro={spec.python}"] if spec.python else []
         names = (self.name, self._network.bridge, self._link, "up" if self._plugged else "down")
         # fmt: off
         supervise = ["unshare", "--mount", "--net", "--propagation", "private", "sh", str(_SUPERVISE),
@@ -258,6 +260,10 @@ class Node:
             path.write_text(text)
         if self.spec.repository:
             (self._directory / "upper" / packages.IN_NODE.strip("/")).mkdir(parents=True)
+        if self.spec.python:
+            first_on_path = self._directory / "upper" / "usr/local/bin/python3"
+            first_on_path.parent.mkdir(parents=True)
+            first_on_path.symlink_to(self.spec.python / "bin/python3")
 
 
 def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

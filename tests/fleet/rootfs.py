@@ -6,6 +6,7 @@ A rootfs holds what an agent needs to run (Python, systemd, D-Bus, apt) and noth
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from tests.fleet.locks import locked, try_lock
 
 CLONE = Path(__file__).resolve().parents[2]
 CACHE = (CLONE / "build" / "nodes").resolve()  # as /proc/mounts has it
-DEFAULT_SUITE = "bookworm" if host_release().get("ID", "debian") == "debian" else host_release()["VERSION_CODENAME"]
+_OF_THE_HOST = "bookworm" if host_release().get("ID", "debian") == "debian" else host_release()["VERSION_CODENAME"]
+DEFAULT_SUITE = os.environ.get("OPSCTL_SUITE") or _OF_THE_HOST
 
 _PACKAGES = (
     "dbus",
