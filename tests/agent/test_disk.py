@@ -24,6 +24,8 @@ from tests.agent.program import until
 from tests.agent.reports import report
 from tests.agent.rig import body, script
 
+pytestmark = pytest.mark.fault
+
 KEY = RunKey("Association/backup", 3, "", "dump", 1)
 
 

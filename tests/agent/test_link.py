@@ -199,6 +199,7 @@ def test_a_set_that_is_not_for_now_and_here_is_refused(
     assert gateway.connections == [connection]
 
 
+@pytest.mark.fault
 def test_a_forged_or_damaged_set_is_refused(gateway: Gateway, linked: Linked) -> None:
     wanted = gateway.want(5, [MOTD])
     held(gateway, 5)
@@ -274,6 +275,7 @@ def test_types_of_a_later_day_are_ignored(gateway: Gateway, linked: Linked) -> N
     held(gateway, 1)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -296,6 +298,7 @@ def test_garbage_ends_the_connection_with_its_reason(gateway: Gateway, linked: L
     gateway.wait(lambda: len(gateway.hellos) == 2, "the next connection")
 
 
+@pytest.mark.fault
 def test_frames_that_break_websocket_end_the_connection(gateway: Gateway, linked: Linked) -> None:
     connected(gateway, linked).send_raw(b"\x82\x7f" + (2 * 1024 * 1024).to_bytes(8, "big"))
     gateway.wait(lambda: bool(gateway.closes))
@@ -334,6 +337,7 @@ class Misgiving(Connection):
         ("vast", "at most"),
     ],
 )
+@pytest.mark.fault
 def test_bytes_that_are_not_those_asked_for_are_not_taken(
     gateway: Gateway, enrolled: str, monkeypatch: pytest.MonkeyPatch, how: str, says: str
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_server_that_breaks_a_rule_is_told_which(data: bytes, code: int, says:
     assert client.receive(frame(1, b"nothing is read after that")) == []
 
 
+@pytest.mark.fault
 @given(some.binary(max_size=2000), some.lists(some.integers(0), max_size=5))
 def test_garbage_ends_in_events_or_a_violation_and_never_in_more_memory(data: bytes, cuts: list[int]) -> None:
     client, codes = Conversation(1000), set()

@@ -24,6 +24,8 @@ from agent.websocket import Binary, Closed, Event, Pong, Text
 from tests import faults
 from tests.agent.pki import Authority
 
+pytestmark = pytest.mark.fault
+
 PATIENCE = 20.0
 SIZES = (0, 1, 125, 126, 127, 65_535, 65_536, 300_000, 1_000_000)
 LIES = faults.count(few=60, full=3_000)
@@ -197,7 +199,6 @@ def mutated(pick: random.Random) -> bytes:
     return bytes(frames[: pick.randint(0, len(frames))]) if pick.random() < 0.2 else bytes(frames)
 
 
-@pytest.mark.fault
 def test_whatever_it_says_ends_in_events_a_violation_or_the_loss_of_the_connection(
     liar: Liar, authority: Authority
 ) -> None:

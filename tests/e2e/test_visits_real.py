@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import faults
 from tests.adapters.ssh.host import new_key
 from tests.agent import program
 from tests.e2e.scene import Scene
@@ -22,7 +22,7 @@ from tests.stage import until
 
 pytestmark = [pytest.mark.realnode, pytest.mark.usefixtures("node_rootfs")]
 log = logging.getLogger(__name__)
-HOSTS = 50 if os.environ.get("OPSCTL_FAULTS") == "full" else 8
+HOSTS = faults.count(few=8, full=50)
 FIRST_PORT = 3000
 LISTENERS = 10
 """Ports of one sshd, which takes 16 at most."""

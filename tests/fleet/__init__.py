@@ -10,10 +10,11 @@ from tests.fleet.fleet import Fleet, close_kept, kept_nodes
 from tests.fleet.host import install_host_packages, missing_host_packages, possible
 from tests.fleet.leftovers import sweep
 from tests.fleet.node import Node, NodeSpec
-from tests.fleet.rootfs import DEFAULT_SUITE, Rootfs
+from tests.fleet.rootfs import DEFAULT_SUITE, SUITES, Rootfs
 
 __all__ = [
     "DEFAULT_SUITE",
+    "SUITES",
     "Fleet",
     "FleetError",
     "Node",

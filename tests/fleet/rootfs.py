@@ -19,7 +19,10 @@ from tests.fleet.locks import locked, try_lock
 CLONE = Path(__file__).resolve().parents[2]
 CACHE = (CLONE / "build" / "nodes").resolve()  # as /proc/mounts has it
 _OF_THE_HOST = "bookworm" if host_release().get("ID", "debian") == "debian" else host_release()["VERSION_CODENAME"]
-DEFAULT_SUITE = os.environ.get("OPSCTL_SUITE") or _OF_THE_HOST
+_ASKED_FOR = os.environ.get("OPSCTL_SUITE")
+DEFAULT_SUITE = _ASKED_FOR or _OF_THE_HOST
+SUITES = (_ASKED_FOR,) if _ASKED_FOR else ("bullseye", "bookworm", "trixie")
+"""For tests that take every release: OPSCTL_SUITE leaves one."""
 
 _PACKAGES = (
     "dbus",

@@ -92,6 +92,7 @@ def test_a_script_is_given_a_fixed_environment_and_no_input(host: LocalHost, mon
     assert listed == b"0\n1\n2\n3\n"  # the last is the directory that ls reads
 
 
+@pytest.mark.fault
 def test_a_hundred_megabytes_are_bounded_and_counted(host: LocalHost, directory: Path) -> None:
     ran = run(host, "echo first; head -c 100000000 /dev/zero; echo last\n", keep=1000)
     assert ran.stdout.startswith(b"first\n")
@@ -100,6 +101,7 @@ def test_a_hundred_megabytes_are_bounded_and_counted(host: LocalHost, directory:
     assert (directory / NAME / "stdout").stat().st_size < 600_000
 
 
+@pytest.mark.fault
 def test_what_ignores_the_end_of_its_time_is_killed(host: LocalHost) -> None:
     start = time.monotonic()
     ran = run(host, "trap '' TERM\nwhile :; do sleep 0.05; done\n", timeout=0.3)
@@ -107,6 +109,7 @@ def test_what_ignores_the_end_of_its_time_is_killed(host: LocalHost) -> None:
     assert time.monotonic() - start > 5
 
 
+@pytest.mark.fault
 def test_what_forked_away_ends_with_it_at_the_timeout(host: LocalHost, tmp_path: Path) -> None:
     away = tmp_path / "away"
     text = f"setsid sh -c 'trap \"\" TERM; echo $$ >{away}; exec setsid sleep 600' &\nsleep 600\n"
@@ -121,6 +124,7 @@ def test_what_it_left_running_outlives_a_run_that_ended_in_time(host: LocalHost)
     os.kill(int(ran.stdout), signal.SIGKILL)
 
 
+@pytest.mark.fault
 def test_an_agent_that_comes_back_waits_for_the_end(host: LocalHost, tmp_path: Path, directory: Path) -> None:
     go = tmp_path / "go"
     text = f"echo begun; while [ ! -e {go} ]; do sleep 0.02; done; echo over; exit 4\n"
@@ -151,6 +155,7 @@ host.run_script(text, execution=name)
 """
 
 
+@pytest.mark.fault
 def test_a_supervisor_that_was_killed_leaves_no_result(host: LocalHost, directory: Path) -> None:
     with pytest.raises(EndNotSeen):
         run(host, "kill -9 $PPID; exit 0\n")
@@ -256,6 +261,7 @@ def _unmounted(tmp_path: Path) -> object:
     return None
 
 
+@pytest.mark.fault
 def test_a_disk_that_fills_under_a_run_costs_output_and_not_the_result(small: Path, tmp_path: Path) -> None:
     host = LocalHost(str(tmp_path), executions=str(small / "executions"))
     text = f"head -c 2000000 /dev/zero >{small}/hog; head -c 100000 /dev/zero; echo said; exit 6\n"
@@ -267,6 +273,7 @@ def test_a_disk_that_fills_under_a_run_costs_output_and_not_the_result(small: Pa
     assert run(host, "exit 7\n", name="next").rc == 7
 
 
+@pytest.mark.fault
 def test_without_inodes_nothing_is_begun(small: Path, tmp_path: Path) -> None:
     host = LocalHost(str(tmp_path), executions=str(small / "executions"))
     host.stage_script("first", "exit 1\n")

@@ -1,4 +1,4 @@
-"""ops:file where it is hard: large and binary content, a file system in motion, a power loss in the middle."""
+"""ops:file where it is hard: large and binary content, a file system in motion, a kill in the middle."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import pytest
 import agent
 from agent.contract.canonical import digest
 from agent.host import LocalHost
+from tests import faults
 from tests.agent.converging import Node, body, outcomes, reasons, step
-from tests.agent.steps.real import SITE, converge, furnish
-from tests.fleet.fixtures import NodeFactory
+
+pytestmark = pytest.mark.fault
 
 SOURCE = "blobs/large"
-WRITES = 2000 if os.environ.get("OPSCTL_FAULTS") == "full" else 100
-KILLS = 100 if os.environ.get("OPSCTL_FAULTS") == "full" else 5
+WRITES = faults.count(few=100, full=2000)
+KILLS = faults.count(few=5, full=100)
 
 
 @pytest.fixture
@@ -103,7 +104,6 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-@pytest.mark.fault
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a stranger's link")
 def test_a_directory_that_becomes_a_strangers_link_leads_nowhere(node: Node, root: Path) -> None:
     for name in ("home", "etc"):
@@ -119,7 +119,6 @@ def test_a_directory_that_becomes_a_strangers_link_leads_nowhere(node: Node, roo
     assert names(root / "home") == ["file"]
 
 
-@pytest.mark.fault
 def test_a_file_that_becomes_a_link_is_not_written_through(node: Node, root: Path) -> None:
     (root / "precious").write_text("precious\n")
     (root / "file").write_text("old\n")
@@ -144,7 +143,6 @@ while True:
 """
 
 
-@pytest.mark.fault
 def test_a_write_that_is_cut_off_leaves_the_old_file_or_the_new(node: Node, root: Path) -> None:
     environment = {"PYTHONPATH": str(Path(agent.__file__).parent.parent)}
     for number in range(KILLS):
@@ -162,22 +160,3 @@ def test_a_write_that_is_cut_off_leaves_the_old_file_or_the_new(node: Node, root
     held = body(step("ops:file", {"path": "/file", "content": "c"}))
     assert outcomes(node.converge(held)) == {"path:/file": "Changed"}, reasons(node.converge(held))
     assert names(root) == ["file"]
-
-
-@pytest.mark.fault
-@pytest.mark.realnode
-def test_a_write_in_which_the_power_goes_leaves_the_old_file_or_the_new(module_node_factory: NodeFactory) -> None:
-    (made,) = module_node_factory("power")
-    furnish(made)
-    made.write("/opt/writer.py", WRITER.replace("sys.argv[1]", "'/'").replace("/file", "/srv/file"))
-    for _ in range(KILLS if KILLS > 5 else 1):
-        made.run(["systemd-run", f"--setenv=PYTHONPATH={SITE}", "python3", "/opt/writer.py"])
-        made.run(["sh", "-c", "until test -e /srv/file; do sleep 0.01; done"])
-        made.power_off()
-        made.start().wait_booted()
-        assert set(made.read("/srv/file")) in ({ord("a")}, {ord("b")})
-        assert made.run(["stat", "-c", "%s", "/srv/file"]).stdout == f"{8 << 20}\n"
-    assert (
-        converge(made, step("ops:file", {"path": "/srv/file", "content": "c"})).outcomes["path:/srv/file"] == "Changed"
-    )
-    assert made.run(["ls", "-A", "/srv"]).stdout == "file\n"

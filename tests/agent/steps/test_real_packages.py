@@ -145,6 +145,7 @@ def test_a_package_that_no_source_has(debian: Node) -> None:
     )
 
 
+@pytest.mark.fault
 def test_a_package_whose_script_fails(debian: Node) -> None:
     outcome, reason = only(package(debian, "bad"))
     assert outcome == "Failed"
@@ -157,6 +158,7 @@ def test_a_package_whose_script_fails(debian: Node) -> None:
     assert only(package(debian, "bad", cause="Interval")) == ("Changed", "")
 
 
+@pytest.mark.fault
 def test_an_interrupted_dpkg_is_brought_to_its_end_first(debian: Node) -> None:
     debian.run(["sh", "-c", "printf 'Package: left\nStatus: x\n\n' > /var/lib/dpkg/updates/0001"])
     assert "dpkg was interrupted" in debian.run(["apt-get", "-y", "install", "good"], check=False).stderr
@@ -168,6 +170,7 @@ def test_an_interrupted_dpkg_is_brought_to_its_end_first(debian: Node) -> None:
     assert debian.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", "half"]).stdout == "installed"
 
 
+@pytest.mark.fault
 def test_a_dpkg_that_is_held_too_long_is_named(debian: Node) -> None:
     package(debian, "good", state="absent")
     lock = (
