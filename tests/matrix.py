@@ -33,11 +33,12 @@ HERE = "this machine"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run. `refusal` says why it cannot be, in a line; empty where it can. `apart`: not under the project's Python."""
+    """One run. `refusal` says why it cannot be, in a line; empty where it can."""
 
     where: str
     python: str
     apart: bool = False
+    """Under another Python than the project's."""
     selected: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
