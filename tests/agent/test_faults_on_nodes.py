@@ -18,7 +18,7 @@ from tests.agent.installed import STATE, UNIT, Installed, of
 from tests.agent.pki import ControllerKey
 from tests.agent.proxy import Proxy
 from tests.agent.rig import body, script
-from tests.fleet.fixtures import NodeFactory, module_node_factory, node_rootfs  # noqa: F401
+from tests.fleet.fixtures import NodeFactory
 
 pytestmark = [pytest.mark.realnode, pytest.mark.fault]
 
@@ -31,7 +31,7 @@ MOTD = "/etc/motd"
 
 @pytest.fixture(scope="module")
 def installed(
-    module_node_factory: NodeFactory,  # noqa: F811
+    module_node_factory: NodeFactory,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installed]:
     """An agent whose state has a small disk of its own, to be filled."""
