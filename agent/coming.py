@@ -6,16 +6,17 @@ import json
 import os
 from typing import Any, Dict, Optional
 
-from agent import agenda, durable
+from agent import durable
 from agent.clock import SystemClock
 from agent.contract.canonical import instant
 from agent.contract.codec import Malformed, from_wire
 from agent.contract.record import NamedTuple
 from agent.contract.wire import AssignmentSet, Body
-from agent.journal import RunInstant
-from agent.look import is_run
-from agent.objects import path_of
-from agent.recordlog import scan
+from agent.rounds import agenda
+from agent.rounds.look import is_run
+from agent.state.journal import RunInstant
+from agent.state.objects import path_of
+from agent.state.recordlog import scan
 
 _BODY_AT_MOST = 4 * 1024 * 1024
 _JOURNAL_AT_MOST = 256 * 1024 * 1024

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 import agent
 from agent import DEFAULT_STATE, USER_STATE, lean, log
 from agent.contract.record import NamedTuple
-from agent.dial import BadAddress
-from agent.identity import NotEnrolled, StateDamaged
-from agent.lock import StateInUse
+from agent.link.dial import BadAddress
+from agent.state.identity import NotEnrolled, StateDamaged
+from agent.state.lock import StateInUse
 
 if TYPE_CHECKING:
     import argparse
@@ -113,8 +113,8 @@ def _install(options: argparse.Namespace) -> int:
 
 
 def _upgrade(options: argparse.Namespace) -> int:
-    from agent import identity
     from agent.install import SYSTEM, of_user
+    from agent.state import identity
     from agent.upgrade import UpgradeRefused, check_order, installation, release, switch, watched
 
     try:

@@ -15,13 +15,14 @@ import ssl
 from typing import Any, List, Optional, Tuple
 
 import agent
-from agent import dial, identity
 from agent.contract import sshsig
 from agent.contract.codec import Malformed, from_wire, to_wire
 from agent.contract.record import NamedTuple
 from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Enrolment, Refusal, Token
-from agent.identity import Identity, Keys
+from agent.link import dial
+from agent.state import identity
+from agent.state.identity import Identity, Keys
 
 ANSWER_LIMIT = 64 * 1024
 TOKEN_LIMIT = 16 * 1024

@@ -11,14 +11,15 @@ import sys
 from typing import Iterator
 
 import agent
-from agent import identity, standing
-from agent.bench import local_bench, local_host
 from agent.clock import Clock, SystemClock
 from agent.contract.wire import ClaimReport
-from agent.node import open_node
-from agent.rounds import Rounds
-from agent.status import StatusFile
-from agent.telling import Telling
+from agent.rounds import standing
+from agent.rounds.bench import local_bench, local_host
+from agent.rounds.rounds import Rounds
+from agent.rounds.telling import Telling
+from agent.state import identity
+from agent.state.node import open_node
+from agent.state.status import StatusFile
 
 
 def offline(state: str, root: str = "/", runs_scripts: bool = False) -> int:

@@ -8,9 +8,10 @@ import time
 from typing import Any, Dict, List, Optional
 
 import agent
-from agent import assignments, coming, holds, identity, lock, status
+from agent import coming
 from agent.clock import SystemClock
 from agent.contract.canonical import milliseconds
+from agent.state import assignments, holds, identity, lock, status
 
 LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
 """Bytes and inodes below which the agent is in trouble."""

@@ -14,21 +14,22 @@ from types import FrameType
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import agent
-from agent import identity, log
-from agent.bench import local_bench, local_host
-from agent.carrier import Door
+from agent import log
 from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
 from agent.contract.wire import PROTOCOL, Hello
 from agent.host.pages import give_back, use_one_heap
-from agent.link import Link
-from agent.node import open_node
-from agent.rendering import Renderer
-from agent.rounds import Rounds
-from agent.status import StatusFile
+from agent.link.carrier import Door
+from agent.link.link import Link
+from agent.rounds.bench import local_bench, local_host
+from agent.rounds.rounds import Rounds
+from agent.rounds.telling import Telling
+from agent.state import identity
+from agent.state.node import open_node
+from agent.state.status import StatusFile
 from agent.steps.registry import versions
-from agent.telling import Telling
-from agent.watch import Watch
+from agent.steps.rendering import Renderer
+from agent.watch.watch import Watch
 
 GRACE = 60.0
 """Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""

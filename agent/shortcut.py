@@ -10,9 +10,9 @@ import os
 from typing import Dict, List, Optional
 
 import agent
-from agent import standing
 from agent.contract.record import NamedTuple
 from agent.host.local import LocalHost
+from agent.rounds import standing
 
 _VALUES = ("--state", "--root")
 _FLAGS = ("--offline", "--dry-run", "--scripts")
@@ -32,8 +32,9 @@ def run(arguments: List[str]) -> Optional[int]:
         return None
     if _stands(asked):
         return 0
-    from agent import identity, log, offline
-    from agent.lock import StateInUse
+    from agent import log, offline
+    from agent.state import identity
+    from agent.state.lock import StateInUse
 
     try:
         return (offline.dry_run if asked.dry else offline.offline)(asked.state, asked.root, asked.runs_scripts)

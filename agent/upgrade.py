@@ -20,12 +20,13 @@ import time
 import zipfile
 from typing import Callable, List, Optional
 
-from agent import durable, status
+from agent import durable
 from agent.contract import sshsig
 from agent.contract.record import NamedTuple
 from agent.contract.versions import compare_dpkg
 from agent.crypto import verify
 from agent.install import InstallFailed, Layout, Run, beneath, point, runner
+from agent.state import status
 
 PATIENCE = 120.0
 """Seconds within which the server must have acknowledged the new agent's hello."""

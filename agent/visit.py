@@ -15,9 +15,7 @@ import tempfile
 import time
 from typing import Iterator, List, Tuple, Type, TypeVar
 
-from agent import identity, journal, lock, log
-from agent.assignments import Assignments
-from agent.carrier import Carrier, Lost
+from agent import log
 from agent.contract import frames, stdio
 from agent.contract.closing import MALFORMED, OTHER_NODE, TRY_LATER
 from agent.contract.codec import Malformed, Wire, from_wire
@@ -25,12 +23,15 @@ from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Join, Refusal
 from agent.crypto import CryptoUnavailable
 from agent.enrolment import EnrolmentFailed, asking, identity_of, pinned_ca
-from agent.journal import Reported
-from agent.lock import StateInUse
+from agent.host.wakener import Wakener
+from agent.link.carrier import Carrier, Lost
+from agent.link.stdio import StdioCarrier
+from agent.link.websocket import Closed, Event, Text, Violation
 from agent.serve import once
-from agent.stdio import StdioCarrier
-from agent.wakener import Wakener
-from agent.websocket import Closed, Event, Text, Violation
+from agent.state import identity, journal, lock
+from agent.state.assignments import Assignments
+from agent.state.journal import Reported
+from agent.state.lock import StateInUse
 
 IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of its own is made in it, mode 0700
 PREFIX = "opsctl-visit-"

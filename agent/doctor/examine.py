@@ -6,13 +6,13 @@ import threading
 from functools import partial
 from typing import Callable, Iterable, List, Optional, Tuple, Union
 
-from agent import identity, lock
 from agent.contract.codec import Malformed
 from agent.contract.token import decode_token
 from agent.contract.wire import Token
 from agent.doctor import machine, network, state
 from agent.doctor.finding import Finding, fail, ok
 from agent.doctor.network import Trust
+from agent.state import identity, lock
 
 SECONDS = 10.0
 """For one operation on the network; a whole check is given some more."""

@@ -17,12 +17,12 @@ import ssl
 import time
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
-from agent import dial
 from agent.contract.record import NamedTuple
-from agent.dial import Address
 from agent.doctor.finding import Finding, fail, ok, warn
 from agent.doctor.state import validity
 from agent.enrolment import ANSWER_LIMIT, EnrolmentFailed, pinned_ca
+from agent.link import dial
+from agent.link.dial import Address
 
 CLOCK_WARN, CLOCK_FAIL = 5.0, 300.0
 """Seconds that this node's clock may differ from the server's."""

@@ -11,12 +11,12 @@ import tempfile
 import time
 from typing import Any, Dict, List, Optional
 
-from agent import identity, status
 from agent.contract.codec import Malformed
 from agent.crypto import CryptoUnavailable
 from agent.doctor.finding import Finding, fail, ok, warn
-from agent.identity import Identity
-from agent.recordlog import scan
+from agent.state import identity, status
+from agent.state.identity import Identity
+from agent.state.recordlog import scan
 
 ROOM, ENOUGH_ROOM = 1024 * 1024, 64 * 1024 * 1024
 INODES, ENOUGH_INODES = 16, 1000

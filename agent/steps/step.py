@@ -10,7 +10,7 @@ from agent.contract.claims import Claim
 from agent.contract.record import NamedTuple, dataclass
 from agent.contract.wire import FileRef
 from agent.host.port import Host, Ran
-from agent.rendering import rendered
+from agent.steps.rendering import rendered
 
 State = Optional[Dict[str, Any]]
 """What a claim is, as JSON for the ledger; None where there is nothing. `bytes` in it is base64 of kept content."""

@@ -22,8 +22,8 @@ if sys.version_info >= (3, 11):  # nodes are made by Pythons newer than the agen
     __all__ = ["module_node_factory", "node_factory", "node_rootfs"]
 
 _OF_THE_WHOLE_PROJECT = (
-    *("test_*_on_nodes.py", "test_installed_node.py", "test_upgrade.py", "test_websocket_servers.py"),
-    *("steps/test_*_on_nodes.py", "steps/test_real_*.py"),
+    *("test_*_on_nodes.py", "test_installed_node.py", "test_upgrade.py", "link/test_websocket_servers.py"),
+    *("*/test_*_on_nodes.py", "steps/test_real_*.py"),
 )
 """What needs nodes, or libraries that have left the agent's oldest Python behind."""
 collect_ignore_glob = [] if sys.version_info >= (3, 11) else list(_OF_THE_WHOLE_PROJECT)

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict
 
-from agent.claimants import Claimants
 from agent.contract.canonical import digest
 from agent.contract.inputs import ACTIONS
 from agent.contract.wire import Body, BodyStep, FileRef, NodeContext
 from agent.host import Host, Ran
 from agent.host.memory import MemoryHost
-from agent.journal import Journal
-from agent.ledger import Ledger
-from agent.outcome import RunResult
-from agent.runner import converge
+from agent.rounds.claimants import Claimants
+from agent.rounds.ledger import Ledger
+from agent.rounds.outcome import RunResult
+from agent.rounds.runner import converge
+from agent.state.journal import Journal
 
 BOOT = "11111111-2222-3333-4444-555555555555"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from agent import identity, status
-from agent.assignments import Assignments
 from agent.clock import SystemClock
-from agent.contact import Contact
 from agent.contract.wire import Hello
-from agent.journal import Journal
-from agent.leave import Leave
-from agent.link import Link, Pace
-from agent.node import Node
-from agent.status import StatusFile
+from agent.link.link import Link, Pace
+from agent.state import identity, status
+from agent.state.assignments import Assignments
+from agent.state.contact import Contact
+from agent.state.journal import Journal
+from agent.state.leave import Leave
+from agent.state.node import Node
+from agent.state.status import StatusFile
 
 if TYPE_CHECKING:
     from typing import Self

@@ -17,8 +17,6 @@ from typing import Any
 from unittest import mock
 
 import agent
-from agent.assignments import Assignments
-from agent.contact import Contact
 from agent.contract import frames, sshsig, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import from_wire, to_wire
@@ -26,12 +24,14 @@ from agent.contract.inputs import ACTIONS
 from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.reserved import RESERVED
 from agent.crypto import Signer
-from agent.identity import Identity
-from agent.journal import Journal
-from agent.leave import Leave
-from agent.node import Node
+from agent.link.session import Session
 from agent.serve import FEATURES
-from agent.session import Session
+from agent.state.assignments import Assignments
+from agent.state.contact import Contact
+from agent.state.identity import Identity
+from agent.state.journal import Journal
+from agent.state.leave import Leave
+from agent.state.node import Node
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
 from tests.agent.rig import HandClock
@@ -91,7 +91,7 @@ class Stage:
     def answer(self, line: str) -> Iterator[str]:
         """The agent's lines after one of the server's."""
         kind, _, text = line.partition(" ")
-        with mock.patch("agent.session.os.urandom", lambda count: b"r" * count):
+        with mock.patch("agent.link.session.os.urandom", lambda count: b"r" * count):
             if kind == "server":
                 self.session.text(text)
             else:

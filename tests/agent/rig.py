@@ -7,22 +7,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agent import identity
-from agent.assignments import Assignments
-from agent.bench import Bench
-from agent.contact import Contact
 from agent.contract import sshsig, wire
 from agent.contract.canonical import canonical, digest, milliseconds
 from agent.contract.codec import from_wire, to_wire
 from agent.host import LocalHost
-from agent.journal import Journal
-from agent.leave import Leave
-from agent.ledger import Ledger
-from agent.node import Node
-from agent.rounds import Rounds
-from agent.status import StatusFile
-from agent.telling import Telling
-from agent.watch import Watch
+from agent.rounds.bench import Bench
+from agent.rounds.ledger import Ledger
+from agent.rounds.rounds import Rounds
+from agent.rounds.telling import Telling
+from agent.state import identity
+from agent.state.assignments import Assignments
+from agent.state.contact import Contact
+from agent.state.journal import Journal
+from agent.state.leave import Leave
+from agent.state.node import Node
+from agent.state.status import StatusFile
+from agent.watch.watch import Watch
 from tests.agent.pki import ControllerKey
 
 FLEET, NODE = "fleet-1", "mi-0123456789abcdef0"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import journal as journals
-from agent import recordlog
 from agent.enrolment import enroll
-from agent.journal import Journal, RunKey
-from agent.lock import StateInUse
+from agent.state import journal as journals
+from agent.state import recordlog
+from agent.state.journal import Journal, RunKey
+from agent.state.lock import StateInUse
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.program import until

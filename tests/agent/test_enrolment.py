@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import dial, enrolment, identity
+from agent import enrolment
 from agent.contract import wire
 from agent.contract.codec import to_wire
 from agent.enrolment import EnrolmentFailed, enroll
+from agent.link import dial
+from agent.state import identity
 from tests.agent.gateway import FLEET, NODE, Gateway
 from tests.agent.pki import DAY, Authority
 from tests.agent.proxy import Proxy

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import offline, shortcut, standing
+from agent import offline, shortcut
 from agent.clock import SystemClock
 from agent.contract import wire
 from agent.contract.inputs.files import FileInputs
 from agent.host import Host, LocalHost
+from agent.rounds import standing
 from agent.steps import file as file_step
 from agent.steps.step import Given
 from tests.agent.rig import HandClock, Rig, body, script

@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from agent import agenda, overview
+from agent import overview
 from agent.contract import wire
 from agent.contract.canonical import instant, milliseconds
+from agent.rounds import agenda
 from tests.agent.rig import NODE, Rig, body, script
 
 HOUR = 3600 * 1000

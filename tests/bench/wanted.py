@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent import identity
-from agent.assignments import Assignments
 from agent.clock import SystemClock
-from agent.contact import Contact
 from agent.contract import sshsig, wire
 from agent.contract.canonical import canonical, digest, instant
 from agent.contract.codec import to_wire
+from agent.state import identity
+from agent.state.assignments import Assignments
+from agent.state.contact import Contact
 from tests.agent.pki import ControllerKey
 
 PACKAGES = ("base-files", "bash", "coreutils", "dpkg", "grep", "gzip", "libc6", "sed", "tar", "util-linux")

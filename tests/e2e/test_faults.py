@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from agent import recordlog
+from agent.state import recordlog
 from tests import faults
 from tests.e2e import config
 from tests.e2e.conftest import Set

@@ -175,5 +175,5 @@ def _files(harbour: Harbour) -> set[str]:
 
 def _last_seq(harbour: Harbour) -> int:
     """The number of the node's newest report, as its journal has it."""
-    code = "import sys; sys.path.insert(0, '/root/agent.pyz'); from agent.journal import Journal; "
+    code = "import sys; sys.path.insert(0, '/root/agent.pyz'); from agent.state.journal import Journal; "
     return int(harbour.run("python3", "-c", code + "print(Journal('/var/lib/opsctl').last_seq())"))

@@ -11,10 +11,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from agent import agenda
 from agent.contract.canonical import instant
 from agent.contract.wire import Assignment, Interval
-from agent.permits import Answer
+from agent.rounds import agenda
+from agent.state.permits import Answer
 from reconciler.capabilities.nodes import fleet
 from reconciler.core import nodeset
 from reconciler.core import permits as permitting
@@ -30,7 +30,7 @@ from tests.engine.repository import Told, association
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.journal import RunInstant
+    from agent.state.journal import RunInstant
 
 UID = "Association/scan"
 PERIOD = 900

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import identity
-from agent.bench import Bench
 from agent.contract import sshsig
 from agent.contract.canonical import canonical, instant
 from agent.contract.codec import to_wire
 from agent.contract.wire import Held
 from agent.host.memory import MemoryHost
 from agent.host.port import Ran
-from agent.ledger import Ledger
-from agent.rounds import Rounds
-from agent.status import StatusFile
-from agent.telling import Telling
+from agent.rounds.bench import Bench
+from agent.rounds.ledger import Ledger
+from agent.rounds.rounds import Rounds
+from agent.rounds.telling import Telling
+from agent.state import identity
+from agent.state.status import StatusFile
 from tests.agent.rig import Rig
 from tests.controller.house import BORN, FLEET_ID, ROOT, House, Machine, small
 from tests.engine.repository import association

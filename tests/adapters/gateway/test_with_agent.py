@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import identity
 from agent.contract import frames, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import to_wire
 from agent.contract.token import encode_token
 from agent.enrolment import EnrolmentFailed, enroll
+from agent.state import identity
 from tests.adapters.gateway.intake import FLEET
 from tests.agent.linked import Linked
 from tests.agent.reports import report

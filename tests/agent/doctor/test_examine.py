@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import identity
 from agent.contract.token import decode_token
 from agent.doctor.examine import bounded, examine
 from agent.doctor.finding import Finding, ok
+from agent.state import identity
 from tests.agent import program
 from tests.agent.gateway import Gateway
 from tests.agent.oldest import oldest_python

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import dial
 from agent.doctor import network
 from agent.doctor.finding import Finding
 from agent.doctor.network import Trust
+from agent.link import dial
 from tests.agent.gateway import Gateway
 from tests.agent.pki import DAY, Authority
 from tests.agent.program import ROOT

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import identity, status
 from agent.doctor import machine, state
 from agent.doctor.finding import Finding, as_text, fail, healthy, ok, warn
+from agent.state import identity, status
 from tests.agent.pki import Authority
 from tests.agent.program import ROOT
 from tests.agent.rig import Rig, body

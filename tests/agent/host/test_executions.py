@@ -18,7 +18,7 @@ from agent.host import LocalHost, Ran
 from agent.host import executions as runs
 from agent.host import script as scripts
 from agent.host.port import EndNotSeen
-from agent.journal import RunKey
+from agent.state.journal import RunKey
 from tests.agent import program
 from tests.agent.oldest import oldest_python
 

@@ -9,12 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-from agent.bench import local_host
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.wire import Body, NodeContext
-from agent.journal import Journal
-from agent.ledger import Ledger
-from agent.runner import converge
+from agent.rounds.bench import local_host
+from agent.rounds.ledger import Ledger
+from agent.rounds.runner import converge
+from agent.state.journal import Journal
 from agent.steps import packages
 
 

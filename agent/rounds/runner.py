@@ -1,0 +1,351 @@
+"""Convergence: look, compare, act where that is allowed, look again; in order, over all steps of one association.
+
+Before anything is changed, the ledger and the journal know of it. A look that finds nothing to do writes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import field
+from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Sequence
+
+from agent.contract.canonical import instant
+from agent.contract.causes import ASSIGNED
+from agent.contract.claims import unsafe_path
+from agent.contract.codec import not_fields
+from agent.contract.record import dataclass
+from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
+from agent.host.port import Host
+from agent.log import WARNING, log
+from agent.rounds import claimants as owners
+from agent.rounds import look as looking
+from agent.rounds import permission
+from agent.rounds.batches import batches
+from agent.rounds.claimants import Claimants
+from agent.rounds.ledger import Ledger, prune
+from agent.rounds.look import Look, is_run
+from agent.rounds.outcome import RunResult, failed, fitted
+from agent.rounds.preconditions import unmet
+from agent.rounds.restarts import Restarts
+from agent.rounds.runs import Journal, Runs
+from agent.rounds.standing import Seen
+from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
+from agent.steps.rendering import rendered
+from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, defect, why
+
+FORESEEN = "Foreseen"
+"""The cause of a look that nobody is told of: it waits for no run that goes on, and accounts for none."""
+
+
+def converge(
+    host: Host,
+    body: Body,
+    context: NodeContext,
+    facts: Mapping[str, Any],
+    journal: Journal,
+    ledger: Ledger,
+    *,
+    generation: int,
+    cause: str,
+    run_instant: str,
+    boot_id: str,
+    blob: Callable[[str], bytes],
+    apply: bool = True,
+    environment: Optional[Mapping[str, str]] = None,
+    claimants: Optional[Claimants] = None,
+    left_alone: FrozenSet[str] = frozenset(),
+    seen: Optional[Seen] = None,
+    render: Callable[[str, str], str] = rendered,
+) -> RunResult:
+    """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
+
+    `run_instant` names the run that scripts are at: empty for the one run of a generation, else an instant of its
+    schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
+    `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
+    text) are looked at and not put right. `seen` takes note of what is read of the node. `render` renders a template
+    over a context, both texts.
+    """
+    given = Given(
+        name=context.name,
+        labels=context.labels,
+        vars=context.vars_,
+        facts=facts,
+        content=lambda source: blob(body.files[source].digest),
+        files=body.files,
+        environment=dict(environment or {}),
+        context=context_text(context.name, context.labels, context.vars_, facts),
+        render=render,
+    )
+    run = _Run(
+        host=host,
+        body=body,
+        ledger=ledger,
+        given=given,
+        held=claimants if claimants is not None else owners.claimants([body]),
+        runs=Runs(host, journal, body, generation, run_instant, boot_id),
+        restarts=Restarts(body, ledger),
+        cause=cause,
+        allowed=apply,
+        left_alone=left_alone,
+        seen=seen,
+    )
+    return run.to_its_end()
+
+
+@dataclass(frozen=False)
+class _Run:
+    """One association's, from its first step to its last."""
+
+    host: Host
+    body: Body
+    ledger: Ledger
+    given: Given
+    held: Claimants
+    runs: Runs
+    restarts: Restarts
+    cause: str
+    allowed: bool
+    left_alone: FrozenSet[str]
+    seen: Optional[Seen] = None
+    looks: List[Look] = field(default_factory=list)
+    ended_by: Optional[Look] = None
+
+    def to_its_end(self) -> RunResult:
+        started_at = instant(self.host.now())
+        foreign = not_fields(Body, self.body.must_understand)
+        if foreign:
+            reason = "Unsupported: this agent does not understand %s; upgrade it" % ", ".join(foreign)
+            return failed(started_at, reason)
+        for batch in batches(self.body.steps):
+            self._do(batch)
+        pruned: List[ClaimReport] = []
+        if self.body.prune:
+            changing = self.allowed and self._may_correct()
+            pruned = prune(self.host, self.ledger, self.body.uid, self.held.claims, apply=changing)
+        if self.allowed:
+            self.restarts.forget_others()
+        try:
+            self.ledger.save()
+        except OSError as error:  # it has what it must have, from before each change; the rest waits in memory
+            log(WARNING, "what %s made cannot all be written down yet: %s", self.body.uid, why(error))
+        return self._result(started_at, pruned)
+
+    def _do(self, batch: Sequence[BodyStep]) -> None:
+        looks: List[Look] = []
+        for step in batch:
+            if self.ended_by or (looks and looks[-1].ends):
+                break
+            looks.append(self._look(step))
+        due = [look for look in looks if look.changes and not look.tried and self._to_be_done(look)]
+        for look in due:
+            look.problem = permission.refusal(self.host, look.step)
+        due = [look for look in due if not look.problem]
+        if due:
+            self._apply(due)
+        for look in looks:
+            self._remember(look)
+        self.looks += looks
+        self.ended_by = self.ended_by or next((look for look in looks if look.ends), None)
+        for step in batch[len(looks) :]:
+            look = looking.begun(step, self.given)
+            look.skip(_left_out_by(self.ended_by))
+            self.looks.append(look)
+
+    # Looking
+
+    def _look(self, step: BodyStep) -> Look:
+        look = looking.begun(step, dataclasses.replace(self.given, step=step.name))
+        reason = unmet(step, self.host)
+        if reason:
+            look.skip(reason)
+        if look.skipped or look.problem:
+            return look
+        try:
+            self._refuse(look)
+            self._take_up(look)
+            if look.skipped:
+                return look
+            self._recall(look)
+            look.given = dataclasses.replace(look.given, changed=self.restarts.changed(step, self.looks))
+            if look.applied:
+                self._look_again(look)
+            else:
+                self._see(look)
+                look.changes = look.left
+        except InvalidPlatform as error:
+            look.skip("InvalidPlatform: %s" % error)
+        except StepFailed as error:
+            look.problem, look.rc, look.output = error, error.rc, error.output
+        except OSError as error:
+            look.problem, look.unseen = permission.failed(self.host, error), True
+        except Exception as error:  # a defect in one step must not stop the others
+            look.problem = StepFailed(defect(error))
+        return look
+
+    def _refuse(self, look: Look) -> None:
+        reason = self.held.refused.get((self.body.uid, look.step.name))
+        for claim in look.claims:
+            unsafe = unsafe_path(claim.name) if claim.kind == "path" else None
+            if unsafe:
+                reason = "path %s cannot be managed: %s" % (claim.name, unsafe)
+        if reason:
+            raise StepFailed(reason)
+
+    def _take_up(self, look: Look) -> None:
+        """What an earlier agent began and did not see the end of is awaited, and told as if it had just been done.
+
+        A script's run that a newer one has taken the place of is awaited too, and told to nobody.
+        """
+        step = SCRIPTS.get(look.step.action)
+        if step is not None and self.cause == FORESEEN:
+            if self.runs.under_way(look.step):
+                look.skip("it was begun, and is not accounted for yet")
+            return
+        for key, ran in self.runs.taken_up(look.step) if step is not None else ():
+            assert step is not None
+            applied, failure = Applied(), None
+            try:
+                applied = step.outcome(look.desired, ran)
+            except StepFailed as error:
+                failure, applied = error, Applied(error.output, error.rc)
+            current = not is_run(look.step) or key == self.runs.key(look.step)
+            failure = self.runs.end(key, applied.rc, failure)
+            if current:
+                look.changes, look.applied = step.underway(look.desired, look.given), True
+                look.problem, look.output, look.rc = failure, applied.output, applied.rc
+
+    def _recall(self, look: Look) -> None:
+        if is_run(look.step):
+            recalled = self.runs.recalled(look.step)
+            look.given = dataclasses.replace(look.given, recalled=recalled)
+            if recalled is not None and len(recalled) == 3:
+                look.rc = recalled[1]
+
+    def _see(self, look: Look) -> None:
+        step = STEPS[look.step.action]
+        host = self.host if self.seen is None else self.seen.through(self.host)
+        look.observed = step.observe(host, look.desired, look.given)
+        look.left = step.changes(look.desired, look.observed, look.given)
+
+    # Acting
+
+    def _to_be_done(self, look: Look) -> bool:
+        return self._permitted(look.step) and self.left_alone.isdisjoint(map(str, look.claims))
+
+    def _permitted(self, step: BodyStep) -> bool:
+        if not self.allowed or self.body.mode == "AuditOnly":
+            return False
+        return is_run(step) or self._may_correct()
+
+    def _may_correct(self) -> bool:
+        if self.body.mode == "ApplyAndMonitor":
+            return self.cause == ASSIGNED
+        return self.body.mode == "ApplyAndAutoCorrect"
+
+    def _apply(self, due: List[Look]) -> None:
+        """Ledger, journal, the changes, journal; then every step that was tried is looked at again."""
+        key, begun = self.runs.key(due[0].step), []
+        for look in due:
+            look.given = dataclasses.replace(look.given, execution=key.execution)
+
+        def begin() -> None:
+            self.runs.begin(key)
+            begun.append(key)
+
+        results = self._attempt(due, begin)
+        if begun:
+            failure = next((result for result in results if result), None)
+            told = self.runs.end(key, failure.rc if failure else due[0].rc, failure)
+            results = [told if result is failure else result for result in results]
+        results = [permission.told(self.host, result) for result in results]
+        for look, failure in zip(due, results):
+            look.applied, look.problem = True, failure
+            if failure is None:
+                look.given = dataclasses.replace(look.given, changed=frozenset())
+            self._look_again(look)
+            self.restarts.after(look)
+        for look in due[len(results) :]:
+            look.skip(_left_out_by(due[len(results) - 1]))
+
+    def _attempt(self, due: List[Look], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
+        """One result for each that was tried. Only steps that are done in batches come in numbers."""
+        action = due[0].step.action
+        try:
+            self._intend(due)
+            if action in BATCHES:
+                ends = [look.step.on_failure != "continue" for look in due]
+                planned = [Planned(look.desired, look.changes, look.given, end) for look, end in zip(due, ends)]
+                return BATCHES[action].apply_all(self.host, planned, begin)
+            (look,) = due
+            if action in SCRIPTS:
+                SCRIPTS[action].stage(self.host, look.desired, look.given)
+            begin()
+            look.output, look.rc = STEPS[action].apply(self.host, look.desired, look.changes, look.given)
+            return [None]
+        except StepFailed as error:
+            due[0].output, due[0].rc = error.output, error.rc
+            return [error]
+        except OSError as error:
+            return [permission.failed(self.host, error) for _ in due]
+        except Exception as error:
+            return [StepFailed(defect(error)) for _ in due]
+
+    def _intend(self, due: List[Look]) -> None:
+        for look in due:
+            self.restarts.before(look)
+            step = RESTORABLE.get(look.step.action)
+            if step is not None:
+                for change in look.changes:
+                    prior = step.state(look.observed, change.claim)
+                    self.ledger.intend(self.body.uid, look.step.action, change.claim, prior)
+        self.ledger.save()
+
+    def _look_again(self, look: Look) -> None:
+        look.observed, problem = None, None
+        if is_run(look.step):
+            look.given = dataclasses.replace(look.given, recalled=self.runs.recalled(look.step))
+        try:
+            self._see(look)
+            if look.left:
+                still = look.left[0]
+                problem = StepFailed("it was applied, and is still %s (wanted: %s)" % (still.before, still.after))
+        except (StepFailed, InvalidPlatform) as error:
+            problem = StepFailed(str(error))
+        except OSError as error:
+            problem = StepFailed("what came of it cannot be seen: %s" % why(error))
+        except Exception as error:
+            problem = StepFailed(defect(error))
+        look.problem = look.problem or problem
+
+    def _remember(self, look: Look) -> None:
+        """Tells the ledger whose the step's claims are, and what this or an earlier run left there."""
+        if not (look.left or look.problem or look.skipped) and self._permitted(look.step):
+            self.restarts.settle(look.step)
+        step = RESTORABLE.get(look.step.action)
+        if step is None or look.observed is None:
+            return
+        for claim in look.claims:
+            self.ledger.adopt(self.body.uid, claim)
+            if self.ledger.incomplete(claim):
+                self.ledger.complete(claim, step.state(look.observed, claim))
+
+    # Telling
+
+    def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
+        status, reason = "Success", None
+        failing = next((look for look in self.looks if look.fails_run), None)
+        if failing is not None and failing.problem is not None:
+            status, reason = failing.problem.status, "%s: %s" % (failing.step.name, failing.problem.reason)
+        elif any(report.outcome == "Failed" for report in pruned):
+            status, reason = "Failed", "what the document no longer declares could not all be taken away"
+        elif self.looks and all(look.skipped for look in self.looks):
+            status, reason = "Skipped", self.looks[0].skipped
+        claims = [report for look in self.looks for report in looking.reports(look)] + pruned
+        kept, output, truncated = fitted(claims, looking.output(self.looks))
+        changed = any(look.applied for look in self.looks) or any(report.outcome == "Changed" for report in pruned)
+        return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
+
+
+def _left_out_by(ended: Optional[Look]) -> str:
+    assert ended is not None
+    return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")
