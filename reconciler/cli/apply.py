@@ -15,7 +15,7 @@ from reconciler.core.problem import Finding, Invalid, Place, Refused
 
 if TYPE_CHECKING:
     from reconciler.api.client import Client
-    from reconciler.engine.preview import PlanView
+    from reconciler.engine.views import PlanView
 
 
 def apply(
@@ -74,7 +74,7 @@ def apply(
 def _saved(path: Path) -> PlanView:
     from pydantic import TypeAdapter, ValidationError
 
-    from reconciler.engine.preview import PlanView
+    from reconciler.engine.views import PlanView
 
     try:
         view = TypeAdapter(PlanView).validate_json(path.read_bytes())

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from reconciler.engine.preview import PlanView
+from reconciler.engine.views import PlanView
+
+Compliance = Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
 
 
 class InitDocument(TypedDict):
@@ -150,7 +152,7 @@ class NodeRow(_NamedNode, total=False):
     """
 
     reason: str
-    compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
+    compliance: Compliance
     failing: bool
     labels: dict[str, str]
     frozen: str
@@ -188,7 +190,7 @@ class GivenAssociation(TypedDict):
     bodyDigest: str
     held: bool
     status: str
-    compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
+    compliance: Compliance
     reason: str
     since: str | None
     findings: list[ClaimFinding]
@@ -202,7 +204,7 @@ class NodeDocument(TypedDict):
     name: str
     state: Literal["Online", "Inactive", "ConnectionLost", "Held"]
     reason: str
-    compliance: Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
+    compliance: Compliance
     failing: bool
     labels: dict[str, str]
     frozen: str

@@ -13,7 +13,7 @@ from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
 from reconciler.cli.output import PlanFormat, console, print_json, say_lines
 
 if TYPE_CHECKING:
-    from reconciler.engine.preview import PlanView
+    from reconciler.engine.views import PlanView
 
 
 def plan(

@@ -11,7 +11,7 @@ from reconciler.cli.output import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.engine.preview import ChangeView, ClaimView, PlanView
+    from reconciler.engine.views import ChangeView, ClaimView, PlanView
 
 NAMES_SHOWN = 8
 

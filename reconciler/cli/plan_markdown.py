@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.cli.plan_groups import EqualChange, Section
-    from reconciler.engine.preview import PlanView
+    from reconciler.engine.views import PlanView
 
 LONGEST = 60_000
 """Characters; forges refuse comments past 65,536."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from reconciler.cli.plan_groups import EqualChange, Section
-    from reconciler.engine.preview import ChangeView, ConflictView, PlanView
+    from reconciler.engine.views import ChangeView, ConflictView, PlanView
 
 SIGNS = {"+": "green", "~": "yellow", "-": "red"}
 VARIANTS_SHOWN = 3

@@ -11,7 +11,7 @@ from reconciler.core.effect import Assign, Describe, Withdraw
 from reconciler.core.problem import Finding, Invalid, Place, Refused
 from reconciler.engine import gate as gating
 from reconciler.engine.contexts import context_of
-from reconciler.engine.preview import PlanView, action_digest, context_digest, read_context
+from reconciler.engine.views import PlanView, action_digest, context_digest, read_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

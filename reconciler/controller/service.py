@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.core.ports import Renderer, Source, Store
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.preview import PlanView
+    from reconciler.engine.views import PlanView
 
 AUDIT_LIMIT = 1000
 TRIES = 5

@@ -25,8 +25,9 @@ from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
 from reconciler.engine.assumed import assumed
 from reconciler.engine.load import load
-from reconciler.engine.preview import PlanView, preview
+from reconciler.engine.preview import preview
 from reconciler.engine.validate import validate as find
+from reconciler.engine.views import PlanView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.engine.preview import (
+from reconciler.engine.views import (
     ChangeView,
     ClaimantView,
     ClaimView,

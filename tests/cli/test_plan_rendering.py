@@ -11,7 +11,7 @@ from rich.text import Text
 
 from reconciler.cli import plan_markdown, plan_text
 from reconciler.cli.plan_groups import headline
-from reconciler.engine.preview import PlanView
+from reconciler.engine.views import PlanView
 from tests.cli import plans
 from tests.cli.plans import assign, claim, nodes, plan
 
