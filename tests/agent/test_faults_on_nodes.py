@@ -37,7 +37,7 @@ def installed(
     """An agent whose state has a small disk of its own, to be filled."""
     (node,) = module_node_factory("web-1", packages=["libfaketime"])
     node.run(["sh", "-c", "apt-get -q update && apt-get -yq install libfaketime"], timeout=120)
-    node.run(["sh", "-c", f"mkdir {STATE} && mount -t tmpfs -o size=32m,nr_inodes=1000,mode=700 tmpfs {STATE}"])
+    node.run(["sh", "-c", f"mkdir {STATE} && mount -t tmpfs -o size=32m,nr_inodes=4000,mode=700 tmpfs {STATE}"])
     with Gateway(tmp_path_factory.mktemp("gateway"), address=node.host_address) as gateway:
         yield Installed(node, gateway)
 
@@ -123,7 +123,7 @@ def test_a_clock_that_is_off_by_a_day(installed: Installed, offset: str) -> None
 # Disks
 
 FILL = "cat /dev/zero > {at}/hog 2>/dev/null; printf x >> {at}/hog; true"
-USE_UP = "mkdir {at}/hogs; for n in $(seq 2000); do true > {at}/hogs/$n || break; done 2>/dev/null; true"
+USE_UP = "mkdir {at}/hogs; for n in $(seq 5000); do true > {at}/hogs/$n || break; done 2>/dev/null; true"
 RELIEVE = "rm -rf {at}/hog {at}/hogs; mount -o remount,rw {at}"
 
 

@@ -12,8 +12,8 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 ROWS = [line.split(" | ") for line in (TOP / "docs/faults.md").read_text().splitlines() if line.startswith("| ")][1:]
 ON_NODES = re.compile(r"_on_nodes\.py|installed_node\.py|test_real_|/e2e/test_visits_real")
-ELSEWHERE = ("SIGKILL of the daemon", "two real WebSocket servers")
-"""Faults of what runs on no node."""
+ELSEWHERE = "two real WebSocket servers"
+"""A fault of what runs on no node."""
 
 
 def named(cell: str) -> list[tuple[str, str]]:

@@ -8,40 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent import program
 from tests.demo.ground import PACKAGES
 from tests.e2e import config
-from tests.e2e.scene import Scene
+from tests.e2e.on_nodes import SceneOnNodes
 from tests.fleet import Fleet, Node
-from tests.stage import Machine, RealMachine
 
 pytestmark = [pytest.mark.realnode, pytest.mark.usefixtures("node_rootfs")]
 NAMES = ("gate-1", "web-1", "db-1")
 UNIT = "opsctl-agent"
 
 
-class Town(Scene):
+class Town(SceneOnNodes):
     """A scene on real nodes, with the example repository in a hurry."""
 
     def __init__(self, directory: Path, fleet: Fleet) -> None:
-        super().__init__(directory, None, address=fleet.host_address)
-        self.fleet = fleet
+        super().__init__(directory, None, fleet)
         self.repository.replace("fleet.yaml", "agent:\n    interval: 30m", "agent:\n    interval: 2")
         self.repository.replace("fleet.yaml", "interval: 30s", "interval: 1")
         self.repository.replace("fleet.yaml", "interval: 5m", "interval: 1")
         self.repository.push("In a hurry")
-
-    def join(self, *names: str) -> None:
-        for name in names:
-            self.at(name).join(self.daemon.url, self.token(node=name), program.archive())
-        self.wait("the nodes to connect", lambda: all(self.online(name) for name in names))
-
-    def at(self, name: str) -> Machine:
-        return RealMachine(self.fleet.nodes[name], name)
-
-    def run(self, name: str, *command: str) -> str:
-        """A command on a node; what it printed, whatever its exit code."""
-        return self.fleet.nodes[name].run(list(command), check=False).stdout
 
     def is_active(self, name: str, unit: str) -> bool:
         return self.run(name, "systemctl", "is-active", unit) == "active\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet import FleetError, Node
+from tests.fleet import FleetError, Node, pythons
 from tests.fleet.commands import run, wait_for
 from tests.fleet.fixtures import NodeFactory
+from tests.fleet.rootfs import ensure
 
 pytestmark = pytest.mark.realnode
 
@@ -196,3 +198,22 @@ def test_other_releases(node_factory: NodeFactory, suite: str, python: str) -> N
     node.run(["apt-get", "install", "--yes", "logrotate"], timeout=120)
     assert node.run(["systemctl", "is-system-running"]).stdout == "running\n"
     node.reboot()
+
+
+def test_a_node_runs_a_python_of_this_machine(node_factory: NodeFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(sys.base_prefix)
+    refusal = pythons.refusal(home, ensure())
+    if refusal or home == Path("/usr"):
+        pytest.skip(refusal or "this machine has no Python but its release's own")
+    monkeypatch.setenv("OPSCTL_NODE_PYTHON", str(home))
+    (node,) = node_factory("lent")
+    asked = "import sys, ssl, ctypes; print(sys.base_prefix)"
+    assert node.run(["python3", "-c", asked]).stdout == f"{home}\n"
+    assert node.run(["/usr/bin/python3", "-c", asked]).stdout == "/usr\n"
+
+
+def test_a_python_that_does_not_start_in_a_release_is_refused_with_its_words(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").write_text("#!/bin/sh\necho it was built for another day >&2; exit 1\n")
+    (tmp_path / "bin/python3").chmod(0o755)
+    assert pythons.refusal(tmp_path, ensure()) == "it was built for another day"
