@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from agent import recordlog
+from agent.state import recordlog
 from tests import faults
 from tests.e2e import config
 from tests.e2e.on_nodes import SceneOnNodes
