@@ -6,6 +6,7 @@ Where the last pass found nothing to do and everything it read is still so, that
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 from typing import Dict, List, Optional
 
@@ -15,6 +16,8 @@ from agent.host.local import LocalHost
 from agent.rounds import standing
 
 _VALUES = ("--state", "--root")
+_OBJECTS = 50_000
+"""What a pass may make before cycles are looked for: what it imports stays, and holds none that could go."""
 _FLAGS = ("--offline", "--dry-run", "--scripts")
 
 
@@ -32,6 +35,7 @@ def run(arguments: List[str]) -> Optional[int]:
         return None
     if _stands(asked):
         return 0
+    gc.set_threshold(_OBJECTS)
     from agent import log, offline
     from agent.state import identity
     from agent.state.lock import StateInUse
