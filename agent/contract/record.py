@@ -74,13 +74,13 @@ class _Record:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields: Dict[str, Any] = getattr(self, _NAME)
-        given = dict(zip(fields, values), **named)
-        if len(given) < len(values) + len(named) or given.keys() - fields.keys():
+        given = self.__dict__
+        given.update(zip(fields, values))
+        if len(values) > len(fields) or named.keys() - fields.keys() or given.keys() & named.keys():
             raise TypeError("%s() takes %s" % (type(self).__name__, ", ".join(fields)))
-        for name, field in fields.items():
-            if name not in given:
-                given[name] = _default(self, field)
-        self.__dict__.update(given)
+        given.update(named)
+        if len(given) < len(fields):
+            given.update({name: _default(self, field) for name, field in fields.items() if name not in given})
 
     def __repr__(self) -> str:
         fields: Dict[str, Any] = getattr(self, _NAME)

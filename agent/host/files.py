@@ -40,7 +40,6 @@ class LocalFiles:
         return None
 
     def walking_once(self) -> ContextManager[None]:
-        """See `Beneath.walking_once`."""
         return self._tree.walking_once()
 
     def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
 import os
 import posixpath
 from dataclasses import dataclass, field
-from typing import BinaryIO, Callable, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
+from typing import BinaryIO, Callable, ContextManager, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Ran, Snapshot, UnsafePath
 
@@ -56,6 +57,9 @@ class MemoryHost:
     writes: List[str] = field(default_factory=list)
     staged: Dict[str, Node] = field(default_factory=dict)
     web: Dict[str, bytes] = field(default_factory=dict)
+
+    def walking_once(self) -> ContextManager[None]:
+        return contextlib.nullcontext()
 
     def lstat(self, path: str) -> Optional[Entry]:
         try:

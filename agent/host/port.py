@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import BinaryIO, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Union
+from typing import BinaryIO, ContextManager, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Union
 
 from agent.contract.record import NamedTuple
 
@@ -84,6 +84,9 @@ class Host(Protocol):
     @property
     def platform(self) -> str:
         """SSM's `platformType`: Linux, MacOS or Windows."""
+
+    def walking_once(self) -> ContextManager[None]:
+        """Around looks that follow one another fast and change nothing: each directory is walked to once."""
 
     def lstat(self, path: str) -> Optional[Entry]:
         """What is there, or None."""

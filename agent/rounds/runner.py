@@ -5,9 +5,10 @@ Before anything is changed, the ledger and the journal know of it. A look that f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import field
-from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Sequence
+from typing import Any, Callable, ContextManager, FrozenSet, List, Mapping, Optional, Sequence
 
 from agent.contract.canonical import instant
 from agent.contract.causes import ASSIGNED
@@ -132,10 +133,11 @@ class _Run:
 
     def _do(self, batch: Sequence[BodyStep]) -> None:
         looks: List[Look] = []
-        for step in batch:
-            if self.ended_by or (looks and looks[-1].ends):
-                break
-            looks.append(self._look(step))
+        with self._looking_at(batch[0]):
+            for step in batch:
+                if self.ended_by or (looks and looks[-1].ends):
+                    break
+                looks.append(self._look(step))
         due = [look for look in looks if look.changes and not look.tried and self._to_be_done(look)]
         for look in due:
             look.problem = permission.refusal(self.host, look.step)
@@ -153,6 +155,10 @@ class _Run:
 
     # Looking
 
+    def _looking_at(self, first: BodyStep) -> ContextManager[None]:
+        """Around looks at a batch, one after the other: these only read, and mostly in the same few directories."""
+        return self.host.walking_once() if first.action in BATCHES else contextlib.nullcontext()
+
     def _look(self, step: BodyStep) -> Look:
         look = looking.begun(step, dataclasses.replace(self.given, step=step.name))
         reason = unmet(step, self.host)
@@ -166,7 +172,9 @@ class _Run:
             if look.skipped:
                 return look
             self._recall(look)
-            look.given = dataclasses.replace(look.given, changed=self.restarts.changed(step, self.looks))
+            changed = self.restarts.changed(step, self.looks)
+            if changed:
+                look.given = dataclasses.replace(look.given, changed=changed)
             if look.applied:
                 self._look_again(look)
             else:
@@ -258,12 +266,13 @@ class _Run:
             told = self.runs.end(key, failure.rc if failure else due[0].rc, failure)
             results = [told if result is failure else result for result in results]
         results = [permission.told(self.host, result) for result in results]
-        for look, failure in zip(due, results):
-            look.applied, look.problem = True, failure
-            if failure is None:
-                look.given = dataclasses.replace(look.given, changed=frozenset())
-            self._look_again(look)
-            self.restarts.after(look)
+        with self._looking_at(due[0].step):
+            for look, failure in zip(due, results):
+                look.applied, look.problem = True, failure
+                if failure is None and look.given.changed:
+                    look.given = dataclasses.replace(look.given, changed=frozenset())
+                self._look_again(look)
+                self.restarts.after(look)
         for look in due[len(results) :]:
             look.skip(_left_out_by(due[len(results) - 1]))
 
