@@ -17,7 +17,7 @@ from reconciler.controller.scope import within
 from reconciler.core.problem import Refused, Unavailable, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
 from reconciler.engine.gate import Limits
-from reconciler.engine.preview import preview
+from reconciler.engine.preview import draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +218,7 @@ class ControllerService:
         plan, gated, world = within(reach, plan, gated, world)
         contents = FileContents(self._source, self._store.body, catalog)
         render = self._renderer.for_plan()
-        view = preview(plan, gated, catalog, world, self._store.body, contents, render, live=True)
+        view = draw(plan, gated, catalog, world, self._store.body, contents, render, live=True).view()
         view["warnings"] += [text for text in (loaded.access_problem, stale) if text]
         view["warnings"] += views.unreached(self._state, plan.nodes, reach)
         return view

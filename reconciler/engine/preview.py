@@ -47,21 +47,6 @@ class Drawing:
         return cast("PlanView", json.loads(self.text))
 
 
-def preview(
-    plan: Plan,
-    gated: Gated,
-    catalog: Catalog,
-    world: World,
-    bodies: Bodies,
-    contents: Contents,
-    render: Render,
-    *,
-    live: bool,
-) -> PlanView:
-    """The whole plan. `live` tells whether World is a server's; otherwise every node is unknown."""
-    return draw(plan, gated, catalog, world, bodies, contents, render, live=live).view()
-
-
 def draw(
     plan: Plan,
     gated: Gated,
@@ -74,7 +59,10 @@ def draw(
     live: bool,
     previous: Drawing | None = None,
 ) -> Drawing:
-    """As `preview`, as JSON. With any earlier drawing, only what differs is drawn again, and the result is the same."""
+    """The whole plan. `live` tells whether World is a server's; otherwise every node is unknown.
+
+    With any earlier drawing, only what differs is drawn again, and the result is the same.
+    """
     memory = previous.memory if previous is not None else RowsMemory()
     rows = Rows(plan, catalog, world, bodies, Differ(contents, render), memory, live=live)
     changes = [rows.changes(effect) for effect in plan.effects]

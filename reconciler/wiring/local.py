@@ -25,7 +25,7 @@ from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
 from reconciler.engine.assumed import assumed
 from reconciler.engine.load import load
-from reconciler.engine.preview import preview
+from reconciler.engine.preview import draw
 from reconciler.engine.validate import validate as find
 from reconciler.engine.views import PlanView
 
@@ -111,7 +111,7 @@ def _drawn(catalog: Catalog, base: Catalog | None, view: Source | WorktreeView) 
     plan = planning.plan(catalog, world)
     contents = FileContents(view, kept.get, catalog, *([base] if base else []))
     with BoundedRenderer() as renderer:
-        return preview(plan, gating.Gated(), catalog, world, kept.get, contents, renderer.for_plan(), live=False)
+        return draw(plan, gating.Gated(), catalog, world, kept.get, contents, renderer.for_plan(), live=False).view()
 
 
 def init(directory: Path, operator_key: Path | None) -> tuple[str, int]:

@@ -16,17 +16,10 @@ import jsonschema
 import pytest
 
 from reconciler.cli import app
+from tests.committer import MARY
 
 OPSCTL = Path(sys.executable).with_name("opsctl")
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Mary",
-    "GIT_AUTHOR_EMAIL": "mary@harbour-books.example",
-    "GIT_COMMITTER_NAME": "Mary",
-    "GIT_COMMITTER_EMAIL": "mary@harbour-books.example",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the person who runs the tests: no server, no colour, no Git settings, no home."""
     for name in ("OPSCTL_SERVER", "OPSCTL_CA", "OPSCTL_KEY", "FORCE_COLOR", "SSH_AUTH_SOCK"):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {**IDENTITY, "HOME": str(tmp_path), "COLUMNS": "80", "NO_COLOR": "1"}.items():
+    for name, value in {**MARY, "HOME": str(tmp_path), "COLUMNS": "80", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
 
 
@@ -125,7 +118,7 @@ class Repository:
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("pristine") / "config"
-    done = run_program("init", directory, env=IDENTITY)
+    done = run_program("init", directory, env=MARY)
     assert done.code == 0, done.err
     return directory
 

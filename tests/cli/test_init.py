@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.cli.conftest import IDENTITY, Repository, Run, run_program
+from tests.cli.conftest import Repository, Run, run_program
+from tests.committer import ISOLATED, MARY
 
 MODELINE = "# yaml-language-server: $schema="
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBP4CqRWIbBjHkWN3dvpaUUHFDTZaIN0oAFaI8SJt7Zx mary@laptop"
@@ -87,8 +88,8 @@ def test_a_file_is_refused(tmp_path: Path, run: Run) -> None:
 
 
 def test_without_a_git_identity_it_commits_as_itself(tmp_path: Path) -> None:
-    env = {name: value for name, value in os.environ.items() if name not in IDENTITY}
-    env |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    env = {name: value for name, value in os.environ.items() if name not in MARY}
+    env |= ISOLATED
     from tests.cli.conftest import OPSCTL
 
     done = subprocess.run([str(OPSCTL), "init", str(tmp_path / "config")], env=env, capture_output=True, check=False)

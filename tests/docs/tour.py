@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from tests import lifeline
+from tests.committer import MARY
 
 _STEP = re.compile(r"^```console\n(?P<block>.*?)^```$|^<!-- wait: (?P<wait>.*?) -->$", re.DOTALL | re.MULTILINE)
 _PORT = "8443"
@@ -159,12 +160,7 @@ def _environment(home: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
         "COLUMNS": "100",
-        "GIT_AUTHOR_NAME": "Mary",
-        "GIT_AUTHOR_EMAIL": "mary@harbour-books.example",
-        "GIT_COMMITTER_NAME": "Mary",
-        "GIT_COMMITTER_EMAIL": "mary@harbour-books.example",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
+        **MARY,
     }
 
 

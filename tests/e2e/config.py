@@ -41,6 +41,11 @@ def file(path: str, content: str, **inputs: Any) -> dict[str, Any]:
     return {"action": "ops:file", "inputs": {"path": path, "content": content, **inputs}}
 
 
+def motd(content: str) -> dict[str, str]:
+    """The document most stories are told with."""
+    return document("motd", file("/etc/motd", content))
+
+
 def script(*lines: str, **inputs: Any) -> dict[str, Any]:
     return {"action": "aws:runShellScript", "inputs": {"runCommand": list(lines), **inputs}}
 

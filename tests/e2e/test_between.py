@@ -19,10 +19,6 @@ from tests.e2e.conftest import Set
 from tests.e2e.scene import Scene
 
 
-def motd(content: str) -> dict[str, str]:
-    return config.document("motd", config.file("/etc/motd", content))
-
-
 @pytest.fixture(scope="module")
 def scene(set_scene: Set) -> Scene:
     files = {
@@ -30,7 +26,7 @@ def scene(set_scene: Set) -> Scene:
         **config.node("web-1"),
         **config.node("db-1"),
         **config.association("motd", ["*"], onRemove="Prune"),
-        **motd("first"),
+        **config.motd("first"),
         **config.association("secrets", ["db-1"]),
         **config.document("secrets", config.file("/etc/secrets", "for db-1 alone")),
     }
@@ -72,16 +68,16 @@ def refused(scene: Scene, between: Between, frame: str, why: str) -> None:
     assert web.read("/etc/motd") == content
     assert not web.read("/etc/secrets")
     after = f"{content}, then more"
-    scene.push("Something true", motd(after))
+    scene.push("Something true", config.motd(after))
     scene.wait_for_file("web-1", "/etc/motd", after)
     scene.wait_for_file("db-1", "/etc/motd", after)
 
 
 def test_an_older_set_is_not_taken_again(scene: Scene, between: Between) -> None:
-    scene.push("Second", motd("second"))
+    scene.push("Second", config.motd("second"))
     scene.wait_for_file("web-1", "/etc/motd", "second")
     recorded = between.last("assignments")
-    scene.push("Third", motd("third"))
+    scene.push("Third", config.motd("third"))
     scene.wait_for_file("web-1", "/etc/motd", "third")
     refused(scene, between, recorded, "it is older")
 
@@ -96,7 +92,7 @@ def test_another_nodes_set_is_not_taken(scene: Scene, between: Between) -> None:
 def changed(scene: Scene, between: Between, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """The newest true set, one further on, and altered."""
     content = scene["web-1"].read("/etc/motd") + "."
-    scene.push("Something to change", motd(content))
+    scene.push("Something to change", config.motd(content))
     scene.wait_for_file("web-1", "/etc/motd", content)
     found = payload(between.signed("assignments"))
     found["serial"] += 1000
@@ -140,7 +136,7 @@ def test_a_body_that_is_not_what_its_digest_says_is_not_taken(scene: Scene, betw
         return [frame.replace(b"wanted", b"forged")] if isinstance(frame, bytes) else [frame]
 
     between.downward = other
-    scene.push("To be forged", motd("wanted"))
+    scene.push("To be forged", config.motd("wanted"))
     scene.wait_for_file("db-1", "/etc/motd", "wanted")
     scene.wait("the forgery to be noticed", lambda: "it came damaged or cut" in scene["web-1"].log.read_text())
     assert "forged" not in scene["web-1"].read("/etc/motd")
@@ -158,7 +154,7 @@ def test_a_set_that_is_held_back_comes_with_the_next_connection(scene: Scene, be
         return []
 
     between.downward = drop
-    scene.push("To be dropped", motd("dropped once"))
+    scene.push("To be dropped", config.motd("dropped once"))
     scene.wait_for_file("db-1", "/etc/motd", "dropped once")
     scene.wait("the drop", lambda: dropped)
     between.downward = lambda frame: [frame]

@@ -13,10 +13,6 @@ from tests.e2e.conftest import Set
 from tests.e2e.scene import Scene
 
 
-def motd(content: str) -> dict[str, str]:
-    return config.document("motd", config.file("/etc/motd", content))
-
-
 @pytest.fixture(scope="module")
 def scene(set_scene: Set) -> Scene:
     files = {
@@ -25,7 +21,7 @@ def scene(set_scene: Set) -> Scene:
         **config.node("db-1"),
         **config.node("spare-1"),
         **config.association("motd", ["*"], complianceSeverity="HIGH"),
-        **motd("first"),
+        **config.motd("first"),
     }
     scene = set_scene(files)
     scene.join("web-1", "db-1")
@@ -97,7 +93,7 @@ def test_no_change_makes_no_commit(scene: Scene) -> None:
 def test_compliance_is_never_read_as_config(scene: Scene) -> None:
     """Its commits cause no sync: what is in force is of the tracked branch, and there is nothing new."""
     revision, head = scene.status()["revision"], scene.status()["head"]
-    scene.push("A change of state", motd("second"))
+    scene.push("A change of state", config.motd("second"))
     before = len(scene.repository.compliance_log())
     scene.wait("its page", lambda: len(scene.repository.compliance_log()) > before)
     assert scene.status()["head"] == scene.repository.git("rev-parse", "HEAD") != head != revision[:0]

@@ -14,10 +14,6 @@ from tests.e2e.scene import Scene
 NODES = ["web-1", "web-2", "db-1"]
 
 
-def motd(content: str) -> dict[str, str]:
-    return config.document("motd", config.file("/etc/motd", content))
-
-
 @pytest.fixture(scope="module")
 def module_scene(set_scene: Set) -> Scene:
     files = {
@@ -26,7 +22,7 @@ def module_scene(set_scene: Set) -> Scene:
         **config.node("web-2", {"Role": "web"}),
         **config.node("db-1", {"Role": "db"}),
         **config.association("motd", ["*"]),
-        **motd("first"),
+        **config.motd("first"),
         **config.association("extra", ["*"]),
         **config.document("extra", config.file("/etc/extra", "extra")),
     }
@@ -53,7 +49,7 @@ def test_nothing_moves_until_somebody_applies(module_scene: Scene) -> None:
     assert scene.status()["revision"] != scene.status()["head"]
     scene.opsctl("apply", "--auto-approve")
     assert read(scene) == {"first"}
-    commit = scene.push("Second", motd("second"))
+    commit = scene.push("Second", config.motd("second"))
     assert scene.status()["head"] == commit
     scene["web-1"].write("/etc/motd", "by hand")
     scene.wait_for_file("web-1", "/etc/motd", "first")  # healing is no move
@@ -68,7 +64,7 @@ def test_nothing_moves_until_somebody_applies(module_scene: Scene) -> None:
 
 
 def test_apply_asks_and_without_an_answer_does_nothing(scene: Scene) -> None:
-    scene.push("Third", motd("third"))
+    scene.push("Third", config.motd("third"))
     before = read(scene)
     assert "nobody is there to ask" in scene.opsctl("apply", code=1)
     assert read(scene) == before
@@ -77,7 +73,7 @@ def test_apply_asks_and_without_an_answer_does_nothing(scene: Scene) -> None:
 def test_exit_codes_that_terraform_users_expect(scene: Scene) -> None:
     plan = ("plan", "--detailed-exitcode")
     scene.opsctl(*plan, code=0)
-    scene.push("Something to do", motd("something to do"))
+    scene.push("Something to do", config.motd("something to do"))
     assert "+something to do" in scene.opsctl(*plan, code=2)
     scene.opsctl("plan", code=0)
     scene.opsctl(*plan, "--rev", "nonsense", code=1)
@@ -95,15 +91,15 @@ class TestSavedPlans:
         return tmp_path / "plan"
 
     def test_what_was_agreed_to_is_done(self, scene: Scene, tmp_path: Path) -> None:
-        commit = scene.push("Agreed", motd("agreed"))
+        commit = scene.push("Agreed", config.motd("agreed"))
         plan = self.save(scene, tmp_path)
-        scene.push("Not agreed", motd("not agreed"))
+        scene.push("Not agreed", config.motd("not agreed"))
         scene.opsctl("apply", str(plan), "--auto-approve")
         assert read(scene) == {"agreed"}
         assert scene.status()["revision"] == commit
 
     def test_it_is_refused_where_more_would_be_done(self, scene: Scene, tmp_path: Path) -> None:
-        scene.push("Agreed for three", motd("agreed for three"))
+        scene.push("Agreed for three", config.motd("agreed for three"))
         plan, before = self.save(scene, tmp_path), read(scene)
         scene.join("late-1")
         said = scene.opsctl("apply", str(plan), "--auto-approve", code=1)
@@ -116,7 +112,7 @@ class TestSavedPlans:
     def test_what_is_no_longer_needed_is_left_out_and_listed(self, scene: Scene, tmp_path: Path) -> None:
         scene.join("early-1")
         scene.opsctl("apply", "--auto-approve")
-        scene.push("Agreed for four", motd("agreed for four"))
+        scene.push("Agreed for four", config.motd("agreed for four"))
         plan = self.save(scene, tmp_path)
         scene["early-1"].stop()
         scene.opsctl("node", "retire", "early-1", "--auto-approve")
@@ -125,7 +121,7 @@ class TestSavedPlans:
         assert read(scene) == {"agreed for four"}
 
     def test_one_that_was_tampered_with(self, scene: Scene, tmp_path: Path) -> None:
-        scene.push("Something else", motd("something else"))
+        scene.push("Something else", config.motd("something else"))
         plan, before = self.save(scene, tmp_path), read(scene)
         view = json.loads(plan.read_text())
         view["changes"][0]["actionDigest"] = "sha256:" + "0" * 64
@@ -157,12 +153,12 @@ class TestRemovals:
         assert read(scene, "/etc/extra") == {"extra"}  # onRemove: Retain
 
     def test_under_auto_they_wait_and_everything_else_goes_on(self, scene: Scene) -> None:
-        scene.push("Two associations", {**config.association("more", ["*"]), **motd("with more")})
+        scene.push("Two associations", {**config.association("more", ["*"]), **config.motd("with more")})
         scene.push("More", {**config.fleet(sync="auto"), **config.document("more", config.file("/etc/more", "more"))})
         scene.opsctl("apply", "--auto-approve")
         for name in NODES:
             scene.wait_for_file(name, "/etc/more", "more")
-        scene.push("Less of one, more of the other", {"associations/more.yaml": None, **motd("by itself")})
+        scene.push("Less of one, more of the other", {"associations/more.yaml": None, **config.motd("by itself")})
         for name in NODES:
             scene.wait_for_file(name, "/etc/motd", "by itself")
         assert all(scene.assignment(name, "more") for name in NODES)
@@ -176,23 +172,23 @@ class TestRemovals:
 
 def test_apply_under_auto_is_sync_now_and_wait(scene: Scene) -> None:
     for number in range(3):
-        scene.repository.push(f"Change {number}", motd(f"change {number}"))
+        scene.repository.push(f"Change {number}", config.motd(f"change {number}"))
         scene.opsctl("apply", "--auto-approve")
         assert read(scene) == {f"change {number}"}
 
 
 def test_an_older_commit_can_be_gone_back_to_only_under_manual(scene: Scene) -> None:
     before = scene.status()["revision"]
-    scene.push("Newest", motd("newest"))
+    scene.push("Newest", config.motd("newest"))
     said = scene.opsctl("apply", "--auto-approve", "--rev", before, code=1)
     assert "is behind the head, and `sync: auto` would leave it again" in said
-    older = scene.push("Manual again", {**config.fleet(sync="manual"), **motd("older")})
-    scene.push("Newer", motd("newer"))
+    older = scene.push("Manual again", {**config.fleet(sync="manual"), **config.motd("older")})
+    scene.push("Newer", config.motd("newer"))
     scene.opsctl("apply", "--auto-approve")
     scene.opsctl("apply", "--auto-approve", "--rev", older)
     assert read(scene) == {"older"}
     scene.repository.git("switch", "--quiet", "--create", "elsewhere")
-    scene.repository.commit("Not merged", motd("not merged"))
+    scene.repository.commit("Not merged", config.motd("not merged"))
     scene.repository.git("push", "--quiet", "origin", "elsewhere")
     scene.repository.git("switch", "--quiet", "main")
     said = scene.opsctl("apply", "--auto-approve", "--rev", "elsewhere", code=1)

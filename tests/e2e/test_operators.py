@@ -37,10 +37,6 @@ class Key:
         return self.path.with_suffix(".pub").read_text().strip()
 
 
-def motd(content: str) -> dict[str, str]:
-    return config.document("motd", config.file("/etc/motd", content))
-
-
 def access(operators: dict[str, tuple[str, Key]]) -> dict[str, str]:
     """Operators by name: a role and a key each."""
     people = {name: {"roles": [role], "keys": [key.public]} for name, (role, key) in operators.items()}
@@ -72,7 +68,7 @@ def scene(set_scene: Set, keys: dict[str, Key], people: dict[str, tuple[str, Key
         **config.node("web-1", {"Role": "web"}),
         **config.node("db-1", {"Role": "db"}),
         **config.association("motd", ["*"]),
-        **motd("first"),
+        **config.motd("first"),
         **access(people),
     }
     scene = set_scene(files, accessSigners=[keys["mary"].public])
@@ -107,7 +103,7 @@ class TestRoles:
         mary = keys["mary"]
         nodes = json.loads(asked(scene, mary, "node", "list", "--format", "json"))["nodes"]
         assert [row["name"] for row in nodes] == ["db-1", "web-1"]
-        scene.repository.push("Second", motd("second"))
+        scene.repository.push("Second", config.motd("second"))
         assert "2 of 2 done" in asked(scene, mary, "apply", "--auto-approve")
         assert asked(scene, mary, "token", "create", "--node", "spare").startswith("opsctl1.")
         (applied,) = [row for row in scene.audit("apply") if row["subject"] == "mary"]
@@ -136,7 +132,7 @@ class TestRoles:
     def test_without_the_right_nothing_happens_and_it_is_written_down(
         self, scene: Scene, keys: dict[str, Key], who: str, command: list[str], verb: str
     ) -> None:
-        scene.repository.push("For nobody to apply but the reconciler", motd(f"{who} {' '.join(command)}"))
+        scene.repository.push("For nobody to apply but the reconciler", config.motd(f"{who} {' '.join(command)}"))
         said = asked(scene, keys[who], *command, code=1)
         assert f"{who} may not {verb}" in said
         assert refusals(scene, who)[0][0] == verb
@@ -144,7 +140,7 @@ class TestRoles:
 
     def test_a_pull_request_gets_its_plan(self, scene: Scene, keys: dict[str, Key]) -> None:
         scene.repository.git("switch", "--quiet", "--create", "proposal")
-        scene.repository.commit("Proposed", motd("proposed"))
+        scene.repository.commit("Proposed", config.motd("proposed"))
         scene.repository.git("push", "--quiet", "origin", "proposal")
         scene.repository.git("switch", "--quiet", "main")
         shown = asked(scene, keys["robot"], "plan", "--rev", "proposal", "--format", "markdown")
@@ -168,7 +164,7 @@ class TestAccessFiles:
         self, scene: Scene, keys: dict[str, Key], people: dict[str, tuple[str, Key]]
     ) -> None:
         more = {**people, "newcomer": ("operator", keys["newcomer"])}
-        scene.push("Let a newcomer in", {**access(more), **motd("with a newcomer")})
+        scene.push("Let a newcomer in", {**access(more), **config.motd("with a newcomer")})
         scene.wait_for_file("web-1", "/etc/motd", "with a newcomer")
         (problem,) = scene.status()["problems"]
         assert problem.startswith("changes under access/ up to ")

@@ -18,12 +18,8 @@ from tests.e2e.scene import Scene
 from tests.stage import until
 
 
-def motd(content: str) -> dict[str, str]:
-    return config.document("motd", config.file("/etc/motd", content))
-
-
 def files() -> dict[str, str]:
-    return {**config.fleet(), **config.node("web-1"), **config.association("motd", ["*"]), **motd("first")}
+    return {**config.fleet(), **config.node("web-1"), **config.association("motd", ["*"]), **config.motd("first")}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +49,7 @@ class TestDown:
         assert scene.status()["revision"] == scene.repository.git("rev-parse", "HEAD")
 
         gone.rename(scene.repository.remote)
-        scene.repository.push("While it was away", motd("second"))
+        scene.repository.push("While it was away", config.motd("second"))
         scene.wait_for_file("web-1", "/etc/motd", "second")
         assert scene.status()["problems"] == []
 
@@ -66,7 +62,7 @@ class TestRewritten:
         scene.wait("the refusal", lambda: scene.status()["problems"])
         assert f"was rewritten: last accepted {before}" in scene.status()["problems"][0]
         assert "--allow-rewrite" in scene.opsctl("status")
-        scene.repository.push("On top of it", motd("rewritten"))
+        scene.repository.push("On top of it", config.motd("rewritten"))
         assert "was rewritten" in scene.opsctl("apply", "--auto-approve", code=1)
         assert scene.status()["revision"] == before
         scene["web-1"].write("/etc/motd", "by hand")
@@ -80,7 +76,7 @@ class TestRewritten:
     def test_a_history_that_shares_nothing_is_refused(self, scene: Scene) -> None:
         git, before = scene.repository.git, scene.status()["revision"]
         git("switch", "--quiet", "--orphan", "other")
-        scene.repository.commit("All new", {**files(), **motd("replaced")})
+        scene.repository.commit("All new", {**files(), **config.motd("replaced")})
         git("push", "--quiet", "--force", "origin", "HEAD:main")
         scene.wait("the refusal", lambda: scene.status()["problems"])
         assert "was replaced" in scene.status()["problems"][0]
@@ -110,7 +106,7 @@ def test_many_who_ask_at_once_get_the_newest(scene: Scene) -> None:
             failures.append(failure)
 
     for number in range(5):
-        commit = scene.repository.push(f"Change {number}", motd(f"change {number}"))
+        commit = scene.repository.push(f"Change {number}", config.motd(f"change {number}"))
         asking = [threading.Thread(target=sync) for _ in range(4)]
         for thread in asking:
             thread.start()
@@ -148,7 +144,7 @@ class TestHook:
 
     @pytest.mark.parametrize("host", ["GitHub", "GitLab"])
     def test_a_host_that_proves_itself_causes_a_fetch(self, hooked: Scene, host: str) -> None:
-        commit = hooked.repository.push(f"Pushed to {host}", motd(host))
+        commit = hooked.repository.push(f"Pushed to {host}", config.motd(host))
         body = json.dumps({"ref": "refs/heads/main", "after": commit}).encode()
         signature = "sha256=" + hmac.new(b"hush", body, hashlib.sha256).hexdigest()
         headers = {"X-Hub-Signature-256": signature} if host == "GitHub" else {"X-Gitlab-Token": "psst"}

@@ -7,14 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-_IDENTITY = {
-    "GIT_AUTHOR_NAME": "Mary",
-    "GIT_AUTHOR_EMAIL": "mary@harbour-books.example",
-    "GIT_COMMITTER_NAME": "Mary",
-    "GIT_COMMITTER_EMAIL": "mary@harbour-books.example",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+from tests.committer import MARY
 
 
 class ConfigRepository:
@@ -97,4 +90,4 @@ class ConfigRepository:
 
     @staticmethod
     def _env() -> dict[str, str]:
-        return {**os.environ, **_IDENTITY}
+        return {**os.environ, **MARY}

@@ -19,6 +19,7 @@ from reconciler.adapters.git import (
     Mirror,
     Remote,
 )
+from tests.committer import committer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -247,11 +248,4 @@ class MemoryRemote(AnyRemote):
 def environment() -> dict[str, str]:
     """The environment for plain git: no configuration but its own, a name for the committer."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return kept | {
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Ada Lovelace",
-        "GIT_AUTHOR_EMAIL": "ada@example.com",
-        "GIT_COMMITTER_NAME": "Ada Lovelace",
-        "GIT_COMMITTER_EMAIL": "ada@example.com",
-    }
+    return kept | committer("Ada Lovelace", "ada@example.com")
