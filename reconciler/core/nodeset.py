@@ -45,6 +45,11 @@ def size(nodes: NodeSet) -> int:
     return nodes.bit_count()
 
 
+def lowest(nodes: NodeSet) -> int:
+    """The lowest position of a set that has any."""
+    return (nodes ^ (nodes - 1)).bit_length() - 1
+
+
 def positions(nodes: NodeSet) -> list[int]:
     """Positions in ascending order. A few are taken one by one, each at the cost of one operation on sets."""
     highest: list[int] = []

@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reconciler.engine.difference import may_template, read_body
+import orjson
+
+from agent.contract.claims import claims_of
+from agent.contract.codec import from_wire
+from agent.contract.inputs import ACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reconciler.capabilities.nodes.association import Compiled
     from reconciler.core.world import Columns
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.difference import ReadBody
     from reconciler.engine.memory import Recall
     from reconciler.engine.reading import Bodies
+
+
+Step = Mapping[str, Any]
+"""A step as the wire has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """A body as differences see it: `steps` by name, digests of `files` by path, claims by step.
+
+    `templates` are the steps that are rendered, each with its file.
+    """
+
+    content: Mapping[str, Any]
+    steps: Mapping[str, Step]
+    files: Mapping[str, str]
+    claims: Mapping[str, Sequence[str]]
+    templates: Sequence[tuple[Step, str]]
+
+    def file_of(self, step: Step) -> str:
+        """The digest of the file that a step names, empty for none."""
+        return self.files.get(step["inputs"].get("source"), "") if self.files else ""
+
+
+def read_body(data: bytes, claims: Mapping[str, Sequence[str]] | None = None) -> ReadBody:
+    """A body from its canonical JSON. `claims` are those of its steps by name, where they are known already."""
+    content = orjson.loads(data)
+    steps = {step["name"]: step for step in content["steps"]}
+    files = {path: file["digest"] for path, file in content["files"].items()} if "files" in content else {}
+    rendered = [step for step in content["steps"] if is_template(step)] if may_template(data) else ()
+    templates = [(step, files.get(step["inputs"].get("source"), "")) for step in rendered]
+    return ReadBody(content, steps, files, _ClaimsOfSteps(steps) if claims is None else claims, templates)
+
+
+def may_template(body: bytes) -> bool:
+    """Whether a body may have templates, told from its bytes: canonical JSON writes it one way."""
+    return b'"template":true' in body
+
+
+class _ClaimsOfSteps(dict[str, Sequence[str]]):
+    """Claims by step, found out for the steps that somebody asks about."""
+
+    def __init__(self, steps: Mapping[str, Step]) -> None:
+        self._steps = steps
+
+    def __missing__(self, name: str) -> Sequence[str]:
+        step = self._steps[name]
+        action = ACTIONS.get(step["action"])
+        claims = claims_of(step["action"], from_wire(action.inputs, step["inputs"])) if action else []
+        found = self[name] = [str(claim) for claim in claims]
+        return found
+
+
+def is_template(step: Step) -> bool:
+    """Whether what a step writes is rendered on each node."""
+    return step["inputs"].get("template") is True
 
 
 _LATELY = 16

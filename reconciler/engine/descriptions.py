@@ -83,9 +83,9 @@ class Descriptions:
             body = sight.bodies.of(digest)
             reads = sight.differ.reads(body) if body is not None and body.templates else None
             there = nodes & _concerned(reads, by_path) if reads else EMPTY
+            compared = sight.compared(uid, digest, digest)
             for part, bit in sight.reading.parts(there, reads) or () if there else ():
-                contexts = (sight.reading.before(bit), sight.reading.after(bit))
-                changes = sight.changes(uid, body, body, contexts)
+                changes = compared.changes(sight.contexts(bit))
                 texts = tuple(json_of(change) for change in changes)
                 for one in nodeset.positions(part) if changes else ():
                     found[one] = found.get(one, ()) + texts

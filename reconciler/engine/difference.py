@@ -6,16 +6,11 @@ A template that uses no facts is rendered, once per distinct context; otherwise 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from agent.contract import template
-from agent.contract.claims import claims_of
-from agent.contract.codec import from_wire
-from agent.contract.inputs import ACTIONS
 from agent.contract.template import TemplateError
+from reconciler.engine.bodies import is_template
 from reconciler.engine.reading import what_is_read
 from reconciler.engine.textdiff import unified
 
@@ -24,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from reconciler.core.ports import Render
+    from reconciler.engine.bodies import ReadBody, Step
     from reconciler.engine.textdiff import Content
     from reconciler.engine.views import ClaimView, Context
 
@@ -44,57 +40,6 @@ _SAID_BY_THE_CLAIM = _SHOWN_ELSEWHERE | {"name"}
 _STEP_NAMES = frozenset({"name", "action", "version", "inputs"})
 
 
-Step = Mapping[str, Any]
-"""A step as the wire has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBody:
-    """A body as differences see it: `steps` by name, digests of `files` by path, claims by step.
-
-    `templates` are the steps that are rendered, each with its file.
-    """
-
-    content: Mapping[str, Any]
-    steps: Mapping[str, Step]
-    files: Mapping[str, str]
-    claims: Mapping[str, Sequence[str]]
-    templates: Sequence[tuple[Step, str]]
-
-    def file_of(self, step: Step) -> str:
-        """The digest of the file that a step names, empty for none."""
-        return self.files.get(step["inputs"].get("source"), "") if self.files else ""
-
-
-def read_body(data: bytes, claims: Mapping[str, Sequence[str]] | None = None) -> ReadBody:
-    """A body from its canonical JSON. `claims` are those of its steps by name, where they are known already."""
-    content = orjson.loads(data)
-    steps = {step["name"]: step for step in content["steps"]}
-    files = {path: file["digest"] for path, file in content["files"].items()} if "files" in content else {}
-    rendered = [step for step in content["steps"] if _is_template(step)] if may_template(data) else ()
-    templates = [(step, files.get(step["inputs"].get("source"), "")) for step in rendered]
-    return ReadBody(content, steps, files, _Claims(steps) if claims is None else claims, templates)
-
-
-def may_template(body: bytes) -> bool:
-    """Whether a body may have templates, told from its bytes: canonical JSON writes it one way."""
-    return b'"template":true' in body
-
-
-class _Claims(dict[str, Sequence[str]]):
-    """Claims by step, found out for the steps that somebody asks about."""
-
-    def __init__(self, steps: Mapping[str, Step]) -> None:
-        self._steps = steps
-
-    def __missing__(self, name: str) -> Sequence[str]:
-        step = self._steps[name]
-        action = ACTIONS.get(step["action"])
-        claims = claims_of(step["action"], from_wire(action.inputs, step["inputs"])) if action else []
-        found = self[name] = [str(claim) for claim in claims]
-        return found
-
-
 class Differ:
     """Compares bodies. It works out each template once, and is good for as long as `contents` finds the same."""
 
@@ -103,39 +48,9 @@ class Differ:
         self._reads: dict[str, Reads | None] = {}
         self._rendered: dict[tuple[str, tuple[object, ...]], str | TemplateError] = {}
 
-    def changes(
-        self,
-        old: ReadBody | None,
-        new: ReadBody | None,
-        place: PlaceOf,
-        contexts: tuple[Context, Context] | None = None,
-    ) -> list[ClaimView]:
-        """Changes from `old` to `new`; None stands for not having the association.
-
-        `contexts` (the old one, the new one) are given where templates are to be rendered; without them their source is
-        compared.
-        """
-        before, after = _Side(old, contexts and contexts[0]), _Side(new, contexts and contexts[1])
-        same = (
-            _same(old, new, templates=before.context == after.context)
-            if old is not None and new is not None
-            else _NO_STEPS
-        )
-        was, now = _by_claim(old, same), _by_claim(new, same)
-        found = []
-        for claim, step in now.items():
-            there = was.get(claim)
-            change = (
-                self._changed(claim, before, there, after, step, place)
-                if there is not None
-                else self._added(claim, after, step, place)
-            )
-            if change is not None:
-                found.append(change)
-        if old is not None:
-            found += _left(old, new, was, now, place)
-            found[:0] = _settings(old, new, found, place) if new is not None else ()
-        return found
+    def compared(self, old: ReadBody | None, new: ReadBody | None, place: PlaceOf) -> Comparison:
+        """`old` with `new`; None stands for not having the association."""
+        return Comparison(self, old, new, place)
 
     def reads(self, *bodies: ReadBody | None) -> Reads | None:
         """What of a context the templates of these bodies read; None when one reads facts or is not at hand."""
@@ -156,38 +71,24 @@ class Differ:
             self._reads[source] = _paths_read(source)
         return self._reads[source]
 
-    def _added(self, claim: str, after: _Side, step: Step, place: PlaceOf) -> ClaimView:
-        name = step["name"]
-        content, note = self._content(after, step)
-        detail = _attributes(step) if _is_first(claim, after.body, name) else []
-        return _view(claim, "+", name, place(name), detail, unified(_named(claim), None, content), note)
+    def content(self, body: ReadBody, step: Step, context: Context | None) -> tuple[Content, str]:
+        """What a step writes or runs (None for one that does neither), and what to say about it.
 
-    def _changed(
-        self, claim: str, before: _Side, was: Step, after: _Side, now: Step, place: PlaceOf
-    ) -> ClaimView | None:
-        name = now["name"]
-        old, old_note = self._content(before, was)
-        new, new_note = self._content(after, now)
-        detail = _differing_attributes(was, now)
-        if not detail and old == new:
-            return None
-        return _view(claim, "~", name, place(name), detail, unified(_named(claim), old, new), new_note or old_note)
-
-    def _content(self, side: _Side, step: Step) -> tuple[Content, str]:
-        """What a step writes or runs (None for one that does neither), and what to say about it."""
+        Templates are rendered for the context, where there is one.
+        """
         inputs = step["inputs"]
-        if side.body is None or inputs.get("state") == "absent":
+        if inputs.get("state") == "absent":
             return None, ""
         if step["action"] in _SCRIPTS:
             return _script(step), ""
         if "content" not in inputs and "source" not in inputs and step["action"] != "ops:file":
             return None, ""
-        text = self._text(side.body, step)
-        if not isinstance(text, str) or not _is_template(step):
+        text = self._text(body, step)
+        if not isinstance(text, str) or not is_template(step):
             return text, ""
-        if side.context is None:
+        if context is None:
             return text, "template source (what it renders to depends on the node)"
-        rendered = self._come_to(text, side.context)
+        rendered = self._come_to(text, context)
         if isinstance(rendered, TemplateError):
             return text, _not_rendered(rendered, inputs.get("source"))
         return rendered, ""
@@ -223,13 +124,54 @@ class Differ:
             return data
 
 
-class _Side(NamedTuple):
-    body: ReadBody | None
-    context: Context | None
+class Comparison:
+    """One body with another (or none), claim by claim. What no context touches is worked out once."""
 
+    def __init__(self, differ: Differ, old: ReadBody | None, new: ReadBody | None, place: PlaceOf) -> None:
+        self._differ, self._old, self._new, self._place = differ, old, new, place
+        self._fixed: dict[str, ClaimView | None] = {}
 
-def _is_template(step: Step) -> bool:
-    return step["inputs"].get("template") is True
+    def changes(self, contexts: tuple[Context | None, Context | None] = (None, None)) -> list[ClaimView]:
+        """All that differs.
+
+        `contexts` (the old one, the new one) are given where templates are to be rendered; without them their source is
+        compared.
+        """
+        old, new = self._old, self._new
+        same = (
+            _same(old, new, templates=contexts[0] == contexts[1]) if old is not None and new is not None else _NO_STEPS
+        )
+        was, now = _by_claim(old, same), _by_claim(new, same)
+        moves = (self._change(claim, was.get(claim), step, contexts) for claim, step in now.items())
+        found = [change for change in moves if change is not None]
+        if old is not None:
+            found += _left(old, new, was, now, self._place)
+            found[:0] = _settings(old, new, found, self._place) if new is not None else ()
+        return found
+
+    def _change(
+        self, claim: str, was: Step | None, now: Step, contexts: tuple[Context | None, Context | None]
+    ) -> ClaimView | None:
+        if is_template(now) or (was is not None and is_template(was)):
+            return self._work_out(claim, was, now, contexts)
+        if claim not in self._fixed:
+            self._fixed[claim] = self._work_out(claim, was, now, contexts)
+        return self._fixed[claim]
+
+    def _work_out(
+        self, claim: str, was: Step | None, now: Step, contexts: tuple[Context | None, Context | None]
+    ) -> ClaimView | None:
+        assert self._new is not None
+        name = now["name"]
+        new, note = self._differ.content(self._new, now, contexts[1])
+        if was is None or self._old is None:
+            detail = _attributes(now) if _is_first(claim, self._new, name) else []
+            return _view(claim, "+", name, self._place(name), detail, unified(_named(claim), None, new), note)
+        old, old_note = self._differ.content(self._old, was, contexts[0])
+        detail = _differing_attributes(was, now)
+        if not detail and old == new:
+            return None
+        return _view(claim, "~", name, self._place(name), detail, unified(_named(claim), old, new), note or old_note)
 
 
 def _not_rendered(error: TemplateError, file: str | None) -> str:
@@ -322,9 +264,9 @@ def _settings(old: ReadBody, new: ReadBody, found: Sequence[ClaimView], place: P
         yield _view(now["uid"], "~", "", place(""), note="the same things, by other steps or in another order")
 
 
-def _is_first(claim: str, body: ReadBody | None, step: str) -> bool:
+def _is_first(claim: str, body: ReadBody, step: str) -> bool:
     """Whether a step's attributes are told with this claim of it."""
-    claims = body.claims[step] if body is not None else ()
+    claims = body.claims[step]
     return not claims or claims[0] == claim
 
 

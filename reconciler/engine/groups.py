@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from reconciler.core.world import World
     from reconciler.engine.bodies import KnownBodies
     from reconciler.engine.catalog import Catalog
-    from reconciler.engine.difference import Differ, ReadBody
+    from reconciler.engine.difference import Comparison, Differ
     from reconciler.engine.memory import Recall
     from reconciler.engine.places import StepPlaces
     from reconciler.engine.plan import Plan
     from reconciler.engine.reading import Reading
-    from reconciler.engine.views import Action, ClaimView, Context
+    from reconciler.engine.views import Action, Context
 
 
 class Group(NamedTuple):
@@ -46,11 +46,13 @@ class Sight:
     reading: Reading
     places: StepPlaces
 
-    def changes(
-        self, uid: str, old: ReadBody | None, new: ReadBody | None, contexts: tuple[Context, Context] | None = None
-    ) -> list[ClaimView]:
-        """What changes on a node of an association, from one body to another."""
-        return self.differ.changes(old, new, self.places.of(uid), contexts)
+    def compared(self, uid: str, old: str, new: str) -> Comparison:
+        """What changes on a node of an association, from the body of one digest to another's."""
+        return self.differ.compared(self.bodies.of(old), self.bodies.of(new), self.places.of(uid))
+
+    def contexts(self, bit: int) -> tuple[Context, Context]:
+        """What templates read on a node, before and after."""
+        return self.reading.before(bit), self.reading.after(bit)
 
 
 class Groups:
@@ -75,12 +77,10 @@ class Groups:
 
     def _alike(self, uid: str, old: str, new: str, nodes: NodeSet) -> Iterable[tuple[bytes, NodeSet]]:
         """What changes, with its nodes, parted where templates make different things of different contexts."""
-        parts = self._rendered(old, new, nodes) if new and self._sight.bodies.may_template(new) else []
         merged: dict[bytes, NodeSet] = {}
         others = nodes
-        for part, bit in parts:
+        for claims, part in self._rendered(uid, old, new, nodes):
             others ^= part
-            claims = self._claims(uid, old, new, bit)
             merged[claims] = merged.get(claims, EMPTY) | part
         if not others:
             return merged.items()
@@ -88,21 +88,26 @@ class Groups:
         claims = self._recall((uid, old, new), made_of, self._claims, uid, old, new)
         return [(claims, others | merged.pop(claims, EMPTY)), *merged.items()]
 
-    def _rendered(self, old_digest: str, new_digest: str, nodes: NodeSet) -> list[tuple[NodeSet, int]]:
-        """The nodes on which it matters what templates come to, parted by what these read, each with one of its bits.
+    def _rendered(self, uid: str, old_digest: str, new_digest: str, nodes: NodeSet) -> Iterator[tuple[bytes, NodeSet]]:
+        """What changes on the nodes on which it matters what templates come to, parted by what these read.
 
         All where templates change, else those with a new context; none where there are too many parts.
         """
-        bodies, sight = self._sight.bodies, self._sight
-        old, new = bodies.of(old_digest), bodies.of(new_digest)
+        sight = self._sight
+        if not new_digest or not sight.bodies.may_template(new_digest):
+            return
+        old, new = sight.bodies.of(old_digest), sight.bodies.of(new_digest)
         if new is None or not new.templates:
-            return []
+            return
         if old is not None and old.templates == new.templates:
             nodes &= self._plan.nodes.moving
-        return sight.reading.parts(nodes, sight.differ.reads(old, new)) or [] if nodes else []
+        if not nodes:
+            return
+        compared = sight.compared(uid, old_digest, new_digest)
+        reads = sight.differ.reads(old, new)
+        for part, bit in sight.reading.parts(nodes, reads, before=old is not None) or ():
+            yield json_of(compared.changes(sight.contexts(bit))), part
 
-    def _claims(self, uid: str, old: str, new: str, bit: int | None = None) -> bytes:
-        """What changes from one body to another; on the node at `bit`, where templates are rendered."""
-        sight, reading = self._sight, self._sight.reading
-        contexts = None if bit is None else (reading.before(bit), reading.after(bit))
-        return json_of(sight.changes(uid, sight.bodies.of(old), sight.bodies.of(new), contexts))
+    def _claims(self, uid: str, old: str, new: str) -> bytes:
+        """What changes from one body to another wherever no template is rendered."""
+        return json_of(self._sight.compared(uid, old, new).changes())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import canonical
 from reconciler.core import nodeset
-from reconciler.core.nodeset import NodeSet
+from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.engine.views import read_context
 
 if TYPE_CHECKING:
@@ -68,16 +68,17 @@ class Reading:
         """As the node will read it."""
         return _context(self._entry(bit))
 
-    def parts(self, nodes: NodeSet, reads: Reads | None) -> list[tuple[NodeSet, int]] | None:
-        """Nodes parted by what templates that read this find, before and after, with one of each part's bits.
+    def parts(self, nodes: NodeSet, reads: Reads | None, *, before: bool = True) -> list[tuple[NodeSet, int]] | None:
+        """Nodes parted by what templates that read this find, with one of each part's bits.
 
-        None where there are more parts than are rendered, and where nobody can tell what is read.
+        It is what they find now, and what they found `before` where that matters too. None where there are more parts
+        than are rendered, and where nobody can tell what is read.
         """
         if reads is None:
             return None
         parts: list[NodeSet] = []
         if all(path[0] == "labels" and len(path) == 2 for path in reads):
-            keys, moving = [path[1] for path in reads], self._nodes.moving
+            keys, moving = [path[1] for path in reads], self._nodes.moving if before else EMPTY
             known = nodeset.without(nodes & self._before.everyone, self._before.moving)
             parts += self._finer([nodeset.without(nodes, moving)], self._labels, keys)
             parts += self._finer(self._finer([known & moving], self._labels_before, keys), self._labels, keys)
@@ -85,14 +86,14 @@ class Reading:
         seen: dict[object, list[int]] = {}
         for bit in nodeset.positions(nodes):
             after = what_is_read(self.after(bit), reads)
-            before = what_is_read(self.before(bit), reads) if self._entry(bit).moving else after
-            seen.setdefault((before, after), []).append(bit)
+            found = what_is_read(self.before(bit), reads) if before and self._entry(bit).moving else after
+            seen.setdefault((found, after), []).append(bit)
             if len(seen) > CONTEXTS_RENDERED:
                 return None
         parts += [nodeset.of(bits) for bits in seen.values()]
         if len(parts) > CONTEXTS_RENDERED:
             return None
-        return sorted(((part, (part & -part).bit_length() - 1) for part in parts), key=itemgetter(1))
+        return sorted(((part, nodeset.lowest(part)) for part in parts), key=itemgetter(1))
 
     def _finer(self, parts: list[NodeSet], labels: _Labels, keys: Iterable[str]) -> list[NodeSet]:
         """Sets of nodes parted further by their values of these labels; given up where they become too many."""
