@@ -120,7 +120,7 @@ class Nodes:
 
     def listed(self, names: Iterable[str]) -> NodeSet:
         by_name, bits = self.by_name, self.bits
-        found = [by_name[name] if name in by_name else bits.get(name) for name in names]
+        found = [bit if (bit := by_name.get(name)) is not None else bits.get(name) for name in names]
         return nodeset.of([bit for bit in found if bit is not None])
 
     def names(self, nodes: NodeSet) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 PATTERN = r"^([1-9][0-9]*|[1-9][0-9]?%|100%)$"
 ERRORS_PATTERN = r"^([0-9]|[1-9][0-9]*|[0-9]%|[1-9][0-9]%|100%)$"
@@ -25,8 +26,13 @@ def errors(text: str | None, targets: int) -> int:
 
 
 def _amount(text: str, targets: int) -> int:
+    value, is_percentage = _read(text)
+    return value * targets // 100 if is_percentage else value
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> tuple[int, bool]:
     found = _VALUE.match(text)
     if not found:
         raise ValueError(f"not a number or percentage: {text!r}")
-    value = int(found.group(1))
-    return value * targets // 100 if found.group(2) else value
+    return int(found.group(1)), bool(found.group(2))

@@ -43,14 +43,26 @@ class ReadBody:
         return self.files.get(step["inputs"].get("source"), "") if self.files else ""
 
 
-def read_body(data: bytes, claims: Mapping[str, Sequence[str]] | None = None) -> ReadBody:
-    """A body from its canonical JSON. `claims` are those of its steps by name, where they are known already."""
+def read_body(data: bytes) -> ReadBody:
+    """A body from its canonical JSON."""
     content = orjson.loads(data)
+    return _read(content, _Claims(content["steps"]), templates=may_template(data))
+
+
+def body_of(compiled: Compiled) -> ReadBody:
+    """The body of a compiled association, which nobody has to read from JSON."""
+    claims: dict[str, list[str]] = {step["name"]: [] for step in compiled.content["steps"]}
+    for placed in compiled.claims:
+        claims[placed.step].append(str(placed.claim))
+    return _read(compiled.content, claims, templates=may_template(compiled.body))
+
+
+def _read(content: Mapping[str, Any], claims: Mapping[str, Sequence[str]], *, templates: bool) -> ReadBody:
     steps = {step["name"]: step for step in content["steps"]}
     files = {path: file["digest"] for path, file in content["files"].items()} if "files" in content else {}
-    rendered = [step for step in content["steps"] if is_template(step)] if may_template(data) else ()
-    templates = [(step, files.get(step["inputs"].get("source"), "")) for step in rendered]
-    return ReadBody(content, steps, files, _ClaimsOfSteps(steps) if claims is None else claims, templates)
+    rendered = [step for step in content["steps"] if is_template(step)] if templates else ()
+    named = [(step, files.get(step["inputs"].get("source"), "")) for step in rendered]
+    return ReadBody(content, steps, files, claims, named)
 
 
 def may_template(body: bytes) -> bool:
@@ -58,14 +70,14 @@ def may_template(body: bytes) -> bool:
     return b'"template":true' in body
 
 
-class _ClaimsOfSteps(dict[str, Sequence[str]]):
+class _Claims(dict[str, Sequence[str]]):
     """Claims by step, found out for the steps that somebody asks about."""
 
-    def __init__(self, steps: Mapping[str, Step]) -> None:
+    def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
 
     def __missing__(self, name: str) -> Sequence[str]:
-        step = self._steps[name]
+        step = next(step for step in self._steps if step["name"] == name)
         action = ACTIONS.get(step["action"])
         claims = claims_of(step["action"], from_wire(action.inputs, step["inputs"])) if action else []
         found = self[name] = [str(claim) for claim in claims]
@@ -110,17 +122,6 @@ class KnownBodies:
     def _found(self, digest: str) -> ReadBody | None:
         desired = self._desired.get(digest)
         if desired is not None:
-            return read_body(desired.body, _Claims(desired))
+            return body_of(desired)
         data = self._given(digest)
         return read_body(data) if data is not None else None
-
-
-class _Claims(dict[str, Sequence[str]]):
-    """Claims by step of a compiled body, written out for the steps that somebody asks about."""
-
-    def __init__(self, compiled: Compiled) -> None:
-        self._claims = compiled.claims
-
-    def __missing__(self, name: str) -> Sequence[str]:
-        found = self[name] = [str(placed.claim) for placed in self._claims if placed.step == name]
-        return found

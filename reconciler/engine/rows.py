@@ -6,6 +6,8 @@ A row is a `Piece`, and is drawn again only where it would show something else t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.core import nodeset
@@ -80,6 +82,7 @@ class Rows:
         reading = Reading(plan.nodes, world.nodes, bodies)
         self._bodies = KnownBodies(catalog, bodies, self._templated)
         sight = Sight(self._bodies, differ, reading, StepPlaces(catalog))
+        self._bound = lru_cache(maxsize=1)(action_digest)  # the groups of one effect come one after the other
         self._groups = Groups(plan, catalog, world, sight, self._claims)
         self._descriptions = Descriptions(plan, world, sight)
 
@@ -168,7 +171,7 @@ class Rows:
             away = nodes & self._offline
             members = _joined(self._nodes.member_texts, bits)
             unknown = _joined(self._nodes.name_texts, nodeset.positions(away)) if away else b""
-            bound = action_digest(action, uid, new)
+            bound = self._bound(action, uid, new)
             head = b'"action":"%b","uid":%b,"actionDigest":"%b"' % (action.encode(), json_of(uid), bound.encode())
             texts.append(_GROUP % (head, old.encode(), new.encode(), members, unknown, claims))
             count += len(bits)
@@ -182,5 +185,5 @@ _GROUP = b'%b,"fromDigest":"%b","toDigest":"%b","nodes":{%b},"unknown":[%b],"cla
 _NOTHING = Piece((), 0)
 
 
-def _joined(texts: Sequence[bytes], bits: Iterable[int]) -> bytes:
-    return b",".join([texts[bit] for bit in bits])
+def _joined(texts: Sequence[bytes], bits: Sequence[int]) -> bytes:
+    return b",".join(itemgetter(*bits)(texts) if len(bits) > 1 else [texts[bit] for bit in bits])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -75,8 +76,9 @@ class AssociationSpec(Model):
 class Compiled:
     """An association ready to be given out: the body's canonical JSON, what it claims, what it was made of.
 
-    `files` are the sources it names, by repository path; `closure` every path that a change of it can come from; `runs`
-    the steps that own nothing.
+    `content` is what the canonical JSON is of, so that nobody who compares bodies has to read it again. `files` are the
+    sources it names, by repository path; `closure` every path that a change of it can come from; `runs` the steps that
+    own nothing.
     """
 
     uid: str
@@ -88,6 +90,7 @@ class Compiled:
     closure: frozenset[str]
     place: Place
     runs: tuple[Placed, ...] = ()
+    content: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Compiled:
@@ -102,9 +105,20 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
         schedule=spec.schedule_expression,
         files={path: file.ref for path, file in steps.files.items()},
     )
-    data = canonical(to_wire(body))
-    closure = frozenset({place.path, steps.document_path, *steps.files})
-    return Compiled(uid, data, digest(data), steps.claims, steps.document_uid, steps.files, closure, place, steps.runs)
+    content = to_wire(body)
+    data = canonical(content)
+    return Compiled(
+        uid=uid,
+        body=data,
+        body_digest=digest(data),
+        claims=steps.claims,
+        document_uid=steps.document_uid,
+        files=steps.files,
+        closure=frozenset({place.path, steps.document_path, *steps.files}),
+        place=place,
+        runs=steps.runs,
+        content=content,
+    )
 
 
 # --- Plan ----------------------------------------------------------------------------------------------------------
