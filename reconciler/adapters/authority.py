@@ -6,7 +6,6 @@ The CA's key and certificate are one private file, and so are the server's: neit
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import ipaddress
 import socket
@@ -209,7 +208,7 @@ def _names(certificate: x509.Certificate) -> set[_General]:
 
 def _general(name: str) -> _General:
     """A host name or an address, as a certificate names it."""
-    with contextlib.suppress(ValueError):  # then it is a host name
+    with suppress(ValueError):  # then it is a host name
         return x509.IPAddress(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
     try:
         ascii_name = name.encode("idna").decode("ascii").rstrip(".").lower()

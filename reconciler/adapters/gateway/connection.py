@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.contract import frames, leave, wire
-from agent.contract.closing import DEFECT, MALFORMED, TOO_SLOW, TRY_LATER
+from agent.contract.closing import MALFORMED, TOO_SLOW, TRY_LATER
 from agent.contract.codec import Malformed
 from agent.contract.reserved import RESERVED
-from reconciler.adapters.gateway.hangup import Hangup
+from reconciler.adapters.gateway.hangup import Hangup, defective
 from reconciler.adapters.gateway.outgoing import Outgoing
 from reconciler.adapters.gateway.reports import ReportDesk, ReportQueue
 from reconciler.adapters.gateway.sets import SignedSet, Version
@@ -229,7 +229,7 @@ class Connection:
             pass  # the peer is gone: `run` is told so by its own receive
         except Exception as error:
             _log_failure(f"node {self.node_id} could not be served", error)
-            await self._part(Hangup(DEFECT, "the server met a defect of its own"))
+            await self._part(defective())
         finally:
             self._sender = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.contract import sshsig, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from reconciler.adapters.gateway.hangup import OWN_DEFECT
 from reconciler.core.allowance import Allowances
 from reconciler.core.problem import Refused, Unavailable, Waiting
 
@@ -83,7 +84,7 @@ class Enrolments:
             raise _Answer(503, "busy", str(problem)) from problem
         except Exception as error:
             log.exception("an enrolment from %s failed", peer)
-            raise _Answer(500, "busy", "the server met a defect of its own") from error
+            raise _Answer(500, "busy", OWN_DEFECT) from error
 
 
 async def _body(receive: Callable[[], Awaitable[Any]]) -> bytes:

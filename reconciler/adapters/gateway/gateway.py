@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from agent.contract import stdio
 from agent.contract.closing import (
-    DEFECT,
     MALFORMED,
     OTHER_NODE,
     OTHER_PROTOCOL,
@@ -25,7 +24,7 @@ from agent.contract.closing import (
 from reconciler.adapters.gateway import handshake
 from reconciler.adapters.gateway.connection import Connection, Services
 from reconciler.adapters.gateway.enrolment import Enrolments
-from reconciler.adapters.gateway.hangup import Hangup
+from reconciler.adapters.gateway.hangup import Hangup, defective
 from reconciler.adapters.gateway.lanes import Lanes
 from reconciler.adapters.gateway.orders import SignedOrders
 from reconciler.adapters.gateway.reports import ReportDesk
@@ -201,7 +200,7 @@ class Gateway:
             raise Hangup(TRY_LATER, str(problem)) from problem
         except Exception as error:
             log.exception("the key of a node could not be looked up")
-            raise Hangup(DEFECT, "the server met a defect of its own") from error
+            raise defective() from error
         if key is None:
             raise Hangup(UNAUTHENTICATED, "this server does not know the node (enrol it again, or was it retired?)")
         transcript = handshake.proven(claimed, key, expected, self._verify)
@@ -230,7 +229,7 @@ class Gateway:
             connection.hang_up(Hangup(TRY_LATER, str(error)))
         else:
             log.error("node %s could not be taken in", connection.node_id, exc_info=error)
-            connection.hang_up(Hangup(DEFECT, "the server met a defect of its own"))
+            connection.hang_up(defective())
 
     def _left(self, node_id: str) -> None:
         try:
