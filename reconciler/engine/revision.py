@@ -70,7 +70,7 @@ class Revision:
         self.paths: set[str] = set()
         self._sources = sources
         self._drafts: dict[str, Draft] = {}
-        self._named: dict[tuple[str, str], str] = {}
+        self._named: dict[tuple[str, str], Known] = {}
         self._faults: dict[str, list[Finding]] = {}
         self._verdicts: dict[str, Good | Bad] = {}
         for file in files:
@@ -114,16 +114,16 @@ class Revision:
 
     def _know(self, found: Draft | Broken) -> bool:
         """Take note of a resource; a second one of that identity or name makes both wrong."""
-        for other in {self.known.get(found.uid), self.known.get(self._named.get((found.kind, found.name), ""))} - {
-            None
-        }:
-            assert other is not None
+        here = Known(found.uid, found.kind, found.name, found.place)
+        alike = (self.known.get(found.uid), self._named.get((found.kind, found.name)))
+        for other in dict.fromkeys(filter(None, alike)):
             self._refuse_second(other, found)
+        self._named.setdefault((found.kind, found.name), here)
         if found.kind == "Fleet" and (others := list(self.of("Fleet"))):
             self._refuse_second(self.known[others[0]], found)
         if found.uid in self.known:
             return False
-        self.known[found.uid] = Known(found.uid, found.kind, found.name, found.place)
+        self.known[found.uid] = here
         return True
 
     def _refuse_second(self, first: Known, second: Draft | Broken) -> None:
