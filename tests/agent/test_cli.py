@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,14 @@ def test_no_server_is_said_and_status_says_why(gateway: Gateway, root: Path) -> 
     assert done.returncode == 1
     assert "no server of this fleet could be reached; `status` says why" in done.stderr
     assert "Connection refused" in run(program.THIS, "status", "--root", str(root)).stdout
+
+
+@pytest.mark.parametrize("output", [">&-", "2>&-", ">/dev/null"])
+def test_a_pass_without_a_server_ends_with_its_code_whatever_it_may_write_to(
+    python: str, tmp_path: Path, output: str
+) -> None:
+    command = f'"$0" -I "$1" once --offline --state "$2" {output}'
+    argv = ["sh", "-c", command, python, str(program.archive()), str(tmp_path / "none")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ("is not enrolled" in done.stderr) == (output != "2>&-"), done.stderr
