@@ -12,6 +12,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reconciler.core.pauses import pause
 from reconciler.core.problem import Defect, Problem, Refused, Unavailable
 from reconciler.core.records import AuditRow, Changes
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSES = (1, 5, 30, 120, 600)
-"""Seconds before an effect that could not be performed is tried again, by attempts made; the last repeats."""
+"""Seconds before an effect that could not be performed is tried again, by attempts made."""
 
 
 class Executor:
@@ -103,8 +104,7 @@ class Executor:
             return str(Defect(f"{row.kind} failed: {error!r}"))
 
     def _postpone(self, row: EffectRow) -> None:
-        pause = PAUSES[min(row.attempts, len(PAUSES) - 1)]
-        self._again_at[row.id] = self._clock.elapsed() + pause
+        self._again_at[row.id] = self._clock.elapsed() + pause(PAUSES, row.attempts)
         self._store.commit(Changes(effects=(replace(row, attempts=row.attempts + 1),)))
 
     def _notify(self, row: EffectRow, payload: dict[str, Any]) -> str:

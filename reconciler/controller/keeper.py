@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from reconciler.core.pauses import pause
 from reconciler.core.ports import ONE_LEADER
 from reconciler.core.problem import Refused, Unavailable
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PAUSES = (0.5, 1, 2, 5, 10, 30)
-"""Seconds before the store is asked again, by failures in a row; the last repeats."""
+"""Seconds before the store is asked again, by failures in a row."""
 
 
 class Keeper:
@@ -102,9 +103,8 @@ class Keeper:
             self._on_lost(problem)
 
     def _doubt(self, error: BaseException) -> None:
-        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+        self._again_at = self._clock.elapsed() + pause(PAUSES, self._failures)
         self._doubtful, self._failures = True, self._failures + 1
-        self._again_at = self._clock.elapsed() + pause
         self._why = error.why if isinstance(error, Unavailable) else str(error) or repr(error)
         if self._state.note("store", str(error) or repr(error)):
             log.error("a change was not kept: %s", self._why)

@@ -10,6 +10,7 @@ from reconciler.capabilities.nodes import fleet
 from reconciler.core import nodeset
 from reconciler.core.access import RECONCILER, Subject
 from reconciler.core.effect import Assign, Cause, Hold, Resume
+from reconciler.core.pauses import pause
 from reconciler.engine import enact as enacting
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 BREATHER = 4
 """A round is not repeated before this many times its own duration has passed, so that reports find the loop free."""
 PAUSES = (1, 2, 5, 10, 30)
-"""Seconds before a round that failed is tried again, by failures in a row; the last repeats."""
+"""Seconds before a round that failed is tried again, by failures in a row."""
 
 
 class Planner:
@@ -75,9 +76,8 @@ class Reconciler:
         try:
             self._round(cause, allow_removals)
         except BaseException:
-            pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+            self._next_round = self._clock.elapsed() + pause(PAUSES, self._failures)
             self._failures += 1
-            self._next_round = self._clock.elapsed() + pause
             raise
         self._failures = 0
         ended = self._clock.elapsed()
