@@ -1,8 +1,8 @@
 """`python -m tests.matrix`: the faults on every Debian release and under every Python, a table, `build/faults.json`.
 
-A cell is one run of pytest: the agent's faults on nodes of a release, under the release's own Python or one that this
-machine lends; the agent's faults that need no node, under each Python of this machine; and the server's. A cell that
-fails stops no other. Arguments that are not the matrix's own go to pytest.
+A cell is one run of pytest: all faults on nodes of a release, under its own Python; the agent's on nodes, under a
+Python that this machine lends; the agent's that need no node, under each Python of this machine; and the server's that
+need none. A cell that fails stops no other. Arguments that are not the matrix's own go to pytest.
 """
 # ruff: noqa: T201 -- printing is what a command line does
 
@@ -29,6 +29,7 @@ BUILD = TOP / "build"
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 AGENT = "tests/agent"
 HERE = "this machine"
+ON_NODES, WITHOUT_NODES = "fault and realnode", "fault and not realnode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,11 @@ def cells(*, every: bool) -> Iterator[Cell]:
         yield from _on_nodes(suite, every or suite == DEFAULT_SUITE)
     for version in VERSIONS:
         yield _under(version)
-    yield Cell(f"{HERE}, the server", THIS, selected=("-m", "fault", "tests", f"--ignore={AGENT}"))
+    yield Cell(f"{HERE}, the server", THIS, selected=("-m", WITHOUT_NODES, "tests", f"--ignore={AGENT}"))
 
 
 def _on_nodes(suite: str, lent: bool) -> Iterator[Cell]:
-    where, selected = f"{suite} nodes", ("-m", "fault and realnode", AGENT)
-    refusal = possible()
+    where, refusal = f"{suite} nodes", possible()
     try:
         root = None if refusal else rootfs.ensure(suite)
     except FleetError as problem:
@@ -83,20 +83,19 @@ def _on_nodes(suite: str, lent: bool) -> Iterator[Cell]:
         return
     own = (root.root / "usr/bin/python3").readlink().name.removeprefix("python")
     chosen = {"OPSCTL_SUITE": suite}
-    yield Cell(where, own, selected=selected, environment=chosen)
+    yield Cell(where, own, selected=("-m", ON_NODES, "tests"), environment=chosen)
     for version in VERSIONS if lent else ():
         if version == own:
             continue
         program = python(version)
         home = Path(program).resolve().parents[1] if program else None
         refusal = pythons.refusal(home, root) if home else f"there is no Python {version} on this machine"
-        yield Cell(
-            where, version, selected=selected, environment={**chosen, "OPSCTL_NODE_PYTHON": str(home)}, refusal=refusal
-        )
+        lent_one = {**chosen, "OPSCTL_NODE_PYTHON": str(home)}
+        yield Cell(where, version, selected=("-m", ON_NODES, AGENT), environment=lent_one, refusal=refusal)
 
 
 def _under(version: str) -> Cell:
-    selected = ("-m", "fault and not realnode", AGENT)
+    selected = ("-m", WITHOUT_NODES, AGENT)
     if version == THIS:
         return Cell(HERE, version, selected=selected)
     if python(version) is None:
