@@ -78,6 +78,11 @@ class Served:
     stopping: Callable[[], bool]
 
 
+HEARING = 0.5
+"""Seconds after which the main thread looks up from its wait. The kernel may give a signal to any thread, and where it
+is not the main one, a wait without end would never hear of it: Python runs handlers in the main thread alone."""
+
+
 def serve(options: ServeOptions, face: Face) -> None:
     """Run until SIGTERM or SIGINT. Raises `Refused` for a state that another daemon holds, or comes to hold."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -89,7 +94,8 @@ def serve(options: ServeOptions, face: Face) -> None:
     with Daemon(options, face, ended.set) as daemon:
         daemon.start()
         log.info("serving %s on %s:%d", options.repo, *daemon.address)
-        ended.wait()
+        while not ended.wait(HEARING):
+            pass
         log.info("ending")
         if daemon.lost is not None:
             raise daemon.lost

@@ -233,6 +233,11 @@ def test_a_node_that_was_away_gets_it_when_it_is_back(story: Story) -> None:
     assert scene.wait_for_report("db-1", "late", status="Success")["generation"] == 2
 
 
+def test_a_daemon_ends_whichever_of_its_threads_is_told(story: Story) -> None:
+    assert story.scene.daemon.stop_by_another_thread() == 0
+    story.scene.daemon.start()
+
+
 def test_nodes_heal_while_the_server_is_away_and_tell_of_it_later(story: Story) -> None:
     scene, web = story.scene, story.scene["web-1"]
     scene.push("Something to watch", {**config.association("late", ["*"]), **_late("healed")})

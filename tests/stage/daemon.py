@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +67,22 @@ class Daemon:
 
     def stop(self) -> int:
         """SIGTERM, as systemd would; its exit code."""
-        return self._end(signal.SIGTERM)
+        return self._end(lambda process: os.kill(process, signal.SIGTERM))
+
+    def stop_by_another_thread(self) -> int:
+        """SIGTERM, given to a thread that is not the main one, as the kernel may; the daemon's exit code."""
+        libc = ctypes.CDLL(None)
+        return self._end(lambda process: libc.tgkill(process, max(_threads(process)), signal.SIGTERM))
 
     def kill(self) -> int:
         """SIGKILL: nothing is tidied up."""
-        return self._end(signal.SIGKILL)
+        return self._end(lambda process: os.kill(process, signal.SIGKILL))
 
-    def _end(self, number: int) -> int:
+    def _end(self, send: Callable[[int], object]) -> int:
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(number)
+        send(process.pid)
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:
@@ -173,3 +179,7 @@ def _free_port(address: str) -> int:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
+
+
+def _threads(process: int) -> list[int]:
+    return [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
