@@ -69,11 +69,12 @@ def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
     everyone = without(nodes.everyone, changed) | nodeset.of(bit for bit, entry in at.items() if entry is not None)
     moving = nodeset.of(bit for bit, entry in at.items() if entry is not None and entry.moving)
     name_texts, member_texts = _texts(nodes, entries, renamed)
+    by_name = names.after()
     return replace(
         nodes,
         entries=tuple(entries),
         bits=identities.after(),
-        by_name=names.after(),
+        by_name=by_name,
         by_label=pairs.after(),
         by_key=keys.after(),
         name_texts=name_texts,
@@ -81,6 +82,7 @@ def _changed(nodes: Nodes, at: Mapping[int, NodeEntry | None]) -> Nodes:
         everyone=everyone,
         moving=without(nodes.moving, changed) | moving,
         unjoined=nodes.unjoined & everyone | nodeset.of(stirred),
+        known_absent=nodes.known_absent if by_name is nodes.by_name else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, filterfalse
 from operator import is_not
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +91,9 @@ class Nodes:
     """Nodes by bit, and the indexes that targets are resolved with. `entries[bit]` is None where a node is gone.
 
     `moving` are those that Git asks another context for than they were given. `declared` is what was joined to the
-    entries, all but the `unjoined`, which changed since; `absent` are names in it that no node has. `name_texts` and
-    `member_texts` are each node's name, and its `"id":"name"`, as JSON.
+    entries, all but the `unjoined`, which changed since; `known_absent` is what `absent` was then, None where nodes
+    came, went or were renamed since. `name_texts` and `member_texts` are each node's name, and its `"id":"name"`, as
+    JSON.
     """
 
     entries: tuple[NodeEntry | None, ...] = ()
@@ -106,7 +107,14 @@ class Nodes:
     moving: NodeSet = EMPTY
     unjoined: NodeSet = EMPTY
     declared: Declared = Declared()
-    absent: tuple[str, ...] = ()
+    known_absent: tuple[str, ...] | None = ()
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Names that are declared and that no node has, sorted."""
+        if self.known_absent is not None:
+            return self.known_absent
+        return tuple(sorted(filterfalse(self.by_name.__contains__, self.declared.names)))
 
     def labelled(self, key: str, value: str) -> NodeSet:
         return set_of(self.by_label.get((key, value), EMPTY))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import canonical, digest
@@ -41,14 +40,14 @@ def joined(catalog: Catalog, nodes: Nodes) -> Nodes:
     """
     names, bits = catalog.declared.names, _suspects(catalog, nodes)
     same_names = names == nodes.declared.names
-    if not bits and same_names:
+    if not bits and same_names and nodes.known_absent is not None:
         return nodes
     told = [(entry, describe(entry, catalog)) for bit in bits if (entry := nodes.entries[bit]) is not None]
     changed = [described for entry, described in told if described is not entry]
     after = indexing.relabelled(nodes, changed) if changed else nodes
-    known = same_names and after.by_name is nodes.by_name and not nodes.unjoined
-    absent = nodes.absent if known else tuple(sorted(filterfalse(after.by_name.__contains__, names)))
-    return replace(after, unjoined=EMPTY, declared=catalog.declared, absent=absent)
+    known = after.known_absent if same_names else None
+    after = replace(after, unjoined=EMPTY, declared=catalog.declared, known_absent=known)
+    return after if known is not None else replace(after, known_absent=after.absent)
 
 
 def describe(entry: NodeEntry, catalog: Catalog) -> NodeEntry:

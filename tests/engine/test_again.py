@@ -217,6 +217,15 @@ def test_a_plan_that_remembers_is_the_plan_that_does_not(deeds: list[tuple[str, 
         story.seen = again
 
 
+def test_a_node_that_left_while_git_declares_it_is_not_enrolled() -> None:
+    story = Story()
+    story.happen("enrol", {0, 1})
+    story.seen = story.look(None)
+    story.world = replace(story.world, nodes=story.seen.plan.nodes)
+    story.happen("leave", {0})
+    assert story.look(story.seen).plan.not_enrolled == story.look(None).plan.not_enrolled == NAMES[:1] + NAMES[2:]
+
+
 def test_the_story_has_something_to_tell() -> None:
     story = Story()
     story.happen("enrol", {0, 1, 2, 3})

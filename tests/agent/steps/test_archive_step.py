@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -32,9 +35,14 @@ BUNDLE = "files/app"
 Tree = Dict[str, Dict[str, Any]]
 
 
-def tarred(entries: Tree, compression: str = "gz") -> bytes:
+def gzipped(data: bytes) -> bytes:
+    """The same whenever it is made."""
+    return gzip.compress(data, mtime=0)
+
+
+def tarred(entries: Tree, compress: Callable[[bytes], bytes] = gzipped) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]  # modes are literals
+    with tarfile.open(fileobj=out, mode="w:") as archive:
         for name, entry in entries.items():
             info = tarfile.TarInfo(name.rstrip("/"))
             info.mode, info.uid, info.gid, info.uname = entry.get("mode", 0o644), 1234, 1234, "stranger"
@@ -46,7 +54,7 @@ def tarred(entries: Tree, compression: str = "gz") -> bytes:
             data = entry.get("data", b"")
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
+    return compress(out.getvalue())
 
 
 def zipped(entries: Tree) -> bytes:
@@ -65,10 +73,10 @@ def half(data: bytes) -> bytes:
 
 
 MAKERS: dict[str, Callable[[Tree], bytes]] = {
-    "tar": lambda entries: tarred(entries, ""),
+    "tar": lambda entries: tarred(entries, bytes),
     "tar.gz": tarred,
-    "tar.bz2": lambda entries: tarred(entries, "bz2"),
-    "tar.xz": lambda entries: tarred(entries, "xz"),
+    "tar.bz2": lambda entries: tarred(entries, bz2.compress),
+    "tar.xz": lambda entries: tarred(entries, lzma.compress),
     "zip": zipped,
 }
 
