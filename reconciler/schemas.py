@@ -22,6 +22,9 @@ from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
 from reconciler.cli.documents import DOCUMENTS
 from reconciler.documents.model import CommandDocument, Control
+from reconciler.documents.package import PackageDocument
+from reconciler.documents.runbook.model import AutomationDocument, StepDeclaration
+from reconciler.documents.session import SessionDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +48,9 @@ def generate() -> dict[str, bytes]:
     for action in ACTIONS:
         found[f"steps/{action.replace(':', '-')}"] = _published(_inputs(action), f"Inputs of {action}")
     found["documents/command-2.2"] = _published(_document(), "SSM Command document, schemaVersion 2.2")
+    found["documents/automation-0.3"] = _published(_runbook(), "SSM Automation document, schemaVersion 0.3")
+    found["documents/session-1.0"] = _published(_of(SessionDocument), "SSM Session document, schemaVersion 1.0")
+    found["documents/package-2.0"] = _published(_of(PackageDocument), "SSM Package document, schemaVersion 2.0")
     for name, document in DOCUMENTS.items():
         found[f"faces/{name}"] = _titled(_plain(_of(document)), f"What `--format json` prints: opsctl.{name}/v1")
     for name, message in _messages():
@@ -83,6 +89,14 @@ def _document() -> Schema:
         }
         for action in ACTIONS
     ]
+    return schema
+
+
+def _runbook() -> Schema:
+    """The document's schema, with the fields that steps have whatever their action."""
+    schema, step = _of(AutomationDocument), _of(StepDeclaration)
+    schema["$defs"] |= step.pop("$defs", {}) | {"Step": step}
+    schema["properties"]["mainSteps"]["items"] = {"$ref": "#/$defs/Step"}
     return schema
 
 
@@ -162,8 +176,9 @@ def _as_read(schema: Schema) -> Schema:
         return _text(schema)
     if "anyOf" in schema:
         return _flat(_restricted(schema))
-    if _NUMBER.match(str(schema.get("const", ""))):
-        return {"enum": [schema["const"], float(schema["const"])], **_without(schema, "const", "type")}
+    texts = schema.get("enum", [schema.get("const", "")])
+    if all(_NUMBER.match(str(text)) for text in texts):
+        return {"enum": [*texts, *(float(text) for text in texts)], **_without(schema, "const", "enum", "type")}
     if schema.get("x-one-or-many"):
         return _either(schema, schema["items"])
     if schema.get("x-quoted") and kind in ("integer", "boolean"):

@@ -140,6 +140,23 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [
+        ("command-2.2", "command.yaml"),
+        ("automation-0.3", "runbook.yaml"),
+        ("session-1.0", "session.yaml"),
+        ("session-1.0", "preferences.json"),
+        ("package-2.0", "package.json"),
+    ],
+)
+def test_documents_of_every_type_are_taken(schema: str, name: str) -> None:
+    cases = yaml.safe_load((CASES / "documents" / "cases" / "mutated.yaml").read_text())
+    value = resolve(read_one(cases["documents"][name].encode(), name).tree)
+    assert takes(published(f"documents/{schema}"), value)
+    assert not takes(published(f"documents/{schema}"), {**value, "strange": 1})
+
+
 @pytest.mark.parametrize(("text", "taken"), DOCUMENTS)
 def test_documents_are_taken_as_the_reader_takes_them(text: str, taken: bool) -> None:
     manifest = read_one(text.encode(), "x.yaml")

@@ -1,5 +1,6 @@
-"""The SSM document language: parse, check, interpolate, compile to the steps that an agent runs.
+"""The SSM document language: parse, check, explain, interpolate, compile to the steps that an agent runs.
 
-Belongs here: what an SSM document means, whoever uses it. Pure: trees and values in, steps and findings out.
+Belongs here: what an SSM document of any type means, whoever uses it; the documents that are built in (`library`).
+Pure: bytes, trees and values in, documents, steps and findings out.
 Does not belong here: kinds of our own, targets, nodes, how a step is carried out (see `agent.steps`).
 """

@@ -4,68 +4,18 @@ from __future__ import annotations
 
 from agent.contract.inputs import ACTIONS
 from reconciler.core.problem import nearest
-
-NODE_ACTIONS = frozenset(
-    f"aws:{name}"
-    for name in (
-        "applications",
-        "cloudWatch",
-        "configureDocker",
-        "configurePackage",
-        "domainJoin",
-        "downloadContent",
-        "psModule",
-        "refreshAssociation",
-        "runDockerAction",
-        "runDocument",
-        "runPowerShellScript",
-        "runShellScript",
-        "softwareInventory",
-        "updateAgent",
-        "updateSsmAgent",
-    )
-)
-"""What SSM runs on nodes from a Command document."""
-
-AUTOMATION_ACTIONS = frozenset(
-    f"aws:{name}"
-    for name in (
-        "approve",
-        "assertAwsResourceProperty",
-        "branch",
-        "changeInstanceState",
-        "copyImage",
-        "createImage",
-        "createStack",
-        "createTags",
-        "deleteImage",
-        "deleteStack",
-        "executeAutomation",
-        "executeAwsApi",
-        "executeScript",
-        "executeStateMachine",
-        "invokeLambdaFunction",
-        "invokeWebhook",
-        "loop",
-        "pause",
-        "runCommand",
-        "runInstances",
-        "sleep",
-        "updateVariable",
-        "waitForAwsResourceProperty",
-    )
-)
-"""What SSM runs from an Automation document, never on a node."""
+from reconciler.documents.plugins import PLUGINS
+from reconciler.documents.runbook import actions as automation
 
 RUNNABLE = ", ".join(ACTIONS)
 
 
 def unknown(action: str) -> tuple[str, str] | None:
     """Why no Command document can have this action, and the nearest that it can; None for one that it can."""
-    if action in ACTIONS or action in NODE_ACTIONS or action.startswith("x:"):
+    if action in ACTIONS or action in PLUGINS or action.startswith("x:"):
         return None
-    near = nearest(action, NODE_ACTIONS | ACTIONS.keys())
-    if action in AUTOMATION_ACTIONS:
+    near = nearest(action, PLUGINS.keys() | ACTIONS.keys())
+    if action in automation.ACTIONS:
         return f"`{action}` belongs into Automation documents", near
     return f"there is no action `{action}`", near
 

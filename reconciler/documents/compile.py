@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.core.manifest import Loc, Places
+    from reconciler.documents.checked import DocumentType
     from reconciler.documents.document import Document
     from reconciler.documents.parameters import Where
     from reconciler.documents.steps import ReadyStep
     from reconciler.documents.templates import Flaw
 
 
+RUN_ON_NODES: tuple[DocumentType, ...] = ("Command", "Policy")
+"""Types of documents that have steps for nodes."""
 MAX_SOURCE_BYTES = 64 << 20
 """Every node that has the association fetches the file, and keeps it."""
 
@@ -83,9 +86,15 @@ def compile_document(document: Document, given: Mapping[str, Sequence[str]], fil
 
     Raises `Invalid` with everything that is wrong: parameters, what becomes of inputs, files that are not there.
     """
+    if document.type not in RUN_ON_NODES:
+        message = f"the document `{document.name}` is of type {document.type}"
+        raise Invalid((Finding(message, where(()), one_of(RUN_ON_NODES)),))
     compiler = _Compiler(document, files)
+    for name, why in parameters.in_environment(document):
+        place = document.places.of(("parameters", name, "interpolationType"))
+        compiler.findings.append(Finding(why, place, "a parameter without `interpolationType`"))
     try:
-        compiler.values = parameters.values(document.content, given, where)
+        compiler.values = parameters.values(document, given, where)
     except Invalid as invalid:
         compiler.findings += invalid.findings
     for ready in document.steps:
@@ -155,7 +164,7 @@ class _Compiler:
         stores = sorted(name for name in ready.references if name.startswith(PREFIXES))
         if stores:
             message = f"`{{{{ {stores[0]} }}}}` is read from SSM's own stores, which are not there in this version"
-            self.findings.append(Finding(message, places.of((*ready.loc, "inputs")), "a declared parameter"))
+            self.findings.append(Finding(message, places.of(ready.inputs_loc), "a declared parameter"))
             return None
         declared = set(values)
         tree = interpolate(ready.tree, declared, values.__getitem__)
@@ -175,7 +184,7 @@ class _Compiler:
         for word in ("restartOn", "reloadOn"):
             for at, name in enumerate(step.inputs.get(word, ())):
                 if name not in earlier:
-                    where = (*ready.loc, "inputs", word, at)
+                    where = (*ready.inputs_loc, word, at)
                     message = f"{path_text(where)} is `{name}`, which is no step before this one"
                     expected = one_of(earlier) if earlier else "a step before this one"
                     place = self._document.places.of(where)
@@ -184,12 +193,12 @@ class _Compiler:
     def _source(self, ready: ReadyStep, path: str, *, template: bool) -> None:
         found = self._files.source(path)
         if found is None:
-            place = self._document.places.of((*ready.loc, "inputs", "source"))
+            place = self._document.places.of((*ready.inputs_loc, "source"))
             near = self._files.nearest(path)
             self.findings.append(Finding(f"there is no file `{path}`", place, "a file of the repository", near))
             return
         if found.ref.size > MAX_SOURCE_BYTES:
-            place = self._document.places.of((*ready.loc, "inputs", "source"))
+            place = self._document.places.of((*ready.inputs_loc, "source"))
             message = f"the file `{path}` has {found.ref.size} bytes"
             self.findings.append(Finding(message, place, f"at most {MAX_SOURCE_BYTES}"))
             return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.manifest import Plain
 from reconciler.core.manifest.scalar import BOOLEANS
 from reconciler.core.problem import Finding, Invalid, nearest
 from reconciler.core.typed import Wrong
+from reconciler.core.typed.words import is_what
 from reconciler.documents.patterns import compiled
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.manifest import Loc
     from reconciler.core.problem import Place
-    from reconciler.documents.model import CommandDocument, Parameter
+    from reconciler.documents.model import Parameter
 
     Where = Callable[[Loc], Place]
 
@@ -25,7 +26,15 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,15})\Z")
 _ONE = "one text"
 
 
-def values(document: CommandDocument, given: Mapping[str, Sequence[str]], where: Where) -> dict[str, Any]:
+class Declaring(Protocol):
+    """A document of any type that takes parameters."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """By name, in the order declared."""
+
+
+def values(document: Declaring, given: Mapping[str, Sequence[str]], where: Where) -> dict[str, Any]:
     """The value of every declared parameter. `where` tells the place of a given one, by its path below `parameters`.
 
     Raises `Invalid` for unknown and missing ones and for values that the document does not take.
@@ -43,17 +52,32 @@ def values(document: CommandDocument, given: Mapping[str, Sequence[str]], where:
     return found
 
 
-def doubtful_defaults(document: CommandDocument) -> Iterator[tuple[str, Wrong]]:
+def doubtful_defaults(document: Declaring) -> Iterator[tuple[str, Wrong]]:
     """Declared parameters whose default the document itself would not take, and why."""
     for name, parameter in document.parameters.items():
-        if parameter.default is not None:
+        if parameter.default is not None and not stored(parameter.default):
             try:
                 _check(parameter, parameter.default)
             except Wrong as wrong:
                 yield name, wrong
 
 
-def _undeclared(document: CommandDocument, name: str, where: Where) -> Finding:
+def in_environment(document: Declaring) -> Iterator[tuple[str, str]]:
+    """Parameters that scripts are to find in their environment, and why they would not: by name."""
+    for name, parameter in document.parameters.items():
+        if parameter.interpolation_type:
+            yield name, f"agents of this version do not put the parameter `{name}` into the environment"
+
+
+def stored(value: Any) -> bool:
+    """Whether a default is a reference to where the value is kept, as `{{ ssm:name }}`."""
+    return isinstance(value, str) and _STORED.match(value) is not None
+
+
+_STORED = re.compile(r"\s*\{\{[^{}]*\}\}\s*\Z")
+
+
+def _undeclared(document: Declaring, name: str, where: Where) -> Finding:
     known = document.parameters
     expected = ", ".join(f"`{name}`" for name in known) or "no parameters: the document declares none"
     return Finding(f"the document has no parameter `{name}`", where((name,)), expected, nearest(name, known))
@@ -61,7 +85,7 @@ def _undeclared(document: CommandDocument, name: str, where: Where) -> Finding:
 
 def _value(name: str, parameter: Parameter, given: Sequence[str] | None) -> Any:
     if given is not None:
-        value = _READ[parameter.type](given)
+        value = _reader(parameter.type)(given)
         _check(parameter, value)
     elif parameter.default is None:
         raise Wrong("is required", expected=f"`{name}` under `parameters`")
@@ -134,29 +158,44 @@ _READ: dict[str, Callable[[Sequence[str]], Any]] = {
 }
 
 
+def _reader(kind: str) -> Callable[[Sequence[str]], Any]:
+    return _READ.get(kind) or (_texts if kind.startswith("List<") else _text)
+
+
 def _check(parameter: Parameter, value: Any) -> None:
     """Raises `Wrong` unless the declaration takes the value."""
-    items = value if isinstance(value, list) and parameter.type == "StringList" else [value]
-    allowed = getattr(parameter, "allowed_values", None)
-    pattern = getattr(parameter, "allowed_pattern", None)
-    compiled = pattern_of(pattern) if pattern else None
-    for item in items:
-        if allowed is not None and item not in allowed:
-            near = nearest(item, allowed) if isinstance(item, str) else ""
-            raise Wrong(f"is `{item}`", expected=", ".join(f"`{value}`" for value in allowed), nearest=near)
-        if compiled and not compiled.search(item):
-            raise Wrong(f"is `{item}`", expected=f"text that matches `{pattern}`")
-    _check_size(value, parameter, "chars", "characters")
-    if not isinstance(value, str):
-        _check_size(value, parameter, "items", "items")
+    for item in value if isinstance(value, list) and parameter.type != "MapList" else [value]:
+        _check_item(parameter, item)
+    if isinstance(value, (list, dict)):
+        _check_bounds(parameter, len(value), "items", f"has {_counted(len(value), 'item')}")
+    elif type(value) is int:
+        _check_bounds(parameter, value, "value", f"is `{value}`")
 
 
-def _check_size(value: Any, parameter: Parameter, noun: str, words: str) -> None:
+def _check_item(parameter: Parameter, item: Any) -> None:
+    allowed = parameter.allowed_values
+    if allowed is not None and item not in allowed:
+        texts = [value for value in allowed if isinstance(value, str)]
+        near = nearest(item, texts) if isinstance(item, str) else ""
+        expected = ", ".join(is_what(value).removeprefix("is ") for value in allowed)
+        raise Wrong(is_what(item), expected=expected, nearest=near)
+    if isinstance(item, str):
+        pattern = pattern_of(parameter.allowed_pattern) if parameter.allowed_pattern else None
+        if pattern and not pattern.search(item):
+            raise Wrong(is_what(item), expected=f"text that matches `{parameter.allowed_pattern}`")
+        _check_bounds(parameter, len(item), "chars", f"has {_counted(len(item), 'character')}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _check_bounds(parameter: Parameter, size: int, noun: str, said: str) -> None:
     least, most = getattr(parameter, f"min_{noun}", None), getattr(parameter, f"max_{noun}", None)
-    if least is not None and len(value) < least:
-        raise Wrong(f"has {len(value)} {words}", expected=f"at least {least}")
-    if most is not None and len(value) > most:
-        raise Wrong(f"has {len(value)} {words}", expected=f"at most {most}")
+    if least is not None and size < least:
+        raise Wrong(said, expected=f"at least {least}")
+    if most is not None and size > most:
+        raise Wrong(said, expected=f"at most {most}")
 
 
 def pattern_of(pattern: str) -> re.Pattern[str] | None:

@@ -15,8 +15,9 @@ from reconciler.core.manifest import Plain, resolve
 from reconciler.core.problem import Finding, Place, nearest
 from reconciler.core.typed import check
 from reconciler.core.typed.words import is_what, one_of, path_text
-from reconciler.documents import actions, inputs, templates
+from reconciler.documents import actions, inputs, rules, templates
 from reconciler.documents.model import Control
+from reconciler.documents.plugins import PLUGINS, Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,50 +42,89 @@ class Finished(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A step and where its document has it: the whole, its inputs, and its action, which may be a key."""
+
+    step: Step
+    loc: Loc
+    inputs_loc: Loc
+    action_is_key: bool = False
+
+    def action_place(self, places: Places) -> Place:
+        """Where its action is named."""
+        return places.of(self.loc, key=True) if self.action_is_key else places.of((*self.loc, "action"))
+
+    def name_place(self, places: Places) -> Place:
+        """Where its name is given."""
+        return places.of((*self.inputs_loc, "id") if self.action_is_key else (*self.loc, "name"))
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyStep:
     """A step checked as far as it can be before parameters are known.
 
-    `references` are the parameters it uses, and `fixed` is the finished step where it uses none. `missing` says what
-    agents of this version lack to run it.
+    `inputs_loc` is where its inputs are written. `references` are the parameters it uses, and `fixed` is the finished
+    step where it uses none. `missing` says what agents of this version lack to run it.
     """
 
     step: Step
     loc: Loc
+    inputs_loc: Loc
     tree: Mapping[str, Tree]
-    on_failure: str
+    control: Control
     references: frozenset[str]
     missing: Finding | None = None
     fixed: Finished | None = None
 
+    @property
+    def on_failure(self) -> str:
+        """What comes after the step failed, as the wire has it."""
+        return self.control.on_failure or CONTINUE
 
-def prepare(step: Step, loc: Loc, declared: set[str], places: Places) -> tuple[ReadyStep | None, list[Finding]]:
+
+def prepare(written: Written, declared: set[str], places: Places) -> tuple[ReadyStep | None, list[Finding]]:
     """The step ready to be finished, None where a finding is an error. Findings may be warnings alone."""
-    findings = list(_misnamed(step, places, loc))
+    step = written.step
+    findings = list(_misnamed(written, places))
     if findings:
         return None, findings
-    control, findings = _control(step, places, loc)
+    control, findings = _control(written, places)
     tree = {name: value for name, value in step.inputs.items() if name not in _CONTROL_WORDS}
     if step.action in ACTIONS:
-        tree, strange = _known_inputs(step, tree, places, loc)
+        tree, strange = _known_inputs(written, tree, places)
         findings += strange
+    elif step.action in PLUGINS:
+        findings += rules.misfits(PLUGINS[step.action].inputs, tree, places, written.inputs_loc)
     ready = ReadyStep(
         step,
-        loc,
+        written.loc,
+        written.inputs_loc,
         tree,
-        control.on_failure or CONTINUE,
+        control,
         frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
-        _missing(step, control, places, loc),
+        _missing(written, control, places),
     )
     if not ready.references:
         fixed, found = finish(ready, tree, step.precondition, places)
         ready = replace(ready, fixed=fixed)
         findings += found
+    elif step.action in ACTIONS:
+        findings += _certain(ready, declared, places)
     return (None if any(finding.severity == "error" for finding in findings) else ready), findings
+
+
+def _certain(ready: ReadyStep, declared: set[str], places: Places) -> Iterator[Finding]:
+    """What is wrong with inputs that no parameter has a part in."""
+    open_ = {name for name, value in ready.tree.items() if references(value, declared)}
+    certain = {name: value for name, value in ready.tree.items() if name not in open_}
+    _, findings = check(ACTIONS[ready.step.action].inputs, certain, places, ready.inputs_loc)
+    missing = {f"{path_text((*ready.inputs_loc, name))} is missing" for name in open_}
+    return (finding for finding in findings if finding.message not in missing)
 
 
 def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tuple[Finished | None, list[Finding]]:
     """A step whose inputs are interpolated, None where a finding is an error. Findings may be warnings alone."""
-    step, loc = ready.step, (*ready.loc, "inputs")
+    step, loc = ready.step, ready.inputs_loc
     action = ACTIONS.get(step.action)
     if action is None:
         return _foreign(ready, tree, precondition, places)
@@ -112,30 +152,31 @@ def _foreign(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> 
     try:
         canonical(value)
     except NotCanonical as error:
-        place = places.of((*ready.loc, "inputs"))
+        place = places.of(ready.inputs_loc)
         return None, [Finding(f"the inputs have no exact form: {error}", place, "quotes around numbers like that")]
     return Finished(BodyStep(step.name, step.action, 1, value, ready.on_failure, precondition)), []
 
 
-def _misnamed(step: Step, places: Places, loc: Loc) -> Iterator[Finding]:
+def _misnamed(written: Written, places: Places) -> Iterator[Finding]:
     """What keeps the rest of a step from being looked at."""
+    step, where = written.step, written.inputs_loc
     if unknown := actions.unknown(step.action):
         message, near = unknown
-        yield Finding(message, places.of((*loc, "action")), actions.RUNNABLE, near)
+        yield Finding(message, written.action_place(places), actions.RUNNABLE, near)
     elif not isinstance(step.inputs, dict):
-        where = (*loc, "inputs")
         yield Finding(f"{path_text(where)} {is_what(step.inputs)}", places.of(where), "a mapping")
 
 
 _CONTROL_WORDS = {name: field.alias or name for name, field in Control.model_fields.items()}.values()
 
 
-def _control(step: Step, places: Places, loc: Loc) -> tuple[Control, list[Finding]]:
+def _control(written: Written, places: Places) -> tuple[Control, list[Finding]]:
     """What happens after the step, wherever it was written."""
+    step = written.step
     given = {name: step.inputs[name] for name in _CONTROL_WORDS if name in step.inputs}
     if not given:
         return step, []
-    among, findings = check(Control, given, places, (*loc, "inputs"))
+    among, findings = check(Control, given, places, written.inputs_loc)
     if among is None:
         return step, list(findings)
     both = Control(
@@ -146,29 +187,32 @@ def _control(step: Step, places: Places, loc: Loc) -> tuple[Control, list[Findin
     return both, []
 
 
-def _missing(step: Step, control: Control, places: Places, loc: Loc) -> Finding | None:
+def _missing(written: Written, control: Control, places: Places) -> Finding | None:
+    step = written.step
     if elsewhere(step.precondition):
         return None
     if why := actions.not_run(step.action):
-        return Finding(why, places.of((*loc, "action")), actions.RUNNABLE)
+        return Finding(why, written.action_place(places), actions.RUNNABLE)
     for word, given in (("onSuccess", control.on_success), ("finallyStep", control.finally_step)):
         if given:
-            where = (*loc, "inputs", word) if word in step.inputs else (*loc, word)
+            where = (*(written.inputs_loc if word in step.inputs else written.loc), word)
             return Finding(f"`{word}` is SSM's, but agents of this version do not know it", places.of(where, key=True))
     return None
 
 
-def _known_inputs(step: Step, tree: dict[str, Tree], places: Places, loc: Loc) -> tuple[dict[str, Tree], list[Finding]]:
+def _known_inputs(written: Written, tree: dict[str, Tree], places: Places) -> tuple[dict[str, Tree], list[Finding]]:
     """The inputs that the action takes, with the step's own limit where it has one and they say nothing.
 
     Others are errors; but SSM's own agent ignores those of its own actions, so these only give warnings.
     """
+    step = written.step
     known = inputs.names(step.action)
+    plugin = PLUGINS.get(step.action, Plugin())
     ignored = step.action.startswith("aws:")
     findings = []
     for name in tree:
-        if name not in known:
-            where = (*loc, "inputs", name)
+        if name not in known and name not in plugin.inputs:
+            where = (*written.inputs_loc, name)
             message = f"unknown field {path_text(where)}" + (", which SSM ignores" if ignored else "")
             severity, place = "warning" if ignored else "error", places.of(where, key=True)
             findings.append(Finding(message, place, one_of(sorted(known)), nearest(name, known), severity))

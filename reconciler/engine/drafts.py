@@ -16,6 +16,7 @@ from reconciler.core.resource import NAME_PATTERN, Metadata, uid
 from reconciler.core.typed import check
 from reconciler.core.typed.words import is_what, one_of
 from reconciler.documents import document
+from reconciler.documents.checked import name_of
 
 if TYPE_CHECKING:
     from reconciler.capabilities.registry import Kind
@@ -91,7 +92,7 @@ def read_file(path: str, blob: str, data: bytes) -> ReadFile:
 
 
 def _document(path: str, blob: str, data: bytes) -> ReadFile:
-    name = document.name_of(path)
+    name = name_of(path)
     known = uid(document.KIND, name)
     place = Place(path)
     try:

@@ -147,3 +147,21 @@ def test_read_one_takes_one_document() -> None:
             "related": [[1, 1]],
         }
     ]
+
+
+def test_trees_are_there_beside_what_is_wrong_about_them() -> None:
+    text = b"a: !Sub x\nb: !Join [1]\nc: !Map {d: &e !F z}\na: 2\nf: *e\n---\ng: 1\n"
+    (first, second), findings = manifest.examine(text, "a.yaml")
+    z = {"!F": "z"}
+    assert first.tree == {"a": {"!Sub": "x"}, "b": {"!Join": ["1"]}, "c": {"!Map": {"d": z}}, "f": z}
+    assert second.tree == {"g": "1"}
+    assert [(found.place.line, found.place.column) for found in findings] == [(1, 4), (2, 4), (3, 4), (3, 13), (4, 1)]
+    assert first.places.of(("b", "!Join", 0)) == Place("a.yaml", 2, 11)
+    with pytest.raises(Invalid):
+        manifest.read(text, "a.yaml")
+
+
+def test_a_second_document_is_a_finding_beside_the_first() -> None:
+    found, findings = manifest.examine_one(b"a: 1\n---\nb: 2\n", "a.yaml")
+    assert found.tree == {"a": "1"}
+    assert [finding.message for finding in findings] == ["a second document begins here"]

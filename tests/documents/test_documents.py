@@ -99,7 +99,7 @@ parameters: {needed: {type: String}}
 mainSteps:
 - {name: a, action: "ops:file", inputs: {path: /etc/a, source: files/none}}
 - {name: b, action: "ops:file", inputs: {path: "{{ needed }}", source: files/none}}
-- {name: c, action: "aws:configurePackage", inputs: {action: Install}}
+- {name: c, action: "aws:configurePackage", inputs: {action: Install, name: x}}
 """
     found = unused_findings(document.load(text.encode(), "documents/x.yaml"), Repository({}))
     assert [(finding.severity, finding.place.line) for finding in found] == [("error", 5), ("warning", 7)]

@@ -9,7 +9,7 @@ null; a quoted or block scalar is exactly `str`. Aliases share their value: a tr
 """
 
 from reconciler.core.manifest.places import Loc, Places
-from reconciler.core.manifest.reader import MAX_BYTES, Manifest, read, read_one
+from reconciler.core.manifest.reader import MAX_BYTES, Manifest, examine, examine_one, read, read_one
 from reconciler.core.manifest.scalar import Plain, Tree, resolve
 from reconciler.core.manifest.tree import MAX_DEPTH, MAX_NODES
 
@@ -22,6 +22,8 @@ __all__ = [
     "Places",
     "Plain",
     "Tree",
+    "examine",
+    "examine_one",
     "read",
     "read_one",
     "resolve",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.core.manifest.syntax import parse
@@ -19,15 +18,22 @@ Loc: TypeAlias = tuple[str | int, ...]
 class Places:
     """The places of one document of a file that `read` has read; `index` counts its documents from 0.
 
-    `start` is where the document begins: its `---`, or its first content. Any other question reads the bytes again,
-    for nearly no document has a problem.
+    `start` is where the document begins: its `---`, or its first content. Any other question needs what `read` built,
+    which takes much memory and is asked for by nearly no document: it is kept until `forget`, and built again then.
     """
 
-    def __init__(self, data: bytes, path: str, index: int = 0, start: Place | None = None) -> None:
+    def __init__(
+        self, data: bytes, path: str, index: int = 0, start: Place | None = None, built: TreeBuilder | None = None
+    ) -> None:
         self.path = path
         self.start = start or Place(path)
         self._data = data
         self._index = index
+        self._kept = built
+
+    def forget(self) -> None:
+        """Let go of what can be built again."""
+        self._kept = None
 
     def of(self, loc: Loc = (), *, key: bool = False) -> Place:
         """Where the value at `loc` begins, or with `key` its key; of a missing part, the innermost that is there."""
@@ -44,9 +50,11 @@ class Places:
             offset = _offset(marks)
         return self._built.text.place(key_offset if key else offset)
 
-    @cached_property
+    @property
     def _built(self) -> TreeBuilder:
-        return parse(self._data, self.path)
+        if self._kept is None:
+            self._kept = parse(self._data, self.path)
+        return self._kept
 
 
 def _offset(marks: Marks) -> int:

@@ -10,16 +10,15 @@ from reconciler.core.problem import Finding, Invalid, Place
 
 
 def parse(data: bytes, path: str) -> TreeBuilder:
-    """The documents of a file, at least one, with their marks. Raises `Invalid`.
+    """The documents of a file, at least one, with their marks and what is wrong about trees that are there anyway.
 
-    A file named `.json` is JSON. Elsewhere what begins as JSON is read as JSON if it is that, else as YAML.
+    Raises `Invalid` where the text becomes no tree. A file named `.json` is JSON. Elsewhere what begins as JSON is read
+    as JSON if it is that, else as YAML.
     """
     text = Text.decode(data, path)
     builder = _read_json(text) if path.endswith(".json") else _try_json(text) or _read_yaml(text)
-    if builder.findings:
-        raise Invalid(tuple(builder.findings))
     if not builder.documents:
-        raise Invalid((Finding("the file is empty", Place(path), expected="a mapping"),))
+        raise Invalid((*builder.findings, Finding("the file is empty", Place(path), expected="a mapping")))
     return builder
 
 

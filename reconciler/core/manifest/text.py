@@ -17,6 +17,10 @@ _OTHER_ENCODINGS = (
 )
 
 
+_SHORT = 1 << 15
+"""Characters of a text in which counting lines is sooner done than knowing where each begins."""
+
+
 class Text:
     """A decoded file. Offsets count characters from 0; a byte order mark is not part of the text."""
 
@@ -40,6 +44,9 @@ class Text:
 
     def place(self, offset: int) -> Place:
         """Line and column, from 1, of an offset."""
+        if len(self.content) <= _SHORT:
+            line = self.content.count("\n", 0, offset) + 1
+            return Place(self.path, line, offset - self.content.rfind("\n", 0, offset))
         line = bisect_right(self._line_starts, offset)
         return Place(self.path, line, offset - self._line_starts[line - 1] + 1)
 

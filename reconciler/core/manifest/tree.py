@@ -49,12 +49,13 @@ class _Anchored(NamedTuple):
 class _OpenList:
     """A list whose end is not reached."""
 
-    __slots__ = ("anchor", "marks", "nodes_before", "tree")
+    __slots__ = ("anchor", "marks", "nodes_before", "tag", "tree")
 
-    def __init__(self, offset: int, anchor: str | None, nodes_before: int) -> None:
+    def __init__(self, offset: int, anchor: str | None, tag: str, nodes_before: int) -> None:
         self.tree: list[Tree] = []
         self.marks = ItemMarks(offset, [])
         self.anchor = anchor
+        self.tag = tag
         self.nodes_before = nodes_before
 
     def put(self, tree: Tree, marks: Marks, _offset: int, _builder: TreeBuilder) -> None:
@@ -68,12 +69,13 @@ class _OpenList:
 class _OpenMapping:
     """A mapping whose end is not reached. `key` is the key that waits for its value."""
 
-    __slots__ = ("anchor", "key", "key_offset", "marks", "merged", "nodes_before", "tree")
+    __slots__ = ("anchor", "key", "key_offset", "marks", "merged", "nodes_before", "tag", "tree")
 
-    def __init__(self, offset: int, anchor: str | None, nodes_before: int) -> None:
+    def __init__(self, offset: int, anchor: str | None, tag: str, nodes_before: int) -> None:
         self.tree: dict[str, Tree] = {}
         self.marks = FieldMarks(offset, {})
         self.anchor = anchor
+        self.tag = tag
         self.nodes_before = nodes_before
         self.key: str | None = None
         self.key_offset = 0
@@ -81,23 +83,23 @@ class _OpenMapping:
 
     def put(self, tree: Tree, marks: Marks, offset: int, builder: TreeBuilder) -> None:
         """Take a key, or the value of the key taken before; `offset` is where it stands (for an alias, the alias)."""
-        if self.key is None:
+        key = self.key
+        if key is None:
             self.key_offset = offset
-            self.key = self._key(tree, offset, builder)
+            self.key = tree if tree and isinstance(tree, str) else self._key(tree, offset, builder)
             return
-        key, self.key = self.key, None
+        self.key = None
         if key is _UNUSABLE:
-            return
-        if key == _MERGE and isinstance(key, Plain):
-            self._put_merged(tree, marks, builder)
             return
         if key in self.tree:
             first, _ = self.marks.fields[key]
             builder.finding(f"`{key}` is given twice", self.key_offset, expected="each key once", related=(first,))
-            return
-        name = str(key)
-        self.tree[name] = tree
-        self.marks.fields[name] = (self.key_offset, marks)
+        elif key == _MERGE and isinstance(key, Plain):
+            self._put_merged(tree, marks, builder)
+        else:
+            name = str(key)
+            self.tree[name] = tree
+            self.marks.fields[name] = (self.key_offset, marks)
 
     def complete(self) -> None:
         """Add the fields of merged mappings that neither this mapping nor one merged before it has."""
@@ -156,26 +158,32 @@ class TreeBuilder:
         self._offset = offset
         self._anchors.clear()
 
-    def open_mapping(self, offset: int, anchor: str | None = None) -> None:
-        self._open(_OpenMapping(offset, anchor, self._nodes))
+    def open_mapping(self, offset: int, anchor: str | None = None, tag: str = "") -> None:
+        self._open(_OpenMapping(offset, anchor, tag, self._nodes))
 
-    def open_sequence(self, offset: int, anchor: str | None = None) -> None:
-        self._open(_OpenList(offset, anchor, self._nodes))
+    def open_sequence(self, offset: int, anchor: str | None = None, tag: str = "") -> None:
+        self._open(_OpenList(offset, anchor, tag, self._nodes))
 
     def close(self) -> None:
         """The innermost open list or mapping is complete."""
         frame = self._stack.pop()
         frame.complete()
+        tree, marks = _tagged(frame.tag, frame.tree, frame.marks)
         if frame.anchor is not None:
-            self._anchors[frame.anchor] = _Anchored(frame.tree, frame.marks, self._nodes - frame.nodes_before)
-        self._put(frame.tree, frame.marks, frame.marks.offset)
+            self._anchors[frame.anchor] = _Anchored(tree, marks, self._nodes - frame.nodes_before)
+        self._put(tree, marks, frame.marks.offset)
 
-    def scalar(self, value: str, offset: int, anchor: str | None = None) -> None:
+    def scalar(self, value: str, offset: int, anchor: str | None = None, tag: str = "") -> None:
         """A scalar, `Plain` where it was written without quotes."""
-        self._count(1, offset)
+        self._nodes += 1
+        if not tag and anchor is None and self._stack and self._nodes <= MAX_NODES:  # as nearly all are
+            self._stack[-1].put(value, offset, offset, self)
+            return
+        self._count(0, offset)
+        tree, marks = _tagged(tag, value, offset)
         if anchor is not None:
-            self._anchors[anchor] = _Anchored(value, offset, 1)
-        self._put(value, offset, offset)
+            self._anchors[anchor] = _Anchored(tree, marks, 1)
+        self._put(tree, marks, offset)
 
     def alias(self, name: str, offset: int) -> None:
         found = self._anchors.get(name)
@@ -214,6 +222,14 @@ class TreeBuilder:
             self._stack[-1].put(tree, marks, offset, self)
         elif tree != "" or not isinstance(tree, Plain):  # an empty document says nothing
             self.documents.append(Document(tree, marks, self._offset))
+
+
+def _tagged(tag: str, tree: Tree, marks: Marks) -> tuple[Tree, Marks]:
+    """A value under a tag that nobody here knows: a mapping of the tag to the value."""
+    if not tag:
+        return tree, marks
+    offset = marks if isinstance(marks, int) else marks.offset
+    return {tag: tree}, FieldMarks(offset, {tag: (offset, marks)})
 
 
 def _looks_templated(key: Tree) -> bool:

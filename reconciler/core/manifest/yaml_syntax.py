@@ -10,6 +10,7 @@ from yaml.error import MarkedYAMLError
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
+    CollectionStartEvent,
     DocumentStartEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _CORE = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset({"!", _CORE + "str"})
 _PLAIN_TAGS = frozenset(_CORE + name for name in ("int", "float", "bool", "null"))
+_SCALAR_TAGS = _TEXT_TAGS | _PLAIN_TAGS
 _COLLECTION_TAGS = frozenset({"!", _CORE + "map", _CORE + "seq"})
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -42,44 +44,38 @@ def parse_yaml(content: str, builder: TreeBuilder) -> None:
 
 
 def _feed(parser: CBaseLoader, builder: TreeBuilder) -> None:
-    while (event := parser.get_event()) is not None:
+    next_event = parser.get_event
+    while (event := next_event()) is not None:
         assert event.start_mark is not None
         offset = event.start_mark.index
         if isinstance(event, ScalarEvent):
-            builder.scalar(_scalar(event, offset, builder), offset, event.anchor)
+            if event.tag is None:  # libyaml's style of a plain scalar is empty
+                builder.scalar(event.value if event.style else Plain(event.value), offset, event.anchor)
+            else:
+                value = Plain(event.value) if event.tag in _PLAIN_TAGS else event.value
+                builder.scalar(value, offset, event.anchor, _unknown_tag(event, offset, builder))
         elif isinstance(event, CollectionEndEvent):
             builder.close()
         elif isinstance(event, MappingStartEvent):
-            _check_tag(event.tag, offset, builder)
-            builder.open_mapping(offset, event.anchor)
+            builder.open_mapping(offset, event.anchor, _unknown_tag(event, offset, builder))
         elif isinstance(event, SequenceStartEvent):
-            _check_tag(event.tag, offset, builder)
-            builder.open_sequence(offset, event.anchor)
+            builder.open_sequence(offset, event.anchor, _unknown_tag(event, offset, builder))
         elif isinstance(event, AliasEvent):
             builder.alias(event.anchor or "", offset)
         elif isinstance(event, DocumentStartEvent):
             builder.begin_document(offset)
 
 
-def _scalar(event: ScalarEvent, offset: int, builder: TreeBuilder) -> str:
+def _unknown_tag(event: ScalarEvent | CollectionStartEvent, offset: int, builder: TreeBuilder) -> str:
+    """The tag of a value as it is written, after saying so; empty where YAML itself knows it."""
     tag = event.tag
-    if tag is None:
-        return event.value if event.style else Plain(event.value)  # libyaml's style of a plain scalar is empty
-    if tag in _PLAIN_TAGS:
-        return Plain(event.value)
-    if tag not in _TEXT_TAGS:
-        _unknown_tag(tag, f" on `{event.value[:60]}`" if event.value else "", offset, builder)
-    return event.value
-
-
-def _check_tag(tag: str | None, offset: int, builder: TreeBuilder) -> None:
-    if tag is not None and tag not in _COLLECTION_TAGS:
-        _unknown_tag(tag, "", offset, builder)
-
-
-def _unknown_tag(tag: str, value: str, offset: int, builder: TreeBuilder) -> None:
+    text = event.value if isinstance(event, ScalarEvent) else None
+    if tag is None or tag in (_COLLECTION_TAGS if text is None else _SCALAR_TAGS):
+        return ""
     name = tag.replace(_CORE, "!!", 1)
+    value = f" on `{text[:60]}`" if text else ""
     builder.finding(f"unknown tag `{name}`{value}", offset, expected="no tag, or quotes where the `!` is text")
+    return name
 
 
 def _unprintable(content: str, builder: TreeBuilder) -> Invalid:

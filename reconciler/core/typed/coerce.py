@@ -131,9 +131,10 @@ class Coercion:
     def _variant(self, tagged: Tagged, tree: dict[str, Any], loc: Loc) -> Any:
         tag_loc = (*loc, tagged.key)
         tag = tree.get(tagged.key)
-        if isinstance(tag, str) and tag in tagged.variants:
-            return self._fields(tagged.variants[tag], tree, loc)
-        expected = one_of(tagged.variants)
+        fields = tagged.fields(tag) if isinstance(tag, str) else None
+        if fields is not None:
+            return self._fields(fields, tree, loc)
+        expected = tagged.expected or one_of(sorted(tagged.variants))
         if tag is None:
             self.misfits.append(Misfit(tag_loc, f"{path_text(tag_loc)} is missing", expected, at_key=True))
         else:

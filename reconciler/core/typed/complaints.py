@@ -26,8 +26,8 @@ _EXPECTED = {
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "text that matches `{pattern}`",
-    "too_short": "at least {min_length} items",
-    "too_long": "at most {max_length} items",
+    "too_short": "at least {min_length}",
+    "too_long": "at most {max_length}",
 }
 _NO_BRANCH = ("union_tag_invalid", "union_tag_not_found")
 _INPUT_SHOULD_BE = "Input should be "
@@ -39,8 +39,8 @@ def misfits_of(error: ValidationError, value: Any, loc: Loc, reported: Iterable[
     misfits = []
     for complaint in _meant([_locate(details, value, loc) for details in error.errors(include_url=False)], seen):
         misfit = _misfit(complaint)
-        if complaint.details["type"] == "too_short" and _any_below(misfit.loc, seen):
-            continue  # of a tuple's items pydantic counts only those that are right
+        if complaint.details["type"].endswith(("too_short", "_type")) and _any_below(misfit.loc, seen):
+            continue  # of a tuple's items pydantic counts only those that are right; a union it judges as a whole
         if not any(misfit.loc[:length] in seen for length in range(len(misfit.loc) + 1)):
             misfits.append(misfit)
             seen.add(misfit.loc)
@@ -113,8 +113,13 @@ def _misfit(complaint: _Complaint) -> Misfit:
         loc = (*loc, details["loc"][-1])
         return Misfit(loc, f"{path_text(loc)} is missing", at_key=True)
     expected = _EXPECTED.get(details["type"], "").format(**context) or details["msg"].removeprefix(_INPUT_SHOULD_BE)
+    if details["type"] == "literal_error":
+        expected = expected.replace("'", "`")
     if at_key:
         return Misfit(loc, f"the key {path_text(loc[-1:])} does not fit", expected, at_key=True)
+    if details["type"] in ("too_short", "too_long"):
+        number = context["actual_length"]
+        return Misfit(loc, f"{path_text(loc)} has {number} item{'' if number == 1 else 's'}", expected)
     return Misfit(loc, f"{path_text(loc)} {is_what(value)}", expected)
 
 

@@ -1,8 +1,8 @@
 """Shapes: what a JSON Schema takes, sorted by the kind of value, so that coercing needs no search.
 
-Reads the schemas that pydantic writes (`type`, `enum`, `const`, `anyOf`, `oneOf` with a discriminator, `$ref`, objects
-and arrays) and the extensions named in the package's docstring. What it does not know takes anything: pydantic has the
-last word.
+Reads the schemas that pydantic writes (`type`, `enum`, `const`, `anyOf`, `oneOf`, `$ref`, objects and arrays; the
+alternatives of a `oneOf` are told apart by the key that has a constant or a pattern in each) and the extensions named
+in the package's docstring. What it does not know takes anything: pydantic has the last word.
 """
 
 from __future__ import annotations
@@ -37,10 +37,17 @@ class Fields:
 
 @dataclass(slots=True)
 class Tagged:
-    """Mappings told apart by the value of one key."""
+    """Mappings told apart by the value of one key; `others` are those of values that match a pattern instead."""
 
     key: str
     variants: dict[str, Fields]
+    others: list[tuple[re.Pattern[str], Fields]]
+    expected: str = ""
+
+    def fields(self, tag: str) -> Fields | None:
+        """What a mapping with that value takes; None where there is no such mapping."""
+        found = self.variants.get(tag)
+        return found or next((fields for pattern, fields in self.others if pattern.search(tag)), None)
 
 
 @dataclass(slots=True)
@@ -95,8 +102,8 @@ class _Compiler:
                 shape.mappings.append(self._named_mapping(name))
             else:
                 self._add(shape, {**_beside(schema), **self._definitions[name]})
-        elif "discriminator" in schema:
-            shape.tagged = self._tagged(schema["discriminator"])
+        elif tagged := self._tagged(schema):
+            shape.tagged = tagged
         elif branches := _branches(schema):
             for branch in branches:
                 self._add(shape, branch)
@@ -148,9 +155,24 @@ class _Compiler:
         for name, part in schema.get("properties", {}).items():
             fields.known[name] = self.shape(part)
 
-    def _tagged(self, discriminator: Schema) -> Tagged:
-        variants = {value: self._named_mapping(_name(ref)) for value, ref in discriminator["mapping"].items()}
-        return Tagged(discriminator["propertyName"], variants)
+    def _tagged(self, schema: Schema) -> Tagged | None:
+        names = [_reference(branch) for branch in schema.get("oneOf", ())]
+        parts = [self._definitions[name].get("properties", {}) if name else {} for name in names]
+        keys = [key for key in (parts[0] if parts else ()) if all(_tells_apart(part.get(key, {})) for part in parts)]
+        if not keys:
+            return None
+        tagged = Tagged(keys[0], {}, [], schema.get("x-expected", ""))
+        for name, part in zip(names, parts, strict=True):
+            tag, fields = part[keys[0]], self._named_mapping(name)
+            if "pattern" in tag:
+                tagged.others.append((re.compile(tag["pattern"]), fields))
+            else:
+                tagged.variants |= dict.fromkeys(tag.get("enum", [tag.get("const")]), fields)
+        return tagged
+
+
+def _tells_apart(part: Schema) -> bool:
+    return bool(part.keys() & {"const", "enum", "pattern"}) and part.get("type") == "string"
 
 
 def _reference(schema: Schema) -> str:

@@ -69,7 +69,7 @@ def _wanted_text(shape: Shape) -> str:
     if shape.text.octal:
         return "an octal mode of 3 or 4 digits, as 0644"
     if shape.text.choices:
-        return one_of(shape.text.choices)
+        return one_of(filter(None, shape.text.choices))
     if shape.text.pattern:
         return f"text that matches `{shape.text.pattern.pattern}`"
     return "text"
