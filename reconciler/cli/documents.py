@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from reconciler.cli.findings import FindingView
+from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
 
 Compliance = Literal["COMPLIANT", "NON_COMPLIANT", "UNKNOWN"]
@@ -21,19 +23,6 @@ class InitDocument(TypedDict):
     directory: str
     commit: str
     files: int
-
-
-class FindingView(TypedDict):
-    """One thing wrong or doubtful. `line` and `column` count from 1; 0 means the whole file."""
-
-    path: str
-    line: int
-    column: int
-    severity: Literal["error", "warning"]
-    message: str
-    expected: str
-    nearest: str
-    related: list[str]
 
 
 class ValidateDocument(TypedDict):
@@ -309,5 +298,6 @@ DOCUMENTS: dict[str, Any] = {
     "status": StatusDocument,
     "token": TokenDocument,
     "validate": ValidateDocument,
+    **SSM_DOCUMENTS,
 }
 """Every document by the name in its `format`."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from reconciler.cli.findings import view
 from reconciler.cli.output import Format, FormatOption, counted, print_json, say
-
-if TYPE_CHECKING:
-    from reconciler.core.problem import Finding
 
 
 def validate(
@@ -37,7 +35,7 @@ def validate(
     findings, files = find(directory)
     errors = sum(finding.severity == "error" for finding in findings)
     if format_ is Format.json:
-        rows = [_row(finding) for finding in findings]
+        rows = [view(finding) for finding in findings]
         print_json({"format": "opsctl.validate/v1", "valid": not errors, "files": files, "findings": rows})
         return 2 if errors else 0
     for finding in findings:
@@ -45,16 +43,3 @@ def validate(
     verdict = ", ".join((counted(files, "file"), counted(errors, "error"), counted(len(findings) - errors, "warning")))
     say((verdict, "bold red" if errors else "bold green"))
     return 2 if errors else 0
-
-
-def _row(finding: Finding) -> dict[str, Any]:
-    return {
-        "path": finding.place.path,
-        "line": finding.place.line,
-        "column": finding.place.column,
-        "severity": finding.severity,
-        "message": finding.message,
-        "expected": finding.expected,
-        "nearest": finding.nearest,
-        "related": [str(place) for place in finding.related],
-    }
