@@ -28,6 +28,9 @@ _FLEET = (
     "changed, 3 removals, 5 conflicts; from a loaded catalog (associations compiled, nodes described: `plan.load.100k` "
     "is that part) and World in memory to the complete JSON plan with nodes named, conflict check and gate included"
 )
+_DOCUMENTS = (
+    "1,000 documents of about 4 KB in memory: 600 runbooks of 5 steps, 400 Commands of 2, a quarter of both JSON"
+)
 _NODE = (
     "the machine's own /usr/bin/python3 -I -S, the installed agent unpacked, on the disk of this checkout, fresh "
     "processes turn by turn, medians; wall or CPU time, whichever ratio is larger; "
@@ -51,6 +54,14 @@ FIGURES: dict[str, Figure] = {
     "plan.full.1m": Figure("s", None, "as plan.full.100k with 1,000,000 nodes"),
     "world.load.100k": Figure("s", 5, "World of 100,000 nodes x 20 associations from SQLite"),
     "absorb.report": Figure("s", 0.0002, "one report of 5 claims into World of the fleet of plan.full.100k"),
+    "documents.load.1k": Figure("s", 2, _DOCUMENTS + "; read and validated in a process that has read none"),
+    "documents.load.1of1k": Figure("s", 0.1, _DOCUMENTS + "; one of them changed since they were read"),
+    "automation.step": Figure(
+        "s",
+        0.005,
+        "per step that ended: an answer taken, all decided that follows, events written as JSON; 200 executions in "
+        "turns of 25 steps and a loop of two over ten items, each step's inputs interpolated and outputs selected",
+    ),
     "git.sync.1of2000": Figure("s", 0.1, "1 of 2,000 files changed: paths, tree and content, after the fetch"),
     "compliance.commit.10k": Figure("s", 2, "first pages of 10,000 nodes, committed and pushed to a local remote"),
     "compliance.commit.200of10k": Figure("s", 0.15, "200 of 10,000 pages changed, committed and pushed"),
@@ -134,10 +145,22 @@ def _absorb() -> Samples:
     return {"absorb.report": bench_absorb(Size())}
 
 
+def _automation() -> Samples:
+    from tests.bench.automation_bench import bench_step
+
+    return {"automation.step": bench_step()}
+
+
 def _store() -> Samples:
     from tests.bench.store_bench import bench_world_load
 
     return {"world.load.100k": bench_world_load()}
+
+
+def _documents() -> Samples:
+    from tests.bench import documents_bench
+
+    return documents_bench.bench()
 
 
 def _git() -> Samples:
@@ -193,7 +216,9 @@ MEASURES = {
     "again": Measure(_again),
     "growth": Measure(_growth, 3),
     "absorb": Measure(_absorb),
+    "automation": Measure(_automation),
     "store": Measure(_store),
+    "documents": Measure(_documents, 3),
     "git": Measure(_git),
     "million": Measure(_million),
     "agent": Measure(_agent),

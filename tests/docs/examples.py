@@ -18,7 +18,7 @@ def of(page: str) -> dict[str, str]:
 
 
 def repository(page: str) -> dict[str, bytes]:
-    """The page's examples among their surroundings; a document that nothing uses is put on web-1."""
+    """The page's examples among their surroundings; a Command that nothing uses is put on web-1."""
     given = of(page)
     files = {**SURROUNDINGS, **given}
     used = {
@@ -27,9 +27,9 @@ def repository(page: str) -> dict[str, bytes]:
         if path.startswith("associations/")
         for found in yaml.safe_load_all(text)
     }
-    for path in given:
+    for path, text in given.items():
         name = Path(path).stem
-        if path.startswith("documents/") and name not in used:
+        if path.startswith("documents/") and name not in used and yaml.safe_load(text)["schemaVersion"] != "0.3":
             files[f"associations/{name}.yaml"] = _association(name)
     return {path: text.encode() for path, text in files.items()}
 

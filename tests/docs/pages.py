@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.docs import dry_run, fields, manual
+from tests.docs import actions, dry_run, fields, manual
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -17,6 +17,7 @@ _PART = re.compile(
 )
 
 MAKERS: dict[str, Callable[[str, str], str]] = {
+    "automation": actions.automation,
     "claims": dry_run.claims,
     "documents": fields.documents,
     "dry-run": dry_run.shown,
@@ -25,6 +26,7 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "inputs": fields.of_action,
     "members": fields.of_document,
     "model": fields.of_command_document,
+    "plugins": actions.plugins,
     "server-settings": fields.of_server_settings,
     "steps": fields.steps,
     "watched": dry_run.watched,

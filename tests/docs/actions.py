@@ -1,0 +1,36 @@
+"""Tables of SSM's actions, from what the program knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agent.contract.inputs import ACTIONS as ON_NODES
+from reconciler.documents.needs import lacking
+from reconciler.documents.plugins import PLUGINS
+from reconciler.documents.rules import Input
+from reconciler.documents.runbook.actions import ACTIONS
+
+
+def plugins(_: str, _page: str) -> str:
+    """SSM's actions on nodes that are known by what they take alone."""
+    rows = [
+        f"| `{name}` | {_inputs(plugin.inputs)} | {plugin.lacks or 'a later agent'} |"
+        for name, plugin in PLUGINS.items()
+        if name not in ON_NODES
+    ]
+    return "\n".join(["| action | inputs | needs |", "|---|---|---|", *rows])
+
+
+def automation(_: str, _page: str) -> str:
+    """SSM's actions of Automation documents."""
+    rows = []
+    for name, action in ACTIONS.items():
+        inputs = _inputs(action.inputs) + (" and those of the API" if action.open else "")
+        gives = ", ".join(f"`{output}`" for output in action.outputs)
+        rows.append(f"| `{name}` | {inputs} | {gives} | {lacking(name)} |")
+    return "\n".join(["| action | inputs | outputs | needs |", "|---|---|---|---|", *rows])
+
+
+def _inputs(inputs: Mapping[str, Input]) -> str:
+    shown = [f"**`{name}`**" if taken.required else f"`{name}`" for name, taken in inputs.items() if name != "id"]
+    return ", ".join(shown)
