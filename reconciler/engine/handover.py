@@ -81,16 +81,18 @@ def waiting(effects: Iterable[Effect], found: Iterable[Obstacle]) -> list[Obstac
 
     Who is itself made to wait stays in the way of others.
     """
-    moved = {effect.uid: effect.nodes for effect in effects if isinstance(effect, Assign | Withdraw)}
     waits: list[Obstacle] = []
-    listed, settled = tuple(found), False
+    listed, moving, settled = tuple(found), tuple(effects), False
+    assigned = {effect.uid: effect.nodes for effect in moving if isinstance(effect, Assign)}
+    withdrawn = {effect.uid: effect.nodes for effect in moving if isinstance(effect, Withdraw)}
     while not settled:
         settled = True
         for obstacle in listed:
-            nodes = obstacle.nodes & moved.get(obstacle.uid, EMPTY) & ~moved.get(obstacle.by, EMPTY)
+            let_go = assigned.get(obstacle.by, EMPTY) | withdrawn.get(obstacle.by, EMPTY)
+            nodes = obstacle.nodes & assigned.get(obstacle.uid, EMPTY) & ~let_go
             if nodes:
                 settled = False
-                moved[obstacle.uid] &= ~nodes
+                assigned[obstacle.uid] &= ~nodes
                 waits.append(Obstacle(obstacle.uid, obstacle.by, obstacle.owned, nodes))
     return waits
 
