@@ -9,6 +9,7 @@ from __future__ import annotations
 import _ssl  # the part of `ssl` that has the library; the rest takes five times as long to import
 import base64
 import binascii
+import contextlib
 import ctypes
 import functools
 import os
@@ -144,14 +145,12 @@ def _must(done: Any, otherwise: str) -> None:
 def _libcrypto() -> Any:
     tried: List[str] = []
     for name in _candidates():
-        try:
+        tried.append(name)
+        with contextlib.suppress(OSError, AttributeError):  # the next name may be that of the right one
             library = ctypes.CDLL(name)
             library.OpenSSL_version_num.restype = ctypes.c_ulong
             if library.OpenSSL_version_num() == _ssl.OPENSSL_VERSION_NUMBER:
                 return _declared(library)
-        except (OSError, AttributeError):
-            pass  # the next name may be that of the right one
-        tried.append(name)
     raise CryptoUnavailable(
         "cannot find the libcrypto of this Python's ssl (%s); tried %s"
         % (_ssl.OPENSSL_VERSION, ", ".join(tried) or "nothing")

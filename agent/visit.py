@@ -33,7 +33,7 @@ from agent.state.assignments import Assignments
 from agent.state.journal import Reported
 from agent.state.lock import StateInUse
 
-IN_MEMORY = "/dev/shm"  # noqa: S108  # a directory of its own is made in it, mode 0700
+IN_MEMORY = "/dev/shm"
 PREFIX = "opsctl-visit-"
 STALE = 3600.0
 """Seconds after which what a killed visit left in memory is taken away by the next one."""

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, NamedTupl
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
+
+    _Values = Tuple[Any, ...]
 else:
+    _Values = tuple
 
     def dataclass(*, frozen: bool) -> Callable[[type], type]:
         """As the standard library's, for what has no `__post_init__` and is compared field by field."""
@@ -131,7 +134,7 @@ class _Naming(type):
         return super().__new__(cls, name, bases, {**body, **getters, **named})
 
 
-class _NamedTuple(tuple, metaclass=_Naming):  # type: ignore[type-arg]  # a tuple of whatever its fields are
+class _NamedTuple(_Values, metaclass=_Naming):
     _fields: ClassVar[Tuple[str, ...]]
     _field_defaults: ClassVar[Dict[str, Any]]
 

@@ -260,7 +260,7 @@ def _become(argv: list[str], writers: list[int], limit: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # the soft one is the agent's own
     most = limit if limit and (hard == resource.RLIM_INFINITY or limit < hard) else hard
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    os.execvp(argv[0], argv)  # noqa: S606  # no shell is wanted: argv is a list
+    os.execvp(argv[0], argv)
 
 
 def _end(script: Script, members: Members) -> None:

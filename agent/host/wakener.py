@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 
+_ALL = 1 << 16
+"""All that a pipe holds, in bytes."""
+
 
 class Wakener:
     """Ends another thread's wait. `file` becomes readable at `wake` and stays so until `clear`."""
@@ -21,8 +24,7 @@ class Wakener:
 
     def clear(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass  # what was written does not matter
+            os.read(self._read, _ALL)
 
     def close(self) -> None:
         os.close(self._read)

@@ -96,7 +96,7 @@ def accept(data: bytes, key: str) -> Optional[bytes]:
     if status != 101:
         said = rest[:200].decode("utf-8", "replace").strip()
         raise NotUpgraded("HTTP %d%s" % (status, ": " + said if said else ""))
-    expected = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324  # as RFC 6455 says
+    expected = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest()).decode()
     if (
         headers.get("upgrade", "").lower() != "websocket"
         or "upgrade" not in [word.strip() for word in headers.get("connection", "").lower().split(",")]

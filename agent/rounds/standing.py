@@ -139,8 +139,9 @@ def keep(state: str, around: Tuple[Any, ...], reads: Optional[Dict[Read, Any]]) 
 def stands(host: Host, state: str, root: str, version: str) -> bool:
     """Whether a pass over everything held would find nothing to do, as the last one did."""
     try:
-        # not JSON, which has neither bytes nor tuples, and takes longer to import than all the reads take
-        around, reads = marshal.loads(_bytes(path_of(state)))  # noqa: S302  # this program's own, for root alone
+        # this program's own, for root alone; not JSON, which has neither bytes nor tuples, and takes longer to import
+        # than all the reads take
+        around, reads = marshal.loads(_bytes(path_of(state)))
         return bool(around == surroundings(state, root, version)) and still(host, dict(reads))
     except (OSError, EOFError, ValueError, TypeError):
         return False

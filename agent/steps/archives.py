@@ -50,8 +50,8 @@ def opened(file: BinaryIO) -> Iterator[Archive]:
 
     is_zip = file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     file.seek(0)
-    damage = [tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError]
-    damage.append(NotImplementedError)  # what zipfile raises for a compression that it does not know
+    # RuntimeError: what zipfile raises, or a kind of it, for compressions and versions that it does not know
+    damage = [tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError, RuntimeError]
     with contextlib.suppress(ImportError):
         import lzma
 

@@ -95,7 +95,7 @@ def serve(options: ServeOptions, face: Face) -> None:
         daemon.start()
         log.info("serving %s on %s:%d", options.repo, *daemon.address)
         while not ended.wait(HEARING):
-            pass
+            continue  # a signal that came meanwhile is heard between two waits
         log.info("ending")
         if daemon.lost is not None:
             raise daemon.lost

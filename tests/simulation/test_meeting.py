@@ -75,7 +75,7 @@ class Met(Rig):
         incarnation = machine.position[0]
         known = dataclasses.replace(found, fleet_id=FLEET_ID, node_id=machine.id, incarnation=incarnation)
         identity.save(self.state, known, "")
-        self.clock = HouseClock(house.timer)  # type: ignore[assignment]
+        self.clock = HouseClock(house.timer)  # type: ignore[assignment]  # it passes as one
         self.restart()
 
     def start(self) -> None:

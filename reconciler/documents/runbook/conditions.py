@@ -96,11 +96,11 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float:
     try:
-        if not isinstance(value, bool):
-            return float(value)
+        if isinstance(value, bool):
+            raise TypeError
+        return float(value)
     except (TypeError, ValueError):
-        pass
-    raise Incomparable(f"{shown(value)} is no number")
+        raise Incomparable(f"{shown(value)} is no number") from None
 
 
 def _boolean(value: Any) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.manifest import Loc, Places
     from reconciler.documents.runbook.conditions import Condition
-    from reconciler.documents.runbook.runbook import Reaction
+    from reconciler.documents.runbook.runbook import EdgeKind, Reaction
 
 END = ""
 """The end of the execution, where steps are told by name."""
@@ -36,9 +36,10 @@ def _edges(step: Step) -> Iterator[Edge]:
             often = f"again while {label(step.loop.condition)}" if step.loop.condition else "each time"
             yield Edge(step.name, step.loop.steps[0].name, "body", often)
         yield Edge(step.name, step.successor, "next")
-    for kind, reaction in (("failure", step.on_failure), ("cancel", step.on_cancel)):
+    reactions: dict[EdgeKind, Reaction] = {"failure": step.on_failure, "cancel": step.on_cancel}
+    for kind, reaction in reactions.items():
         if reaction.kind == "step":
-            yield Edge(step.name, reaction.step, kind, f"on {kind}")  # type: ignore[arg-type]
+            yield Edge(step.name, reaction.step, kind, f"on {kind}")
         elif reaction.kind == "Continue":
             yield Edge(step.name, step.successor, "failure", "on failure")
 

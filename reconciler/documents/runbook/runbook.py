@@ -103,6 +103,9 @@ class Step:
         return None if self.is_end else self.next_step or self.following
 
 
+EdgeKind = Literal["next", "choice", "default", "failure", "cancel", "body"]
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One way that control may flow. `target` is None where the execution (or, in a loop, the iteration) ends.
@@ -113,7 +116,7 @@ class Edge:
 
     source: str
     target: str | None
-    kind: Literal["next", "choice", "default", "failure", "cancel", "body"]
+    kind: EdgeKind
     label: str = ""
 
 

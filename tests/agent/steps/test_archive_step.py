@@ -331,6 +331,22 @@ def test_an_archive_that_is_damaged(place: Place, data: bytes) -> None:
     assert place.files == set()
 
 
+@pytest.mark.parametrize(
+    ("local", "central", "value", "says"),
+    [
+        (6, 8, 1, "the archive is encrypted: app/x"),
+        (8, 10, 99, "the archive cannot be read: "),
+    ],
+    ids=["encrypted", "a compression that nobody knows"],
+)
+def test_a_zip_that_cannot_be_unpacked(place: Place, local: int, central: int, value: int, says: str) -> None:
+    """As the heads of its entry say, at these bytes of them."""
+    data = bytearray(zipped({"app/x": {"data": b"x"}}))
+    data[local] = data[data.index(b"PK\x01\x02") + central] = value
+    assert str(reasons(place.unpack(bytes(data)))["tree:/opt/app"]).startswith(says)
+    assert place.files == set()
+
+
 def test_a_hard_link_is_a_file_of_its_own(place: Place) -> None:
     entries: Tree = {"a/one": {"data": b"x"}, "a/two": {"target": "a/one", "type": HARD}}
     assert outcomes(place.unpack(tarred(entries)))["tree:/opt/app"] == "Changed"

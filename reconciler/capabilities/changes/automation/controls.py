@@ -44,7 +44,7 @@ def branch(runbook: Runbook, state: State, running: Running, at: int) -> Outcome
     return Outcome(goto=step.branch.default or "", why="; ".join([*seen, "so the default"]))
 
 
-def sleep(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001
+def sleep(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001  # as all controls
     """Over at the instant that was settled when it began."""
     assert running.begun.until is not None
     return Outcome() if at >= running.begun.until else None
@@ -63,13 +63,13 @@ def slept_until(inputs: Mapping[str, Any], at: int) -> int:
     return until
 
 
-def pause(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001
+def pause(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001  # as all controls
     """Over once somebody resumes it."""
     resumed = next((signal for signal in running.signals if signal.signal == "Resume"), None)
     return Outcome(why=f"resumed by {resumed.by}") if resumed else None
 
 
-def approve(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001
+def approve(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001  # as all controls
     """Over once enough approvers said yes, or one said no; each counts once, by what was said last."""
     approvers, required = approvers_of(running.begun.inputs)
     said: dict[str, Signalled] = {
@@ -108,7 +108,7 @@ def is_approver(approvers: tuple[str, ...], by: str, roles: tuple[str, ...] = ()
     return not names.isdisjoint((by, *roles))
 
 
-def update_variable(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001
+def update_variable(runbook: Runbook, state: State, running: Running, at: int) -> Outcome | None:  # noqa: ARG001  # as all controls
     """The variable has its new value, if that is of its type; nothing is converted."""
     name = str(running.begun.inputs.get("Name", "")).removeprefix(VARIABLE)
     declared = runbook.variables.get(name)
