@@ -33,19 +33,26 @@ def interpolate(value: Any, declared: Set[str], resolve: Resolve) -> Any:
 
     A list item that is exactly one reference to a list is spliced, as SSM does for StringList in `runCommand`.
     """
-    if isinstance(value, str):
-        if "{{" not in value:
-            return value
-        whole = _REFERENCE.fullmatch(value)
+
+    def in_text(text: str) -> Any:
+        whole = _REFERENCE.fullmatch(text)
         if whole and _ours(whole.group(1), declared):
             return resolve(whole.group(1))
-        return _REFERENCE.sub(lambda found: _inline(found, declared, resolve), value)
+        return _REFERENCE.sub(lambda found: _inline(found, declared, resolve), text)
+
+    return in_texts(value, in_text)
+
+
+def in_texts(value: Any, replace: Callable[[str], Any]) -> Any:
+    """`value` with each text that has double braces as `replace` gives it. An item that becomes a list is spliced."""
+    if isinstance(value, str):
+        return replace(value) if "{{" in value else value
     if isinstance(value, dict):
-        return {key: interpolate(item, declared, resolve) for key, item in value.items()}
+        return {key: in_texts(item, replace) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         out = []
         for item in value:
-            new = interpolate(item, declared, resolve)
+            new = in_texts(item, replace)
             if isinstance(item, str) and isinstance(new, list):
                 out.extend(new)
             else:

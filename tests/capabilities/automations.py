@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from reconciler.capabilities.changes.automation import Effect, Event
 
-_OUTSIDE = (Started, Answered, ChildEnded, Signalled, Cancelled)
+OUTSIDE = (Started, Answered, ChildEnded, Signalled, Cancelled)
 
 
 def runbook_of(case: Mapping[str, Any]) -> Runbook:
@@ -75,7 +75,7 @@ class Story:
         result = advance(self.runbook, self.state, at, *incoming)
         self.state = result.state
         self.events += result.events
-        self.lines += [told(event) for event in result.events if not isinstance(event, _OUTSIDE)]
+        self.lines += [told(event) for event in result.events if not isinstance(event, OUTSIDE)]
         self.lines += [asked(effect) for effect in result.effects]
         works = [effect.id for effect in result.effects if isinstance(effect, Perform)]
         self.first_work = self.first_work or "".join(works[:1])

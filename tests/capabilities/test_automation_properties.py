@@ -32,7 +32,6 @@ from reconciler.capabilities.changes.automation.events import (
     AttemptEnded,
     Ended,
     IterationStarted,
-    Started,
     StepEnded,
     StepStarted,
 )
@@ -40,11 +39,11 @@ from reconciler.core.effect import Wake
 from reconciler.core.manifest import read_one
 from reconciler.documents.runbook import Runbook, load
 from reconciler.documents.runbook.runbook import walk
+from tests.capabilities.automations import OUTSIDE
 
 if TYPE_CHECKING:
     from reconciler.capabilities.changes.automation import Effect, Event
 
-_OUTSIDE = (Started, Answered, ChildEnded, Signalled, Cancelled)
 _PROPERTY = {"Service": "s", "Api": "a"}
 _WORK = {
     "aws:executeAwsApi": {"Service": "s", "Api": "{{ variable:count }}"},
@@ -194,7 +193,7 @@ def _assert_goes_on_from_any_prefix(runbook: Runbook, world: World) -> None:
     assert kept == world.events
     state = State()
     for event in kept:
-        if not isinstance(event, _OUTSIDE):
+        if not isinstance(event, OUTSIDE):
             assert decide(runbook, state, event.at) == event
         state = evolve(state, event)
     assert state == replay(world.events) == world.state

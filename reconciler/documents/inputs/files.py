@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from reconciler.documents.inputs.flaw import Flaw
-from reconciler.documents.inputs.origin import content, known, source
+from reconciler.documents.inputs.origin import content, known, one_of_two, source
 from reconciler.documents.inputs.words import at_least, login
 from reconciler.documents.patterns import compiled
 
@@ -64,13 +64,8 @@ def _download(typed: files.DownloadInputs) -> Iterator[Flaw]:
 
 def _archive(typed: files.ArchiveInputs) -> Iterator[Flaw]:
     given = [name for name in ("source", "url") if getattr(typed, name)]
-    if typed.state == "absent":
-        for name in given:
-            yield Flaw(name, "is given for a tree that is to be absent")
-    elif len(given) != 1:
-        what = "give both `source` and `url`" if given else "give no archive"
-        yield Flaw("", what, "one of `source` and `url`")
-    elif typed.url:
+    yield from one_of_two(given, ("source", "url"), typed.state, "a tree", "no archive")
+    if typed.state != "absent" and given == ["url"]:
         yield from known(typed.url, typed.sha256)
     yield from source(typed.source)
     yield from at_least("stripComponents", typed.strip_components, 0)

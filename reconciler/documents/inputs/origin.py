@@ -19,13 +19,20 @@ SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 def content(typed: files.FileInputs | services.UnitInputs | network.FirewallInputs) -> Iterator[Flaw]:
     """`content` or `source` of what is written."""
     given = [name for name in ("content", "source") if getattr(typed, name) is not None]
-    if typed.state == "absent":
-        for name in given:
-            yield Flaw(name, "is given for a file that is to be absent")
-    elif len(given) != 1:
-        what = "give both `content` and `source`" if given else "give no content"
-        yield Flaw("", what, "one of `content` and `source`")
+    yield from one_of_two(given, ("content", "source"), typed.state, "a file", "no content")
     yield from source(typed.source)
+
+
+def one_of_two(given: list[str], names: tuple[str, str], state: str, thing: str, nothing: str) -> Iterator[Flaw]:
+    """Either of two inputs says what a thing is of; `given` are those of `names` that do."""
+    one, other = names
+    if state == "absent":
+        for name in given:
+            yield Flaw(name, f"is given for {thing} that is to be absent")
+    elif len(given) != 1:
+        yield Flaw(
+            "", f"give both `{one}` and `{other}`" if given else f"give {nothing}", f"one of `{one}` and `{other}`"
+        )
 
 
 def source(path: str | None) -> Iterator[Flaw]:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.contract.interpolation import in_texts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
@@ -79,20 +81,7 @@ def interpolate(value: Any, read: Callable[[str], Reference | None], resolve: Ca
     A text that is exactly one reference becomes its value, whatever type that has. As an item of a list, one to a
     list is spliced. Within a longer text, lists and maps are written as JSON.
     """
-    if isinstance(value, str):
-        return _in_text(value, read, resolve) if "{{" in value else value
-    if isinstance(value, dict):
-        return {key: interpolate(item, read, resolve) for key, item in value.items()}
-    if isinstance(value, list):
-        out: list[Any] = []
-        for item in value:
-            new = interpolate(item, read, resolve)
-            if isinstance(item, str) and isinstance(new, list):
-                out.extend(new)
-            else:
-                out.append(new)
-        return out
-    return value
+    return in_texts(value, lambda text: _in_text(text, read, resolve))
 
 
 def written(value: Any) -> str:
