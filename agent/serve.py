@@ -17,11 +17,13 @@ import agent
 from agent import log
 from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
+from agent.contract.job import FEATURE
 from agent.contract.wire import PROTOCOL, Hello
 from agent.host.pages import give_back, use_one_heap
 from agent.link.carrier import Door
 from agent.link.link import Link
 from agent.rounds.bench import local_bench, local_host
+from agent.rounds.jobs import JobRunner
 from agent.rounds.rounds import Rounds
 from agent.rounds.telling import Telling
 from agent.state import identity
@@ -35,7 +37,7 @@ GRACE = 60.0
 """Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""
 LINK_GRACE = 3.0
 """Seconds for the link to say goodbye; one that is still dialling is left behind."""
-FEATURES = ("hold", "permit")
+FEATURES = ("hold", "permit", FEATURE)
 """What this agent does beyond its steps, as it tells servers."""
 REST = 20.0
 """Seconds without work after which memory is given back."""
@@ -66,13 +68,22 @@ class Agent:
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
         self.host = local_host(state, root, runs_scripts=runs_scripts)
         self._renderer = Renderer()
-        bench = local_bench(state, self.host, self._boot_id)
+        bench = local_bench(state, self.host, self._boot_id)._replace(turn=threading.Lock())
         if watching:
             bench = bench._replace(render=self._renderer.render)
         self._facts = bench.facts
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.watch = Watch(StatusFile(state, "watch.json"), root)
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking, self.watch if watching else None)
+        self.jobs = JobRunner(
+            self.node,
+            bench,
+            root,
+            os.path.join(state, "scripts"),
+            runs_scripts=runs_scripts,
+            wake=self.link.wake,
+            reboot=self.rounds.reboot,
+        )
         self._busy = True
         self.stopping = threading.Event()
         self.failed = False
@@ -89,6 +100,7 @@ class Agent:
         self.stopping.set()
         self.on_stop()
         self.watch.wake()
+        self.jobs.stop()
         self.link.stop()
         with self.link.moved:
             self.link.moved.notify_all()
@@ -165,7 +177,7 @@ def serve(state: str, root: str = "/", runs_scripts: bool = False) -> int:
     use_one_heap()
     worker = Agent(state, root, runs_scripts)
     log.log(log.NOTICE, "agent %s serves %s", agent.__version__, worker.node.identity.node_id)
-    return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds})
+    return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds, "jobs": worker.jobs.run})
 
 
 def once(
@@ -183,7 +195,7 @@ def once(
         codes.append(_once(worker, patience))
         worker.stop()
 
-    return _run(worker, {"link": worker.link.run, "once": work}) or (codes[0] if codes else 1)
+    return _run(worker, {"link": worker.link.run, "once": work, "jobs": worker.jobs.run}) or (codes[0] if codes else 1)
 
 
 def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
@@ -195,7 +207,8 @@ def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
         worker.on_stop = _nothing
         worker.stop()
         link = _ended(threads[0], LINK_GRACE)
-        worked = _ended(threads[1], GRACE, lambda: worker.host.waiting)
+        worked = _ended(threads[1], GRACE, lambda: worker.host.waiting) and _ended(threads[2], GRACE)
+        worked = worker.jobs.settled(GRACE) and worked
         if not worked:
             log.log(log.WARNING, "a step is still in progress; the next agent takes it up")
         if link and worked:
@@ -214,6 +227,8 @@ def _once(worker: Agent, patience: float) -> int:
     if worker.node.leave.permits.unanswered():
         worker.wait_for(lambda: not worker.node.leave.permits.unanswered(), patience)
         worker.rounds.run_due(worker.stopping.is_set)
+    worker.wait_for(worker.jobs.idle, worker.jobs.longest())
+    worker.wait_for(lambda: not link.talking(lambda _: bool(worker.node.jobs.open())), patience)
     link.pulse(worker.rounds.checked_at())
     reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)
     if not reported:

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any, Dict, Tuple, Type
 
-from agent.contract import leave, wire
+from agent.contract import job, leave, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.record import NamedTuple
 
@@ -30,8 +30,13 @@ CONTROL: Dict[str, Type[Wire]] = {
     "unsupported": wire.Unsupported,
     "ask": leave.Ask,
     "postponed": leave.Postponed,
+    "accepted": job.Accepted,
+    "revoked": job.Revoked,
+    "output": job.Output,
+    "stored": job.Stored,
 }
-"""Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `report`) carry `Signed`."""
+"""Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `job`, `revocation`, `report`)
+carry `Signed`."""
 
 _NAMES = {kind: name for name, kind in CONTROL.items()}
 

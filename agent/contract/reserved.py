@@ -14,14 +14,6 @@ from agent.contract.record import dataclass
 
 
 @dataclass(frozen=True)
-class Job(Wire):
-    """A body to run once (`opsctl-job@v1`)."""
-
-    envelope: Envelope
-    body_digest: str
-
-
-@dataclass(frozen=True)
 class Seal(Wire):
     """A secret encrypted to the node's X25519 key, with the suite that did it."""
 
@@ -50,14 +42,6 @@ class Ticket(Wire):
 
 
 @dataclass(frozen=True)
-class Revocation(Wire):
-    """Ends a ticket or a job before its time (`opsctl-revocation@v1`)."""
-
-    envelope: Envelope
-    revoked_id: str
-
-
-@dataclass(frozen=True)
 class KeyRotation(Wire):
     """The node's next keys, signed by the present one, or the fleet's next CA and controller key (`opsctl-keys@v1`)."""
 
@@ -78,10 +62,8 @@ class Proof(Wire):
 
 
 RESERVED = {
-    "job": Job,
     "seals": Seals,
     "ticket": Ticket,
-    "revocation": Revocation,
     "keys": KeyRotation,
     "proof": Proof,
 }

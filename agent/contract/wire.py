@@ -128,7 +128,11 @@ class FileRef(Wire):
 
 @dataclass(frozen=True)
 class BodyStep(Wire):
-    """One step of a body. `inputs` has the form of the action's input type at contract `version`."""
+    """One step of a body. `inputs` has the form of the action's input type at contract `version`.
+
+    `on_failure` is `stop`, `continue`, `exit` or `successAndExit`; after `on_success: exit` nothing follows success.
+    `finally_step`: it is run whatever ended the body before it. A body that has either names it in `mustUnderstand`.
+    """
 
     name: str
     action: str
@@ -136,6 +140,8 @@ class BodyStep(Wire):
     inputs: Dict[str, Any]
     on_failure: str = "stop"
     precondition: Optional[Dict[str, List[str]]] = None
+    on_success: str = ""
+    finally_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,24 @@ class ClaimReport(Wire):
 
 
 @dataclass(frozen=True)
+class StepReport(Wire):
+    """What came of one step of a job. `output` is its beginning, as SSM shows it; `sizes` are the bytes of the whole.
+
+    A step that was left out, or is not for this node, is Skipped.
+    """
+
+    name: str
+    action: str
+    status: str
+    rc: int = 0
+    started_at: str = ""
+    finished_at: str = ""
+    reason: Optional[str] = None
+    output: Optional[str] = None
+    sizes: Dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Report(Wire):
     """What one association is on one node (`opsctl-report@v1`).
 
@@ -187,6 +211,8 @@ class Report(Wire):
     Drift (something of it was touched), Removed. A report with cause Removed is the last of its association.
     `truncated` counts what did not fit.
     `run_instant` returns the permit of that run: empty for the generation's own, None where there was none.
+    A report with `job_id` is the last word on that job, step by step; `output` and `error` are the beginnings of all
+    that its steps wrote to stdout and stderr.
     """
 
     protocol: int
@@ -210,6 +236,9 @@ class Report(Wire):
     output: Optional[str] = None
     truncated: int = 0
     run_instant: Optional[str] = None
+    job_id: Optional[str] = None
+    error: Optional[str] = None
+    steps: List[StepReport] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 STATE/executions/NAME/    NAME says association, generation and step; a digest makes it that one run's
   script                  the text, while it runs
   stdout  stderr          what it says, as it says it; the middle left out where it is long
+  pid                     the supervisor's process id, while it runs
   result                  how it ended, written by the supervisor
   (a lock on the directory itself is held as long as the supervisor lives)
 
@@ -18,10 +19,11 @@ import fcntl
 import json
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 import time
-from typing import Dict, List, Optional
+from typing import Dict, Iterator, List, Optional
 
 from agent import durable
 from agent.contract.record import NamedTuple
@@ -40,11 +42,15 @@ _HERE, _FAILED = "here", "failed"
 
 
 class Place(NamedTuple):
-    """Where and how a script runs. Without `scope` it stays in the control group of the agent."""
+    """Where and how a script runs. Without `scope` it stays in the control group of the agent.
+
+    `whole` bytes of each output are kept, from its beginning and as they come; 0 for a beginning and an end.
+    """
 
     env: Dict[str, str]
     cwd: str
     scope: bool
+    whole: int = 0
 
 
 def stage(directory: str, name: str, text: str) -> None:
@@ -99,6 +105,16 @@ def ended(directory: str, name: str, keep: int) -> Optional[Ran]:
     return None if result is None else _ran(result.decode("ascii", "replace"), here, keep)
 
 
+def cancel(directory: str, name: str) -> None:
+    """Have the run of that name ended, where it goes on and its supervisor is up to it. Asking again does no harm."""
+    here = os.path.join(directory, name)
+    with contextlib.suppress(OSError, ValueError):
+        with open(os.path.join(here, "pid"), encoding="ascii") as file:
+            pid = int(file.read())
+        if _was_begun(here) and not os.path.exists(os.path.join(here, "result")):
+            os.kill(pid, signal.SIGUSR1)
+
+
 def _supervised(here: str, name: str, place: Place, timeout: float) -> str:
     """The result as its supervisor says it; empty where that was killed. Raises OSError where it has not begun."""
     argv = [*script.interpreter(_first_line(here)), os.path.join(here, "script")]
@@ -121,7 +137,8 @@ class _Company:
         reader, writer = os.pipe()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            told = [here, str(lock), str(writer), repr(float(timeout)), str(_memory()), scope or "-", *argv]
+            limits = [repr(float(timeout)), str(_memory()), scope or "-", str(place.whole)]
+            told = [here, str(lock), str(writer), *limits, *argv]
             self._process = subprocess.Popen(
                 [*_in_scope(scope), sys.executable, "-I", "-S", _program(here), *told],
                 stdin=subprocess.DEVNULL,
@@ -218,10 +235,19 @@ def _ran(result: str, here: str, keep: int) -> Ran:
     spilled = found["leftOut"]
     for name in ("stdout", "stderr"):
         kept = Bounded(keep)
-        kept.add(durable.read(os.path.join(here, name), limit=2 * (HEAD + TAIL)) or b"")
+        for part in _ends_of(os.path.join(here, name)):
+            kept.add(part)
         outputs.append(kept.value())
         spilled += kept.spilled
-    return Ran(found["rc"], outputs[0], outputs[1], spilled, found["timedOut"])
+    return Ran(found["rc"], outputs[0], outputs[1], spilled, found["timedOut"], found.get("cancelled", False))
+
+
+def _ends_of(path: str) -> Iterator[bytes]:
+    """What a file begins and ends with; all of it where it is no longer than both together."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        yield file.read(HEAD)
+        file.seek(max(HEAD, os.fstat(file.fileno()).st_size - TAIL))
+        yield file.read(TAIL)
 
 
 def _first_line(here: str) -> str:

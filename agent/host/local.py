@@ -21,7 +21,8 @@ class LocalHost(LocalFiles):
     Programs run on the machine itself: in a sandbox they start in it and are told of it as OPSCTL_ROOT, no more.
     `scripts` is the directory that script texts are put in while they run (each in a directory of its own, 0700), for
     this host alone; `executions` that of the runs that outlive the agent. `runs_scripts` matters to a sandbox only.
-    `waiting` says that the host waits for such a run, which may be left to itself.
+    `waiting` says that the host waits for such a run, which may be left to itself. `whole` bytes of what such a run
+    says are kept, as they come; 0 for the beginning and the end of it.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class LocalHost(LocalFiles):
         *,
         executions: Optional[str] = None,
         runs_scripts: bool = False,
+        whole: int = 0,
     ) -> None:
         super().__init__(root)
-        self._scripts, self._executions = scripts, executions
+        self._scripts, self._executions, self._whole = scripts, executions, whole
         self.waiting = False
         self.sandbox = self._root != "/"
         self.runs_scripts = runs_scripts or not self.sandbox
@@ -83,7 +85,7 @@ class LocalHost(LocalFiles):
                 return script.run(
                     text, beside=self._scripts, env=environment, cwd=directory, timeout=timeout, keep=keep
                 )
-            place = executions.Place(environment, directory, scope=not self.sandbox)
+            place = executions.Place(environment, directory, scope=not self.sandbox, whole=self._whole)
             with self._wait():
                 return executions.run(self._executions, execution, place, timeout, keep)
 

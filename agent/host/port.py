@@ -57,13 +57,17 @@ class Snapshot(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """A process that ended. `rc` is negative for a signal; `spilled` counts the bytes of output not kept."""
+    """A process that ended. `rc` is negative for a signal; `spilled` counts the bytes of output not kept.
+
+    `cancelled`: it was ended because somebody asked for that.
+    """
 
     rc: int
     stdout: bytes = b""
     stderr: bytes = b""
     spilled: int = 0
     timed_out: bool = False
+    cancelled: bool = False
 
 
 class Host(Protocol):

@@ -1,13 +1,15 @@
 """Stays with one script until its end, whatever becomes of the agent. A program of its own; imports nothing of ours.
 
-    python3 -I -S supervisor.py DIRECTORY LOCK PIPE TIMEOUT MEMORY SCOPE PROGRAM [ARGUMENT ...]
+    python3 -I -S supervisor.py DIRECTORY LOCK PIPE TIMEOUT MEMORY SCOPE WHOLE PROGRAM [ARGUMENT ...]
 
-DIRECTORY   of this run: `stdout` and `stderr` are written there as they come, `result` when all is over
+DIRECTORY   of this run: `stdout` and `stderr` are written there as they come, `result` when all is over, and in between
+            `pid`, this process's id: SIGUSR1 has it end the script
 LOCK        descriptor of a lock on DIRECTORY, held as long as this process lives
 PIPE        descriptor where `here`, then `begun`, then the result are said
 TIMEOUT     seconds that the script may take
 MEMORY      bytes that a process of it may have where no control group bounds it; 0 for no limit
 SCOPE       the systemd scope that this was started in; `-` for none
+WHOLE       bytes of each output that are kept from its beginning, all of it as it comes; 0 for beginning and end
 
 Environment, working directory and the rest of PROGRAM's inheritance are this process's own. It is small and reads no
 input, so that nothing but its own death takes the result from us.
@@ -31,16 +33,18 @@ GRACE = 5.0
 INSISTS = 600
 """Seconds for which a result that cannot be written is tried again."""
 _PASSES = 64
+_ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SCORE = "/proc/self/oom_score_adj"
 
 
 class Output:
     """One stream: its beginning goes to the file at once, its end is held until `close`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, whole: int) -> None:
         self._path = path
         self._file = -1
-        self._tail, self._room = bytearray(), HEAD
+        self._tail, self._room = bytearray(), whole or HEAD
+        self._tail_kept = 0 if whole else TAIL
         self.left_out = 0
 
     def add(self, data: bytes) -> None:
@@ -48,14 +52,14 @@ class Output:
         self._room -= len(head)
         self._write(head)
         self._tail += rest
-        excess = len(self._tail) - TAIL
+        excess = len(self._tail) - self._tail_kept
         if excess > 0:
             del self._tail[:excess]
             self.left_out += excess
 
     def close(self) -> None:
         tail, self._tail = bytes(self._tail), bytearray()
-        if self.left_out:
+        if self.left_out and self._tail_kept:
             self._write(b"\n... %d bytes left out ...\n" % self.left_out)
         self._write(tail)
         if self._file >= 0:
@@ -151,30 +155,38 @@ def _lines(path: str) -> list[str]:
 class Script:
     """The script's own process, and what comes of it."""
 
-    def __init__(self, argv: list[str], directory: str, limit: int, score: str) -> None:
+    def __init__(self, argv: list[str], directory: str, limit: int, score: str, whole: int) -> None:
         self.outputs: dict[int, Output] = {}
         writers = []
         for name in ("stdout", "stderr"):
             reader, writer = os.pipe()
             os.set_blocking(reader, False)
-            self.outputs[reader] = Output(os.path.join(directory, name))
+            self.outputs[reader] = Output(os.path.join(directory, name), whole)
             writers.append(writer)
         self._open = set(self.outputs)
         self.status: int | None = None
+        self.cancelled = False
         self._wake, woken = os.pipe()
         for end in (self._wake, woken):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(woken)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGUSR1, self._cancel)
         self.pid = _started(argv, writers, limit, score)
 
-    def wait(self, seconds: float) -> bool:
-        """Read until the script's process has ended, for some time at most; whether it has."""
+    def _cancel(self, *_: object) -> None:
+        self.cancelled = True
+
+    def wait(self, seconds: float, *, heeding: bool = False) -> bool:
+        """Read until the script's process has ended, for some time at most; whether it has.
+
+        `heeding`: also until somebody asks for its end.
+        """
         deadline = time.monotonic() + seconds
         poll = select.poll()
         for reader in [*self._open, self._wake]:
             poll.register(reader, select.POLLIN)
-        while self.status is None and time.monotonic() < deadline:
+        while self.status is None and time.monotonic() < deadline and not (heeding and self.cancelled):
             left = min(deadline - time.monotonic(), 86400.0)
             for ready, _ in poll.poll(max(0, int(left * 1000) + 1)):
                 if ready == self._wake:
@@ -251,7 +263,7 @@ def _spared(score: str) -> str:
 
 def _become(argv: list[str], writers: list[int], limit: int) -> None:
     os.setsid()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+    for number in (*_ASKED_TO_END, signal.SIGUSR1, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     for descriptor, source in enumerate([os.open(os.devnull, os.O_RDONLY), *writers]):
         os.dup2(source, descriptor)
@@ -287,8 +299,9 @@ def _write_result(directory: str, text: str) -> None:
     finally:
         os.close(file)
     os.rename(path, os.path.join(directory, "result"))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(directory, "script"))
+    for name in ("script", "pid"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(directory, name))
     here = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(here)
@@ -304,37 +317,47 @@ def _written(directory: str, text: str) -> bool:
     return True
 
 
+def _note_pid(directory: str) -> None:
+    """What a full disk does not take costs the chance to end the script early, no more."""
+    with contextlib.suppress(OSError), open(os.path.join(directory, "pid"), "w", encoding="ascii") as file:
+        file.write("%d" % os.getpid())
+
+
 def _say(pipe: int, text: str) -> None:
     with contextlib.suppress(OSError):
         os.write(pipe, text.encode() + b"\n")
 
 
 def main(argv: list[str]) -> int:
-    directory, timeout, memory, scope = argv[0], float(argv[3]), int(argv[4]), argv[5]
+    directory, timeout, memory, scope, whole = argv[0], float(argv[3]), int(argv[4]), argv[5], int(argv[6])
     lock, pipe = int(argv[1]), int(argv[2])
     for descriptor in (lock, pipe):
         os.set_inheritable(descriptor, False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (*_ASKED_TO_END, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     for name in ("INVOCATION_ID", "SYSTEMD_EXEC_PID"):  # systemd's, and no part of what scripts are promised
         os.environ.pop(name, None)
     _say(pipe, "here")
     members = Members(scope)
     try:
-        script = Script(argv[6:], directory, 0 if members.bounded else memory, _spared("-900"))
+        script = Script(argv[7:], directory, 0 if members.bounded else memory, _spared("-900"), whole)
     except OSError as error:
         _say(pipe, "failed %d %s" % (error.errno or 1, error.filename))
         return 1
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    _note_pid(directory)
     _say(pipe, "begun")
-    timed_out = not script.wait(timeout)
-    if timed_out:
+    ended = script.wait(timeout, heeding=True)
+    timed_out = not ended and not script.cancelled
+    if not ended:
         _end(script, members)
     script.drain()
     left_out = sum(output.left_out for output in script.outputs.values())
-    result = '{"rc": %d, "timedOut": %s, "leftOut": %d}' % (script.rc, "true" if timed_out else "false", left_out)
+    ending = ', "cancelled": true' if not ended and not timed_out else ""
+    timed = "true" if timed_out else "false"
+    result = '{"rc": %d, "timedOut": %s, "leftOut": %d%s}' % (script.rc, timed, left_out, ending)
     written = _written(directory, result)
     _say(pipe, result)
     os.close(pipe)

@@ -207,7 +207,8 @@ class Link:
         while not self._stopping.is_set() and not (session.open and self.done()):
             if watch.ping_due(clock.elapsed(), session.open):
                 carrier.conversation.send_ping()
-            events = carrier.exchange(watch.patience(clock.elapsed(), session.open))
+            patience = min(watch.patience(clock.elapsed(), session.open), session.patience())
+            events = carrier.exchange(patience)
             if events:
                 watch.heard(clock.elapsed())
             self._handle(events, session)
@@ -280,4 +281,8 @@ class Link:
 
 def _say_all(session: Session, carrier: Carrier) -> None:
     while session.outgoing:
-        carrier.conversation.send_text(session.outgoing.popleft())
+        said = session.outgoing.popleft()
+        if isinstance(said, str):
+            carrier.conversation.send_text(said)
+        else:
+            carrier.conversation.send_binary(said)

@@ -4,6 +4,8 @@
     server: assignments (signed) agent: fetch ...             server: stream, chunks ...
     agent: held                  agent: report (signed) ...   server: ack ...
     server: hold (signed)        agent: ask ...               server: permit (signed), or postponed
+    server: job (signed)         agent: accepted, fetch ...   server: revocation (signed)
+    agent: output                server: stored               agent: chunks ...
 
 Nothing is obeyed before the server has proven to hold the controller key that this node pinned, and no assignment
 set, hold or permit without that key's signature of its own.
@@ -15,12 +17,13 @@ import base64
 import json
 import os
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, Optional, Tuple, Union
 
 from agent.contract import frames, sshsig
 from agent.contract.canonical import NotCanonical, canonical, digest_of, instant
 from agent.contract.closing import OTHER_PROTOCOL, UNAUTHENTICATED
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
+from agent.contract.job import Stored
 from agent.contract.leave import Ask, Permit, Postponed
 from agent.contract.wire import (
     PROTOCOL,
@@ -37,6 +40,8 @@ from agent.contract.wire import (
     Unsupported,
 )
 from agent.crypto import opened
+from agent.link.jobs import FRAMES as JOB_FRAMES
+from agent.link.jobs import JobTalk, RefusedJob
 from agent.link.transfer import Misdelivery, Transfers
 from agent.link.websocket import PROTOCOL_ERROR
 from agent.log import ERROR, NOTICE, WARNING, log
@@ -70,7 +75,7 @@ class Session:
         """`fingerprint` is the digest of the DER certificate that this connection's TLS presented."""
         self._node, self._fingerprint = node, fingerprint
         self._hello, self._on_assigned = hello, on_assigned
-        self.outgoing: Deque[str] = deque()
+        self.outgoing: Deque[Union[str, bytes]] = deque()
         self.open = False
         self._transcript: Optional[bytes] = None
         self._transfers = Transfers(node.assignments.objects, self.outgoing.append)
@@ -79,6 +84,7 @@ class Session:
         self._refusals = 0
         self._last_sent = 0
         self._asked: Dict[Ask, float] = {}
+        self._jobs = JobTalk(node, self._transfers, self.outgoing.append)
         self.spoken_at = 0.0
         self.set_came = False
 
@@ -102,6 +108,7 @@ class Session:
                 raise Malformed("a binary frame before the welcome")
             self._transfers.chunk(frames.unpack(data))
             self._advance()
+            self._advance_jobs()
         except (Malformed, Misdelivery) as error:
             raise Parted(PROTOCOL_ERROR, str(error)) from error
 
@@ -111,6 +118,8 @@ class Session:
             return
         self._send_reports()
         self._send_asks()
+        self._jobs.send()
+        self._advance_jobs()
         if self._retry_at is not None and self._node.clock.elapsed() >= self._retry_at:
             self._retry_at = None
             self._transfers.missing.clear()
@@ -132,6 +141,10 @@ class Session:
     def settled(self) -> bool:
         """Whether nothing that was offered is still being fetched."""
         return self._offer is None
+
+    def patience(self) -> float:
+        """Seconds until there may be more to send though nobody said so: what jobs say grows by itself."""
+        return self._jobs.patience() if self.open else float("inf")
 
     def complete(self) -> None:
         """Fetch what of the held set is not on disk (any more)."""
@@ -192,6 +205,7 @@ class Session:
         self._node.contact.heard()
         self.complete()
         self._send_reports()
+        self._advance_jobs()
 
     # Once it is open
 
@@ -202,6 +216,8 @@ class Session:
             self.set_came = True  # last: whoever waits for it then asks whether it is settled
         elif name in ("hold", "permit"):
             self._ordered(name, frames.signed_of(value))
+        elif name in JOB_FRAMES:
+            self._asked_for(name, frames.signed_of(value))
         elif name in frames.CONTROL:
             self._plain(frames.plain(name, value))
         elif _is_reserved(name):
@@ -218,6 +234,9 @@ class Session:
             self._transfers.absent(message)
             log(WARNING, "the server does not have %s", message.digest)
             self._advance()
+            self._advance_jobs()
+        elif isinstance(message, Stored):
+            self._jobs.stored(message)
         elif isinstance(message, Postponed):
             self._node.leave.permits.postponed(message)
             self._on_assigned()
@@ -237,6 +256,19 @@ class Session:
         else:
             self._node.contact.heard()
             self._on_assigned()
+
+    def _asked_for(self, name: str, signed: Signed) -> None:
+        try:
+            self._jobs.take(name, signed)
+        except RefusedJob as error:
+            log(ERROR, "%s", error)
+            self._refused(error)
+        self._advance_jobs()
+
+    def _advance_jobs(self) -> None:
+        """Fetch what open jobs lack, once nothing else is on its way."""
+        if self._offer is None and self._transfers.idle:
+            self._jobs.fetch()
 
     def _permitted(self, signed: Signed) -> None:
         identity = self._node.identity

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from agent.contract.record import NamedTuple
 from agent.durable import make_directory
 from agent.host import LocalHost, facts
 from agent.host.port import Host
+from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.ledger import Ledger
 from agent.steps.rendering import rendered
 
 
 class Bench(NamedTuple):
-    """`facts` are gathered when they are asked for; `render` renders a template over a context, both texts."""
+    """`facts` are gathered when they are asked for; `render` renders a template over a context, both texts.
+
+    `turn` is taken while an association is looked at: a job's steps that hold something wait for it.
+    """
 
     host: Host
     ledger: Ledger
     facts: Callable[[], Mapping[str, Any]]
     boot_id: str
     render: Callable[[str, str], str] = rendered
+    turn: Turn = AnyTurn()
+
+    def environment(self, node_id: str, facts: Optional[Mapping[str, Any]] = None) -> Dict[str, str]:
+        """The names that SSM gives scripts, as far as they mean something here."""
+        found = self.facts() if facts is None else facts
+        return {
+            "AWS_SSM_INSTANCE_ID": node_id,
+            "AWS_SSM_PLATFORM_TYPE": self.host.platform,
+            "AWS_SSM_PLATFORM_NAME": str(found.get("osName") or ""),
+            "AWS_SSM_PLATFORM_VERSION": str(found.get("osVersion") or ""),
+        }
 
 
 def local_host(state: str, root: str, *, runs_scripts: bool) -> LocalHost:

@@ -24,6 +24,7 @@ class Look:
     """`changes` are what differed at first, `left` what differs now.
 
     `problem` says why the step failed (`unseen`: because the node could not be read), `skipped` why it was not tried.
+    `began` and `ended` are instants.
     """
 
     step: BodyStep
@@ -39,6 +40,8 @@ class Look:
     applied: bool = False
     rc: int = 0
     output: str = ""
+    began: str = ""
+    ended: str = ""
 
     @property
     def tried(self) -> bool:
@@ -52,7 +55,9 @@ class Look:
             return True
         if isinstance(self.problem, RebootWanted):
             return True
-        return self.problem is not None and self.step.on_failure != "continue"
+        if self.problem is None:
+            return self.step.on_success == "exit" and not self.skipped
+        return self.step.on_failure != "continue"
 
     @property
     def fails_run(self) -> bool:

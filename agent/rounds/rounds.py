@@ -84,10 +84,12 @@ class Rounds:
             self._facts = self._bench.facts()
         for uid in leaving:
             if not stopping():
-                self._departures.take_away(uid, desired, self._held.claimants)
+                with self._bench.turn:
+                    self._departures.take_away(uid, desired, self._held.claimants)
         for uid in due:
             if not stopping() and not self._rebooting():
-                self._look(uid, desired.assignments[uid], desired)
+                with self._bench.turn:
+                    self._look(uid, desired.assignments[uid], desired)
         return bool(leaving or due)
 
     def foreseen(self) -> Dict[str, RunResult]:
@@ -130,7 +132,7 @@ class Rounds:
 
     # Rebooting
 
-    def _reboot(self, uid: str) -> None:
+    def reboot(self, uid: str) -> None:
         """Ask for the reboot that a script asked for; nothing else is begun while it comes."""
         log.log(log.NOTICE, "%s asks for a reboot (exit 194)", uid)
         try:
@@ -234,7 +236,7 @@ class Rounds:
         before = self._node.journal.last_seq()
         if result.status == REBOOTING:
             self._telling.waits(subject, result)
-            self._reboot(uid)
+            self.reboot(uid)
         elif self._told(subject, result, cause, not objection) and not self._drift.fought_over(uid):
             self._quiet.note(self._grounds(subject, may_change), result, seen)
         self._looked(uid, news=self._node.journal.last_seq() != before, failed=result.status == "Failed")
@@ -302,7 +304,7 @@ class Rounds:
                     boot_id=subject.boot_id,
                     blob=self._held.blob,
                     apply=may_change,
-                    environment=self._environment(),
+                    environment=self._bench.environment(self._node.identity.node_id, self._facts),
                     claimants=self._held.claimants,
                     left_alone=self._drift.left_alone(subject.uid),
                     seen=seen,
@@ -315,12 +317,3 @@ class Rounds:
                 log.log(log.ERROR, "%s: %r", subject.uid, error)
                 reason = defect(error)
         return failed(instant(self._node.clock.now()), reason)
-
-    def _environment(self) -> Dict[str, str]:
-        """The names that SSM gives scripts, as far as they mean something here."""
-        return {
-            "AWS_SSM_INSTANCE_ID": self._node.identity.node_id,
-            "AWS_SSM_PLATFORM_TYPE": self._bench.host.platform,
-            "AWS_SSM_PLATFORM_NAME": str(self._facts.get("osName") or ""),
-            "AWS_SSM_PLATFORM_VERSION": str(self._facts.get("osVersion") or ""),
-        }

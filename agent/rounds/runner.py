@@ -23,6 +23,8 @@ from agent.rounds import look as looking
 from agent.rounds import permission
 from agent.rounds.batches import batches
 from agent.rounds.claimants import Claimants
+from agent.rounds.exclusion import AnyTurn, Turn
+from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger, prune
 from agent.rounds.look import Look, is_run
 from agent.rounds.outcome import RunResult, failed, fitted
@@ -32,7 +34,16 @@ from agent.rounds.runs import Journal, Runs
 from agent.rounds.standing import Seen
 from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.rendering import rendered
-from agent.steps.step import Applied, Given, InvalidPlatform, Planned, StepFailed, context_text, defect, why
+from agent.steps.step import (
+    Applied,
+    Given,
+    InvalidPlatform,
+    Planned,
+    RebootWanted,
+    StepFailed,
+    defect,
+    why,
+)
 
 FORESEEN = "Foreseen"
 """The cause of a look that nobody is told of: it waits for no run that goes on, and accounts for none."""
@@ -66,22 +77,11 @@ def converge(
     text) are looked at and not put right. `seen` takes note of what is read of the node. `render` renders a template
     over a context, both texts.
     """
-    given = Given(
-        name=context.name,
-        labels=context.labels,
-        vars=context.vars_,
-        facts=facts,
-        content=lambda source: blob(body.files[source].digest),
-        files=body.files,
-        environment=dict(environment or {}),
-        context=context_text(context.name, context.labels, context.vars_, facts),
-        render=render,
-    )
-    run = _Run(
+    return Run(
         host=host,
         body=body,
         ledger=ledger,
-        given=given,
+        given=given_of(body, context, facts, blob, environment or {}, render),
         held=claimants if claimants is not None else owners.claimants([body]),
         runs=Runs(host, journal, body, generation, run_instant, boot_id),
         restarts=Restarts(body, ledger),
@@ -89,13 +89,16 @@ def converge(
         allowed=apply,
         left_alone=left_alone,
         seen=seen,
-    )
-    return run.to_its_end()
+    ).to_its_end()
 
 
 @dataclass(frozen=False)
-class _Run:
-    """One association's, from its first step to its last."""
+class Run:
+    """One body's, from its first step to its last.
+
+    `turn` is taken for each step that holds something; `stopped` says why no further step is begun, empty while they
+    are.
+    """
 
     host: Host
     body: Body
@@ -108,17 +111,18 @@ class _Run:
     allowed: bool
     left_alone: FrozenSet[str]
     seen: Optional[Seen] = None
+    turn: Turn = field(default_factory=AnyTurn)
+    stopped: Callable[[], str] = str
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
-        foreign = not_fields(Body, self.body.must_understand)
+        foreign = not_fields(BodyStep, not_fields(Body, self.body.must_understand))
         if foreign:
             reason = "Unsupported: this agent does not understand %s; upgrade it" % ", ".join(foreign)
             return failed(started_at, reason)
-        for batch in batches(self.body.steps):
-            self._do(batch)
+        self._do_all()
         pruned: List[ClaimReport] = []
         if self.body.prune:
             changing = self.allowed and self._may_correct()
@@ -130,6 +134,42 @@ class _Run:
         except OSError as error:  # it has what it must have, from before each change; the rest waits in memory
             log(WARNING, "what %s made cannot all be written down yet: %s", self.body.uid, why(error))
         return self._result(started_at, pruned)
+
+    def _do_all(self) -> None:
+        for batch in batches([step for step in self.body.steps if not step.finally_step]):
+            self._take_turn(batch)
+        for step in self.body.steps:
+            if step.finally_step and not self._goes_on():
+                self.ended_by = None
+                self._take_turn([step])
+
+    def _goes_on(self) -> bool:
+        """Whether the run goes on after a reboot: this is not its end yet."""
+        return self.ended_by is not None and isinstance(self.ended_by.problem, RebootWanted)
+
+    def _take_turn(self, batch: Sequence[BodyStep]) -> None:
+        began, first = instant(self.host.now()), len(self.looks)
+        reason = self.stopped()
+        if reason and not self._begun(batch[0]):
+            self._leave_out(batch, reason)
+        elif is_run(batch[0]):
+            self._do(batch)
+        else:
+            with self.turn:
+                self._do(batch)
+        ended = instant(self.host.now())
+        for look in self.looks[first:]:
+            look.began, look.ended = began, ended
+
+    def _begun(self, step: BodyStep) -> bool:
+        """Whether the step is a script that was begun, and so has to be accounted for."""
+        return is_run(step) and (self.runs.recalled(step) is not None or self.runs.under_way(step))
+
+    def _leave_out(self, batch: Sequence[BodyStep], reason: str) -> None:
+        for step in batch:
+            look = looking.begun(step, self.given)
+            look.skip(reason)
+            self.looks.append(look)
 
     def _do(self, batch: Sequence[BodyStep]) -> None:
         looks: List[Look] = []
@@ -148,10 +188,8 @@ class _Run:
             self._remember(look)
         self.looks += looks
         self.ended_by = self.ended_by or next((look for look in looks if look.ends), None)
-        for step in batch[len(looks) :]:
-            look = looking.begun(step, self.given)
-            look.skip(_left_out_by(self.ended_by))
-            self.looks.append(look)
+        if len(looks) < len(batch):
+            self._leave_out(batch[len(looks) :], _left_out_by(self.ended_by))
 
     # Looking
 

@@ -12,14 +12,14 @@ import json
 import os
 import threading
 from dataclasses import field, replace
-from typing import Dict, Iterable, List, Optional, Set, Tuple, Type, TypeVar
+from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple, Type, TypeVar
 
 from agent import durable
 from agent.contract import sshsig
 from agent.contract.canonical import DIGEST
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
 from agent.contract.record import NamedTuple, dataclass
-from agent.contract.wire import PROTOCOL, Assignment, AssignmentSet, Body, NodeContext, Signed
+from agent.contract.wire import PROTOCOL, Assignment, AssignmentSet, Body, BodyStep, NodeContext, Signed
 from agent.crypto import opened
 from agent.log import ERROR, log
 from agent.state.identity import Identity
@@ -97,7 +97,10 @@ class Desired:
 
 
 class Assignments:
-    """The held set of one state directory. `commit` is for the link; the rest may be called from any thread."""
+    """The held set of one state directory. `commit` is for the link; the rest may be called from any thread.
+
+    `also` names bodies that are needed for something else than the set.
+    """
 
     def __init__(self, state: str, identity: Identity) -> None:
         self._identity = identity
@@ -109,6 +112,7 @@ class Assignments:
         self._held: Optional[SetFile] = None
         self._set: Optional[AssignmentSet] = None
         self._coming: Optional[AssignmentSet] = None
+        self.also: Callable[[], List[str]] = list
         self._load()
 
     def desired(self) -> Optional[Desired]:
@@ -162,10 +166,15 @@ class Assignments:
         lacking = [Wanted(item, limit) for item, limit in first.items() if not self.objects.has(item)]
         if lacking:
             return lacking
-        files: Dict[str, int] = {}
-        for item in _effective(offered).values():
-            for reference in self._files(item.body_digest):
-                files[reference.digest] = reference.size
+        return self._lacking_files([item.body_digest for item in _effective(offered).values()])
+
+    def lacking_of(self, bodies: List[str]) -> List[Wanted]:
+        """What must be fetched before these bodies are whole: first they, then the files they name."""
+        lacking = [Wanted(item, BODY_LIMIT) for item in dict.fromkeys(bodies) if not self.objects.has(item)]
+        return lacking or self._lacking_files(bodies)
+
+    def _lacking_files(self, bodies: List[str]) -> List[Wanted]:
+        files = {reference.digest: reference.size for body in bodies for reference in self._files(body)}
         return [Wanted(item, size) for item, size in files.items() if not self.objects.has(item)]
 
     def commit(self, signed: Signed, offered: AssignmentSet) -> None:
@@ -192,7 +201,7 @@ class Assignments:
     def body(self, digest: str) -> Body:
         """Raises NotHeld; NotUnderstood for a body that this agent must not act on."""
         body = self._part(Body, digest)
-        for what in not_fields(Body, body.must_understand):
+        for what in not_fields(BodyStep, not_fields(Body, body.must_understand)):
             raise NotUnderstood(what)
         return body
 
@@ -218,6 +227,7 @@ class Assignments:
             for assignments in (self._set, self._coming or self._set):
                 keep.add(assignments.context_digest)
                 bodies.update(item.body_digest for item in _effective(assignments).values())
+            bodies.update(self.also())
             for digest in bodies:
                 keep.update(reference.digest for reference in self._files(digest))
             keep |= bodies

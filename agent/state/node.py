@@ -10,6 +10,7 @@ from agent.state import identity
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
 from agent.state.identity import Identity
+from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 
@@ -24,6 +25,7 @@ class Node(NamedTuple):
     contact: Contact
     clock: Clock
     leave: Leave
+    jobs: Jobs
 
 
 def open_node(state: str, clock: Clock, boot_id: str) -> Node:
@@ -37,4 +39,6 @@ def open_node(state: str, clock: Clock, boot_id: str) -> Node:
         log(ERROR, "the journal was damaged (%d bytes); the rest was kept", journal.damaged)
     contact = Contact(state, clock, boot_id)
     leave = Leave(state, found, contact, clock)
-    return Node(found, keys.signer(), Assignments(state, found), journal, contact, clock, leave)
+    assignments, jobs = Assignments(state, found), Jobs(state, found, clock.elapsed)
+    assignments.also = jobs.bodies
+    return Node(found, keys.signer(), assignments, journal, contact, clock, leave, jobs)

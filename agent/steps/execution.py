@@ -49,6 +49,8 @@ def in_time(ran: Ran, timeout: int) -> Ran:
     if ran.timed_out:
         reason = "it was ended after %d seconds" % timeout
         raise StepFailed(reason, rc=ran.rc, status="TimedOut", output=transcript(ran))
+    if ran.cancelled:
+        raise StepFailed("it was cancelled", rc=ran.rc, status="Cancelled", output=transcript(ran))
     return ran
 
 

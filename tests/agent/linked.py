@@ -11,6 +11,7 @@ from agent.link.link import Link, Pace
 from agent.state import identity, status
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
+from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
@@ -35,7 +36,9 @@ class Linked:
         self.contact = Contact(state, self.clock, "boot-1")
         signer = identity.load_keys(state).signer()
         leave = Leave(state, found, self.contact, self.clock)
-        self.node = Node(found, signer, self.assignments, self.journal, self.contact, self.clock, leave)
+        jobs = Jobs(state, found, self.clock.elapsed)
+        self.assignments.also = jobs.bodies
+        self.node = Node(found, signer, self.assignments, self.journal, self.contact, self.clock, leave, jobs)
         self.assigned = 0
         self.pauses: list[tuple[float, float]] = []
         self.link = Link(

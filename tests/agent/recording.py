@@ -12,6 +12,7 @@ import base64
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +22,7 @@ from agent.contract import frames, sshsig, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.inputs import ACTIONS
+from agent.contract.job import Job, Revocation
 from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.reserved import RESERVED
 from agent.crypto import Signer
@@ -29,6 +31,7 @@ from agent.serve import FEATURES
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
 from agent.state.identity import Identity
+from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
@@ -43,10 +46,8 @@ ASKED = Ask("Association/scan", 2, "2026-03-01T00:00:00.000Z")
 """The permit that a run waits for."""
 _CONTROLLER = ControllerKey(b"c" * 32)
 _NAMESPACES = {
-    "job": sshsig.JOB,
     "keys": sshsig.KEYS,
     "proof": sshsig.JOB,
-    "revocation": sshsig.REVOCATION,
     "seals": sshsig.ASSIGNMENTS,
     "ticket": sshsig.TICKET,
 }
@@ -82,7 +83,8 @@ class Stage:
         assignments = Assignments(directory, identity)
         contact = Contact(directory, clock, "boot-1")
         leave = Leave(directory, identity, contact, clock)
-        node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave)
+        jobs = Jobs(directory, identity, clock.elapsed)
+        node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave, jobs)
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
         self.leave = leave
         for cause in ("Assigned", "Drift"):
@@ -98,7 +100,9 @@ class Stage:
                 self.session.binary(base64.b64decode(text))
             self.session.tick()
         while self.session.outgoing:
-            yield "agent " + self.session.outgoing.popleft()
+            said = self.session.outgoing.popleft()
+            assert isinstance(said, str)
+            yield "agent " + said
 
 
 def replay(lines: list[str]) -> list[str]:
@@ -163,6 +167,7 @@ def _server(so_far: list[str]) -> Iterator[str]:
     permit = Permit(envelope, ASKED.uid, ASKED.generation, ASKED.run_instant)
     yield _say(Postponed(ASKED.uid, ASKED.generation, ASKED.run_instant, "maxConcurrency 1: 1 of 3 at once"))
     yield _signed("permit", sshsig.JOB, canonical(to_wire(permit)))
+    yield from _jobs(envelope, body)
     for name in sorted(RESERVED):
         yield _signed(name, _NAMESPACES[name], canonical(_reserved(name)))
     yield _signed(
@@ -172,6 +177,21 @@ def _server(so_far: list[str]) -> Iterator[str]:
     )
     yield _signed("assignments", sshsig.ASSIGNMENTS, canonical({**to_wire(assignments), "serial": 6}))
     yield 'server {"type":"of-a-later-day"}'
+
+
+def _jobs(envelope: Envelope, body: bytes) -> Iterator[str]:
+    """A job whose body is on the node already, its end, the end of one that never came, and what is none of a job."""
+    first, second = (f"01953e5c-0000-7000-8000-00000000000{number}" for number in (1, 2))
+    of_job = replace(envelope, job_id=first, delivery_timeout=3600, execution_timeout=600, cause="run by alice")
+    yield _signed("job", sshsig.JOB, canonical(to_wire(Job(of_job, digest(body)))))
+    yield _signed("job", sshsig.JOB, canonical(to_wire(Job(of_job, digest(body)))))
+    yield _signed("revocation", sshsig.REVOCATION, canonical(to_wire(Revocation(of_job, first))))
+    of_other = replace(of_job, job_id=second)
+    yield _signed("revocation", sshsig.REVOCATION, canonical(to_wire(Revocation(of_other, second))))
+    yield _signed("job", sshsig.JOB, canonical(to_wire(Job(of_other, digest(body)))))
+    yield _signed("revocation", sshsig.REVOCATION, canonical(to_wire(Revocation(of_other, "t-1"))))
+    strange = replace(of_job, must_understand=["quorum"])
+    yield _signed("job", sshsig.JOB, canonical(to_wire(Job(strange, digest(body)))))
 
 
 def _reserved(name: str) -> dict[str, Any]:
@@ -187,10 +207,8 @@ def _reserved(name: str) -> dict[str, Any]:
         "jobId": "01953e5c-0000-7000-8000-000000000000",
     }
     fields: dict[str, dict[str, Any]] = {
-        "job": {"bodyDigest": digest(b"a job")},
         "seals": {"seals": [{"path": "secrets/db", "fingerprint": "ab", "suite": "x25519", "sealed": "AAAA"}]},
         "ticket": {"ticketId": "t-1", "subject": "alice", "limits": {"seconds": 600}},
-        "revocation": {"revokedId": "t-1"},
         "keys": {"controllerKey": _CONTROLLER.text},
         "proof": {"commit": "0" * 40, "path": "documents/motd.yaml"},
     }

@@ -18,6 +18,7 @@ from agent.rounds.telling import Telling
 from agent.state import identity
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
+from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
@@ -96,7 +97,11 @@ class Rig:
         self.assignments = Assignments(self.state, found)
         self.contact = Contact(self.state, self.clock, self.boot)
         leave = Leave(self.state, found, self.contact, self.clock)
-        self.node = Node(found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock, leave)
+        jobs = Jobs(self.state, found, self.clock.elapsed)
+        self.assignments.also = jobs.bodies
+        self.node = Node(
+            found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock, leave, jobs
+        )
         scripts = self.directory / "state" / "scripts"
         scripts.mkdir(exist_ok=True)
         ledger = Ledger(f"{self.state}/ledger.json")

@@ -227,7 +227,7 @@ def test_old_runs_go_and_those_that_go_on_stay(
     slow = threading.Thread(target=lambda: run(host, f"while [ ! -e {go} ]; do sleep 0.02; done\n", name="slow"))
     slow.start()
     until((directory / "slow" / "script").exists)
-    until(lambda: host.waiting)
+    until((directory / "slow" / "pid").exists)
     os.utime(directory / "slow", (0, 0))
     other = LocalHost(str(tmp_path / "root"), executions=str(directory))
     for number in range(4):
