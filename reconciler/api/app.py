@@ -34,10 +34,13 @@ def build(
         Route(routes.PREFIX + path.path, guarded(_handler(service, doorkeeper, path)), methods=[path.method])
         for path in routes.PATHS
     ]
-    follow = guarded(_follower(service, doorkeeper, events))
+    followed = [
+        Route(routes.PREFIX + path, guarded(_follower(service, doorkeeper, events, look)), methods=["GET"])
+        for path, look in routes.FOLLOWED.items()
+    ]
     return Starlette(
         routes=[
-            Route(routes.PREFIX + "/apply/{id}/events", follow, methods=["GET"]),
+            *followed,
             *paths,
             Route("/healthz", _health, methods=["GET"]),
             *([Route("/hooks/git", guarded(hook), methods=["POST"])] if hook else []),
@@ -59,12 +62,14 @@ def _handler(service: Service, doorkeeper: Doorkeeper, path: routes.Path) -> Han
     return handle
 
 
-def _follower(service: Service, doorkeeper: Doorkeeper, events: Events) -> Handler:
+def _follower(
+    service: Service, doorkeeper: Doorkeeper, events: Events, look: Callable[[Service, routes.Asked], Any]
+) -> Handler:
     async def follow(request: Request) -> Response:
         asker = doorkeeper.admit(request.scope, request.headers)
         await body_of(request, asker, 0)
-        apply_id = request.path_params["id"]
-        return await events.follow(lambda: service.apply_status(asker.subject, apply_id))
+        asked = routes.Asked(asker.subject, request.path_params, requests.Nothing())
+        return await events.follow(lambda: look(service, asked))
 
     return follow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import secrets
@@ -94,12 +95,7 @@ class Client:
 
     def apply_events(self, apply_id: str) -> Iterator[dict[str, Any]]:
         """The apply's progress now and at each change, until it is finished."""
-        request = self._request("GET", f"/apply/{_part(apply_id)}/events")
-        response = self._sent(request, stream=True)
-        try:
-            yield from self._progress(response)
-        finally:
-            response.close()
+        return self._events(f"/apply/{_part(apply_id)}/events")
 
     def sync(self) -> dict[str, Any]:
         return self._post("/sync")
@@ -124,6 +120,28 @@ class Client:
 
     def audit(self, limit: int = 100) -> list[dict[str, Any]]:
         return self._items("/audit", limit=str(limit))
+
+    def run(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """A document on nodes; `asked` as `requests.Run` takes it."""
+        return self._post("/commands", asked)
+
+    def commands(self, limit: int = 50) -> list[dict[str, Any]]:
+        return self._items("/commands", limit=str(limit))
+
+    def command(self, command_id: str) -> dict[str, Any]:
+        return self._get(f"/commands/{_part(command_id)}")
+
+    def command_events(self, command_id: str) -> Iterator[dict[str, Any]]:
+        """The command's progress now and at each change, until it is finished."""
+        return self._events(f"/commands/{_part(command_id)}/events")
+
+    def cancel(self, command_id: str) -> dict[str, Any]:
+        return self._post(f"/commands/{_part(command_id)}/cancel")
+
+    def output(self, command_id: str, job: str, step: str, stream: str, offset: int) -> bytes:
+        """Part of what a step says, from `offset` on; empty where there is no more."""
+        query = {"job": job, "step": step, "stream": stream, "offset": str(offset)}
+        return base64.b64decode(self._get(f"/commands/{_part(command_id)}/output", **query)["data"])
 
     # -- one request ---------------------------------------------------------------------------------------------
 
@@ -174,6 +192,13 @@ class Client:
             return value
         raise from_json(value) or Unavailable(self._server, f"it answered {response.status_code}, not as opsctl does")
 
+    def _events(self, path: str) -> Iterator[dict[str, Any]]:
+        response = self._sent(self._request("GET", path), stream=True)
+        try:
+            yield from self._progress(response)
+        finally:
+            response.close()
+
     def _progress(self, response: httpx.Response) -> Iterator[dict[str, Any]]:
         with _reached(self._server):
             if not response.is_success:
@@ -190,7 +215,7 @@ class Client:
                     progress = json.loads(value)
                     yield progress
         if not progress.get("finished"):
-            raise Unavailable(self._server, "it ended before the apply did")
+            raise Unavailable(self._server, "it ended before what was followed did")
 
 
 def _part(text: str) -> str:

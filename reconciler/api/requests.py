@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, StrictInt, ValidationError
+from pydantic import Field, StrictInt, ValidationError, model_validator
 
+from reconciler.core import commands, rate
 from reconciler.core.problem import Finding, Invalid, Place
 from reconciler.core.resource import Model
 
@@ -48,6 +49,41 @@ class ApplyBody(Model):
     rev: Text | None = None
     plan: dict[str, Any] | None = None
     allow_removals: Annotated[StrictInt, Field(ge=0)] = 0
+
+
+class Run(Model):
+    """POST /commands. Either a `document` of the repository, or the `content` of another, called `path`."""
+
+    document: Text | None = None
+    content: Annotated[str, Field(min_length=1, max_length=1024 * 1024)] | None = None
+    path: Text = "document"
+    parameters: Annotated[dict[Text, list[str]], Field(max_length=256)] = Field(default_factory=dict)
+    targets: Annotated[list[Text], Field(min_length=1, max_length=50)]
+    max_concurrency: Annotated[str, Field(pattern=rate.PATTERN)] = commands.DEFAULT_CONCURRENCY
+    max_errors: Annotated[str, Field(pattern=rate.ERRORS_PATTERN)] = commands.DEFAULT_ERRORS
+    timeout_seconds: Annotated[StrictInt, Field(ge=30, le=2_592_000)] = commands.DELIVERY_TIMEOUT
+    check: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.document is None) == (self.content is None):
+            raise ValueError("name a document, or bring one along")
+        return self
+
+
+class CommandsQuery(Model):
+    """GET /commands"""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class OutputQuery(Model):
+    """GET /commands/{id}/output"""
+
+    job: Text
+    step: Text
+    stream: Literal["stdout", "stderr"] = "stdout"
+    offset: Annotated[int, Field(ge=0)] = 0
 
 
 class TokenBody(Model):

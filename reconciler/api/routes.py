@@ -18,6 +18,8 @@ PREFIX = "/api/v1"
 BODY_LIMIT = 64 * 1024
 PLAN_LIMIT = 64 * 1024 * 1024
 """A saved plan names every node it touches."""
+RUN_LIMIT = 4 * 1024 * 1024
+"""A document may be brought along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def _create_token(service: Service, asked: Asked) -> Any:
     return service.create_token(asked.subject, form.node, form.labels, form.ttl_seconds)
 
 
-def _apply_status(service: Service, asked: Asked) -> Any:
+def apply_status(service: Service, asked: Asked) -> Any:
+    """How far an apply has come."""
     return service.apply_status(asked.subject, asked["id"])
 
 
@@ -74,6 +77,32 @@ def _audit(service: Service, asked: Asked) -> Any:
     return _items(service.audit(asked.subject, asked.form.limit))
 
 
+def _run(service: Service, asked: Asked) -> Any:
+    return service.commands.run(asked.subject, asked.form)
+
+
+def _commands(service: Service, asked: Asked) -> Any:
+    return _items(service.commands.list(asked.subject, asked.form.limit))
+
+
+def command(service: Service, asked: Asked) -> Any:
+    """A command's progress."""
+    return service.commands.show(asked.subject, asked["id"])
+
+
+def _cancel(service: Service, asked: Asked) -> Any:
+    return service.commands.cancel(asked.subject, asked["id"])
+
+
+def _output(service: Service, asked: Asked) -> Any:
+    form = asked.form
+    return service.commands.output(asked.subject, asked["id"], form.job, form.step, form.stream, form.offset)
+
+
+FOLLOWED = {"/apply/{id}/events": apply_status, "/commands/{id}/events": command}
+"""What is told of at each change, until it is finished."""
+
+
 def _items(values: list[dict[str, Any]]) -> dict[str, Any]:
     """A list is answered inside an object, so that something can be said beside it later."""
     return {"items": values}
@@ -83,7 +112,7 @@ PATHS = (
     Path("GET", "/status", requests.Nothing, lambda service, asked: service.status(asked.subject)),
     Path("GET", "/plan", requests.PlanQuery, _plan),
     Path("POST", "/apply", requests.ApplyBody, _apply, PLAN_LIMIT),
-    Path("GET", "/apply/{id}", requests.Nothing, _apply_status),
+    Path("GET", "/apply/{id}", requests.Nothing, apply_status),
     Path("POST", "/sync", requests.Nothing, lambda service, asked: service.sync(asked.subject)),
     Path("GET", "/nodes", requests.Nothing, lambda service, asked: _items(service.nodes(asked.subject))),
     Path("GET", "/nodes/{name}", requests.Nothing, lambda service, asked: service.node(asked.subject, asked["name"])),
@@ -92,4 +121,9 @@ PATHS = (
     Path("GET", "/explain", requests.ExplainQuery, _explain),
     Path("GET", "/conditions", requests.Nothing, lambda service, asked: _items(service.conditions(asked.subject))),
     Path("GET", "/audit", requests.AuditQuery, _audit),
+    Path("POST", "/commands", requests.Run, _run, RUN_LIMIT),
+    Path("GET", "/commands", requests.CommandsQuery, _commands),
+    Path("GET", "/commands/{id}", requests.Nothing, command),
+    Path("POST", "/commands/{id}/cancel", requests.Nothing, _cancel),
+    Path("GET", "/commands/{id}/output", requests.OutputQuery, _output),
 )

@@ -11,11 +11,37 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.api.requests import Run
     from reconciler.core.access import Subject
+
+
+class Commands(Protocol):
+    """Documents run on nodes, once: what people may ask for."""
+
+    def run(self, subject: Subject, asked: Run) -> dict[str, Any]:
+        """Run a document on nodes now; the command's progress, with its id under `command`."""
+
+    def list(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
+        """Commands that the subject may see, newest first, without their invocations."""
+
+    def show(self, subject: Subject, command_id: str) -> dict[str, Any]:
+        """A command and its invocations; `finished` says whether it will change again."""
+
+    def cancel(self, subject: Subject, command_id: str) -> dict[str, Any]:
+        """Ask for its end; its progress."""
+
+    def output(
+        self, subject: Subject, command_id: str, job_id: str, step: str, stream: str, offset: int
+    ) -> dict[str, Any]:
+        """Part of what a step says, from `offset` on: base64 under `data`, and `next`, the offset after it."""
 
 
 class Service(Protocol):
     """The controller, as a person or a program sees it."""
+
+    @property
+    def commands(self) -> Commands:
+        """Documents run on nodes, once."""
 
     def operator_of(self, key: str, /) -> str | None:
         """The name of the operator whose SSH public key this is (`ssh-ed25519 AAAA...`); None for anyone else's."""

@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.controller.catalogs import Catalogs
+from reconciler.controller.commands import CommandDesk
 from reconciler.controller.compliance import ComplianceWriter
+from reconciler.controller.document_runs import DocumentRuns
 from reconciler.controller.enrolment import Enrolments
 from reconciler.controller.guests import Guests
 from reconciler.controller.holds import Holds
@@ -37,7 +39,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reconciler.core.node_ports import Visitor
-    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, Renderer, ReportBranch, Source, Store, Timer
+    from reconciler.core.ports import (
+        Bus,
+        Clock,
+        Notifier,
+        OutputStore,
+        Proposals,
+        Renderer,
+        ReportBranch,
+        Source,
+        Store,
+        Timer,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +60,8 @@ WATCH_SECONDS = 0.5
 DAY = 86_400
 EFFECTS_KEPT_DAYS = 30
 AUDIT_KEPT_DAYS = 400
+COMMANDS_KEPT_DAYS = 30
+OUTPUTS_KEPT_BYTES = 10 * 1024**3
 FIRST_POLLING = 5
 """Seconds between fetches until a first commit says how often."""
 LEASE_SECONDS = 30
@@ -66,6 +81,7 @@ class Ports:
     bus: Bus
     visitor: Visitor
     renderer: Renderer
+    outputs: OutputStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,7 @@ class Controller:
         self._inbox = Inbox(state, keeper, store, clock)
         self._holds, self._presence = Holds(state, keeper, clock), Presence(state, clock)
         self._desk = desk = PermitDesk(state, keeper, store, clock)
+        self._commands = commands = CommandDesk(state, keeper, store, ports.outputs, clock)
         trust = AccessTrust(source, identity.access_signers, anew=identity.allow_rewrite)
         catalogs = Catalogs(state, source, trust)
         self._sync = Sync(state, loop, keeper, source, catalogs, allow_rewrite=identity.allow_rewrite)
@@ -125,7 +142,7 @@ class Controller:
         self.visits = visits = Visits(state, loop, clock, guests, ports.visitor, identity.visits_at_once, begin_visit)
         visiting.to = visits.wake
         permissions = Permissions(state, store, clock)
-        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk)
+        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands)
         self.service = ControllerService(
             state,
             loop,
@@ -140,6 +157,7 @@ class Controller:
             enrolments,
             permissions,
             visits,
+            DocumentRuns(state, loop, source, clock, reconciler, permissions, commands),
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
@@ -182,6 +200,7 @@ class Controller:
         self._sync.renew(self._ports.clock.now_ms())
         self._reconciler.settle()
         self._desk.settle()
+        self._commands.settle()
 
     def _lost(self, problem: Problem) -> None:
         log.critical("%s", problem)
@@ -226,9 +245,11 @@ class Controller:
         kept = {
             "effects_before": at - EFFECTS_KEPT_DAYS * DAY * 1000,
             "audit_before": at - AUDIT_KEPT_DAYS * DAY * 1000,
+            "commands_before": at - COMMANDS_KEPT_DAYS * DAY * 1000,
         }
         try:
             rows = self._loop.call(lambda: store.collect(**kept))
+            self._commands.collect(kept["commands_before"], OUTPUTS_KEPT_BYTES)
         except Problem as problem:
             log.warning("what nobody needs is kept for now: %s", problem)
         else:

@@ -17,8 +17,10 @@ from reconciler.core.problem import Refused, Unavailable
 from reconciler.core.records import LeaveRow
 
 if TYPE_CHECKING:
+    from agent.contract.job import Accepted, Output, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
+    from reconciler.controller.commands import CommandDesk
     from reconciler.controller.enrolment import Enrolments
     from reconciler.controller.inbox import Inbox
     from reconciler.controller.loop import Loop
@@ -47,9 +49,10 @@ class NodeIntake:
         enrolments: Enrolments,
         inbox: Inbox,
         desk: PermitDesk,
+        commands: CommandDesk,
     ) -> None:
         self._state, self._loop, self._store, self._clock = state, loop, store, clock
-        self._enrolments, self._inbox, self._desk = enrolments, inbox, desk
+        self._enrolments, self._inbox, self._desk, self._commands = enrolments, inbox, desk, commands
         self._files_of: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -86,6 +89,9 @@ class NodeIntake:
     def reported(self, node_id: str, report: Report) -> None:
         if report.node_id != node_id:
             raise Refused(f"a report of {report.node_id} came from {node_id}", "report")
+        if report.job_id is not None:
+            self._loop.call(lambda: self._commands.reported(report))
+            return
         durable: Future[None] = Future()
         self._loop.call(lambda: self._inbox.report(report, durable))
         durable.result()
@@ -100,15 +106,26 @@ class NodeIntake:
     def asked(self, node_id: str, ask: Ask) -> None:
         self._loop.post(lambda: self._desk.ask(node_id, ask))
 
+    def accepted(self, node_id: str, accepted: Accepted) -> None:
+        self._loop.call(lambda: self._commands.accepted(node_id, accepted))
+
+    def revoked(self, node_id: str, revoked: Revoked) -> None:
+        self._loop.call(lambda: self._commands.revoked(node_id, revoked))
+
+    def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
+        return self._commands.output(node_id, output, offset, data)
+
     def orders(self, node_id: str) -> Orders:
-        return self._desk.orders(node_id)
+        jobs, revocations = self._commands.orders(node_id)
+        return replace(self._desk.orders(node_id), jobs=jobs, revocations=revocations)
 
     def content(self, node_id: str, digest: str) -> bytes | None:
-        """Bytes that the node's own assignments name. Anything else does not exist for it."""
+        """Bytes that the node's own assignments and jobs name. Anything else does not exist for it."""
         row = self._store.node(node_id)
         if row is None:
             return None
         bodies = {assignment.body_digest for assignment in self._store.assignments_of(node_id)}
+        bodies |= self._commands.bodies(node_id)
         own = digest == row.context_digest or digest in bodies
         if own or any(digest in self._files_named(body) for body in bodies):
             return self._store.body(digest)

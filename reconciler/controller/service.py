@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.controller.catalogs import Catalogs, Loaded
+    from reconciler.controller.document_runs import DocumentRuns
     from reconciler.controller.enrolment import Enrolments
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
@@ -62,11 +63,13 @@ class ControllerService:
         enrolments: Enrolments,
         permissions: Permissions,
         visits: Visits,
+        commands: DocumentRuns,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._renderer = store, source, renderer
         self._catalogs, self._sync, self._planner, self._reconciler = catalogs, sync, planner, reconciler
         self._enrolments, self._permissions, self._visits = enrolments, permissions, visits
+        self.commands = commands
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:

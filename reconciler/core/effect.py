@@ -71,6 +71,32 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Run the body once on `nodes`, as many at once and for as long as the limits say: a command.
+
+    `body` is its canonical JSON, `parameters` that of what it was made with; `targets` is what was asked for, as text.
+    `check`: nodes only say what they would do. `delivery_timeout` is in seconds.
+    """
+
+    document: str
+    nodes: NodeSet
+    body: bytes
+    targets: str = ""
+    parameters: str = "{}"
+    max_concurrency: str = "50"
+    max_errors: str = "0"
+    delivery_timeout: int = 3600
+    check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End a command before its time."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Tell people. `subject` is one line."""
 
@@ -97,7 +123,7 @@ class Wake:
     at: int
 
 
-Effect = Assign | Withdraw | Describe | Record | Hold | Resume | Notify | Propose | Wake
+Effect = Assign | Withdraw | Describe | Record | Hold | Resume | Dispatch | Cancel | Notify | Propose | Wake
 
 
 @dataclass(frozen=True, slots=True)

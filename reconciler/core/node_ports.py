@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from agent.contract.job import Accepted, Job, Output, Revocation, Revoked
     from agent.contract.leave import Ask, Hold, Permit, Postponed
     from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Join, Pulse, Report
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a node is to know besides its set: the newest hold, where one may still count, and answers to its asks."""
+    """What a node is to know besides its set: the newest hold, where one may still count, and answers to its asks.
+
+    `jobs` are those that it is to take, `revocations` end those that it may have taken.
+    """
 
     hold: Hold | None = None
     permits: tuple[Permit, ...] = ()
     postponed: tuple[Postponed, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
 
 
 class Intake(Protocol):
@@ -52,6 +58,18 @@ class Intake(Protocol):
 
     def asked(self, node_id: str, ask: Ask) -> None:
         """The node asks for a permit. The answer stands in its orders, and the node is woken when there is one."""
+
+    def accepted(self, node_id: str, accepted: Accepted) -> None:
+        """The node has the job on its disk."""
+
+    def revoked(self, node_id: str, revoked: Revoked) -> None:
+        """The job never begins on the node."""
+
+    def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
+        """What a step of a job says from `offset` on; how much is stored now, and whether no more is taken.
+
+        `Refused` for a job that is not the node's.
+        """
 
     def orders(self, node_id: str) -> Orders:
         """What the node is to know now."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.contract.wire import Signed
+    from reconciler.core.commands import CommandRow, InvocationRow
     from reconciler.core.records import (
         AssignmentRow,
         AuditRow,
@@ -165,11 +166,12 @@ class Store(Protocol):
     def commit(self, changes: Changes) -> None:
         """All of it or nothing, durable on return. `Refused` without the lease, `Defect` for what cannot be kept."""
 
-    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0, commands_before: int = 0) -> int:
         """Forget what nobody needs any more; how many rows that were.
 
-        Bodies that no assignment, no newest release and no node's context names, and files that none of the rest names;
-        effects with an outcome that were queued, and audit rows that were written, before these Unix milliseconds.
+        Bodies that no assignment, no newest release, no node's context and no command names, and files that none of the
+        rest names; effects with an outcome that were queued, audit rows that were written, and commands that are over
+        and were asked for before these Unix milliseconds.
         """
 
     def nodes(self) -> list[NodeRow]:
@@ -211,8 +213,21 @@ class Store(Protocol):
     def permits(self) -> list[PermitRow]:
         """Ordered by uid and node id."""
 
+    def commands(self, *, limit: int = 50) -> list[CommandRow]:
+        """Newest first."""
+
+    def open_commands(self) -> list[CommandRow]:
+        """Those that are not over, oldest first."""
+
+    def command(self, command_id: str) -> CommandRow | None: ...
+
+    def invocations(self, command_id: str) -> list[InvocationRow]:
+        """Ordered by the node's name."""
+
+    def invocation(self, job_id: str) -> InvocationRow | None: ...
+
     def body(self, digest: str) -> bytes | None:
-        """A body's or a node context's bytes."""
+        """A body's or a node context's bytes, or those of a file that a body names."""
 
     def token(self, token_id: str) -> TokenRow | None: ...
 
@@ -232,6 +247,31 @@ class Store(Protocol):
 
     def release_lease(self) -> None:
         """Let the next holder in at once. Nothing happens where the lease is not ours."""
+
+    def close(self) -> None: ...
+
+
+class OutputStore(Protocol):
+    """What jobs said, whole: a growing run of bytes for each (job, step, stream). Called from any thread.
+
+    Raises `Unavailable` when it cannot be reached, `Refused` for a name that can be none of a step's.
+    """
+
+    def append(self, job_id: str, step: str, stream: str, offset: int, data: bytes) -> tuple[int, bool]:
+        """Keep bytes that begin at `offset`, durably; (how many are kept now, whether no more are taken).
+
+        What is there already is left as it is, so that sending again does no harm; what would leave a gap is not kept.
+        """
+
+    def sizes(self, job_id: str) -> Mapping[tuple[str, str], int]:
+        """Bytes by step and stream; empty for a job that said nothing."""
+
+    def read(self, job_id: str, step: str, stream: str, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; empty where there are none."""
+
+    def collect(self, before: int, most: int) -> int:
+        """Forget jobs that began before this instant (Unix milliseconds), and the oldest while more than `most` bytes
+        are kept; how many jobs that were."""
 
     def close(self) -> None: ...
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.core.commands import CommandRow, InvocationRow
 
 COMPLIANCES = ("UNKNOWN", "COMPLIANT", "NON_COMPLIANT")
 FAILURES = frozenset({"Failed", "TimedOut", "Interrupted"})
@@ -240,6 +241,10 @@ class Changes:
     """Node id -> Unix milliseconds; only grows."""
     tokens: tuple[TokenRow, ...] = ()
     """`Refused` where the token was used by another key before."""
+    commands: tuple[CommandRow, ...] = ()
+    """New ones, or what a known one has come to: its status, details, end, and who cancelled it."""
+    invocations: tuple[InvocationRow, ...] = ()
+    """Each in place of the one of the same job."""
     effects: tuple[EffectRow, ...] = ()
     """New ones, or attempts and outcomes of known ones; an outcome stays."""
     audit: tuple[AuditRow, ...] = ()

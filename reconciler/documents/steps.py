@@ -20,7 +20,7 @@ from reconciler.documents.model import Control
 from reconciler.documents.plugins import PLUGINS, Plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.core.manifest import Loc, Places, Tree
     from reconciler.documents.model import Precondition, Step
@@ -102,7 +102,7 @@ def prepare(written: Written, declared: set[str], places: Places) -> tuple[Ready
         tree,
         control,
         frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
-        _missing(written, control, places),
+        _missing(written, places),
     )
     if not ready.references:
         fixed, found = finish(ready, tree, step.precondition, places)
@@ -131,13 +131,19 @@ def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tu
     typed, found = inputs.load(step.action, tree, places, loc)
     if typed is None:
         return None, list(found)
-    body = BodyStep(step.name, step.action, action.version, to_wire(typed), ready.on_failure, precondition)
+    body = _body(ready, action.version, to_wire(typed), precondition)
     claims = tuple(claims_of(step.action, typed))
     template = bool(getattr(typed, "template", False))
     findings = list(_inline_flaws(typed.content, places, loc)) if template and typed.content is not None else []
     if any(finding.severity == "error" for finding in findings):
         return None, findings
     return Finished(body, claims, getattr(typed, "source", None), template), findings
+
+
+def asked_of_agents(steps: Sequence[BodyStep]) -> list[str]:
+    """What an agent has to understand of these steps that the first ones did not: a body's `mustUnderstand`."""
+    said = [word for step in steps for word in (step.finally_step and "finallyStep", step.on_success and "onSuccess")]
+    return sorted({word for word in said if word})
 
 
 def elsewhere(precondition: Precondition | None) -> bool:
@@ -148,13 +154,28 @@ def elsewhere(precondition: Precondition | None) -> bool:
 
 def _foreign(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tuple[Finished | None, list[Finding]]:
     """A step of an action whose inputs no schema describes: YAML's core schema gives them types."""
-    step, value = ready.step, resolve(tree)
+    value = resolve(tree)
     try:
         canonical(value)
     except NotCanonical as error:
         place = places.of(ready.inputs_loc)
         return None, [Finding(f"the inputs have no exact form: {error}", place, "quotes around numbers like that")]
-    return Finished(BodyStep(step.name, step.action, 1, value, ready.on_failure, precondition)), []
+    return Finished(_body(ready, 1, value, precondition)), []
+
+
+def _body(ready: ReadyStep, version: int, value: Any, precondition: Any) -> BodyStep:
+    """The step as agents are given it."""
+    step, control = ready.step, ready.control
+    return BodyStep(
+        step.name,
+        step.action,
+        version,
+        value,
+        ready.on_failure,
+        precondition,
+        on_success=control.on_success or "",
+        finally_step=control.finally_step,
+    )
 
 
 def _misnamed(written: Written, places: Places) -> Iterator[Finding]:
@@ -187,16 +208,12 @@ def _control(written: Written, places: Places) -> tuple[Control, list[Finding]]:
     return both, []
 
 
-def _missing(written: Written, control: Control, places: Places) -> Finding | None:
+def _missing(written: Written, places: Places) -> Finding | None:
     step = written.step
     if elsewhere(step.precondition):
         return None
     if why := actions.not_run(step.action):
         return Finding(why, written.action_place(places), actions.RUNNABLE)
-    for word, given in (("onSuccess", control.on_success), ("finallyStep", control.finally_step)):
-        if given:
-            where = (*(written.inputs_loc if word in step.inputs else written.loc), word)
-            return Finding(f"`{word}` is SSM's, but agents of this version do not know it", places.of(where, key=True))
     return None
 
 

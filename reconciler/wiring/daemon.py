@@ -18,6 +18,7 @@ from reconciler.adapters.git import GitProposals, GitReportBranch, Mirror, Remot
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener, UnixListener
 from reconciler.adapters.lock import StateLock
 from reconciler.adapters.notify import LogNotifier
+from reconciler.adapters.outputs import DirectoryOutputs
 from reconciler.adapters.private_files import write_whole
 from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import open_key, verify
@@ -220,6 +221,7 @@ class Daemon:
             bus=wakes,
             visitor=SshVisitor(agent_archive, _ssh(settings), self._attend),
             renderer=renderer,
+            outputs=DirectoryOutputs(state / "outputs"),
         )
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:

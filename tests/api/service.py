@@ -11,7 +11,34 @@ from reconciler.core.problem import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.api.requests import Run
     from reconciler.core.access import Subject
+
+
+@dataclass
+class MemoryCommands:
+    """`Commands` of a `MemoryService`: each call is one of the service's."""
+
+    service: MemoryService
+
+    def run(self, subject: Subject, asked: Run) -> dict[str, Any]:
+        return self.service.called(subject, "run", "run", asked)
+
+    def list(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
+        return [self.service.called(subject, "read", "commands", limit)]
+
+    def show(self, subject: Subject, command_id: str) -> dict[str, Any]:
+        self.service.called(subject, "read", "command", command_id)
+        return self.service.progress
+
+    def cancel(self, subject: Subject, command_id: str) -> dict[str, Any]:
+        return self.service.called(subject, "cancel", "cancel", command_id)
+
+    def output(
+        self, subject: Subject, command_id: str, job_id: str, step: str, stream: str, offset: int
+    ) -> dict[str, Any]:
+        self.service.called(subject, "read", "output", command_id, job_id, step, stream, offset)
+        return {"data": "aGVsbG8=", "next": offset + 5}
 
 
 @dataclass
@@ -19,58 +46,62 @@ class MemoryService:
     """`Service` without a controller. `fail` is raised by every call while it is set; `progress` is any apply's."""
 
     operators: dict[str, str] = field(default_factory=dict)
+    commands: MemoryCommands = field(init=False)
     calls: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
     fail: Exception | None = None
     progress: dict[str, Any] = field(default_factory=dict)
     asked: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     """Released at each look at an apply."""
 
+    def __post_init__(self) -> None:
+        self.commands = MemoryCommands(self)
+
     def operator_of(self, key: str, /) -> str | None:
         return self.operators.get(key)
 
     def status(self, subject: Subject) -> dict[str, Any]:
-        return self._called(subject, "read", "status")
+        return self.called(subject, "read", "status")
 
     def plan(self, subject: Subject, rev: str | None, base: str | None) -> dict[str, Any]:
-        return self._called(subject, "plan", "plan", rev, base)
+        return self.called(subject, "plan", "plan", rev, base)
 
     def apply(
         self, subject: Subject, rev: str | None, saved: dict[str, Any] | None, allow_removals: int
     ) -> dict[str, Any]:
-        return self._called(subject, "apply", "apply", rev, saved, allow_removals)
+        return self.called(subject, "apply", "apply", rev, saved, allow_removals)
 
     def apply_status(self, subject: Subject, apply_id: str) -> dict[str, Any]:
-        self._called(subject, "read", "apply_status", apply_id)
+        self.called(subject, "read", "apply_status", apply_id)
         self.asked.release()
         return dict(self.progress, apply=apply_id)
 
     def sync(self, subject: Subject) -> dict[str, Any]:
-        return self._called(subject, "apply", "sync")
+        return self.called(subject, "apply", "sync")
 
     def nodes(self, subject: Subject) -> list[dict[str, Any]]:
-        return [self._called(subject, "read", "nodes")]
+        return [self.called(subject, "read", "nodes")]
 
     def node(self, subject: Subject, name: str) -> dict[str, Any]:
-        return self._called(subject, "read", "node", name)
+        return self.called(subject, "read", "node", name)
 
     def retire(self, subject: Subject, name: str) -> dict[str, Any]:
-        return self._called(subject, "retire", "retire", name)
+        return self.called(subject, "retire", "retire", name)
 
     def create_token(
         self, subject: Subject, node: str | None, labels: Mapping[str, str], ttl_seconds: int
     ) -> dict[str, Any]:
-        return self._called(subject, "enroll", "create_token", node, dict(labels), ttl_seconds)
+        return self.called(subject, "enroll", "create_token", node, dict(labels), ttl_seconds)
 
     def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
-        return self._called(subject, "explain", "explain", node, claim)
+        return self.called(subject, "explain", "explain", node, claim)
 
     def conditions(self, subject: Subject) -> list[dict[str, Any]]:
-        return [self._called(subject, "read", "conditions")]
+        return [self.called(subject, "read", "conditions")]
 
     def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
-        return [self._called(subject, "read", "audit", limit)]
+        return [self.called(subject, "read", "audit", limit)]
 
-    def _called(self, subject: Subject, verb: str, name: str, *arguments: Any) -> dict[str, Any]:
+    def called(self, subject: Subject, verb: str, name: str, *arguments: Any) -> dict[str, Any]:
         if self.fail:
             raise self.fail
         if not (subject.everything or subject.name == "alice" or verb == "read"):

@@ -16,6 +16,7 @@ from agent.contract.token import decode_token
 from agent.contract.wire import ClaimReport, Enrolment, Held, Hello, Pulse, Report
 from reconciler.adapters.git import MemoryProposals, MemoryReportBranch, MemoryRepository, MemorySource
 from reconciler.adapters.notify import MemoryNotifier
+from reconciler.adapters.outputs import MemoryOutputs
 from reconciler.adapters.renderer import MemoryRenderer
 from reconciler.adapters.ssh import MemoryVisitor
 from reconciler.adapters.store import MemoryStore
@@ -113,7 +114,7 @@ class Machine:
             boot_id="boot",
             key_generation=1,
             steps={},
-            features=["hold", "permit"],
+            features=["hold", "permit", "job"],
             incarnation=self.position[0],
             serial=self.position[1],
             context_digest=self.context or None,
@@ -259,6 +260,7 @@ class House:
             bus=self.bus,
             visitor=self.visitor,
             renderer=MemoryRenderer(),
+            outputs=MemoryOutputs(),
         )
         self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, lambda visit: visit())
         self.intake, self.service = self.controller.intake, self.controller.service

@@ -10,11 +10,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.contract import frames, leave, wire
+from agent.contract import frames, job, leave, wire
 from agent.contract.closing import MALFORMED, TOO_SLOW, TRY_LATER
 from agent.contract.codec import Malformed
 from agent.contract.reserved import RESERVED
 from reconciler.adapters.gateway.hangup import Hangup, defective
+from reconciler.adapters.gateway.incoming import Incoming
 from reconciler.adapters.gateway.outgoing import Outgoing
 from reconciler.adapters.gateway.reports import ReportDesk, ReportQueue
 from reconciler.adapters.gateway.sets import SignedSet, Version
@@ -57,6 +58,7 @@ class Connection:
         "_control",
         "_ended",
         "_hangup",
+        "_incoming",
         "_key",
         "_outgoing",
         "_pace",
@@ -89,6 +91,7 @@ class Connection:
         self._control: deque[str] = deque()
         self._wanted: deque[str] | None = None
         self._outgoing: Outgoing | None = None
+        self._incoming: Incoming | None = None
         self._reports: ReportQueue | None = None
         self._sender: asyncio.Task[None] | None = None
         self._hangup: Hangup | None = None
@@ -102,7 +105,8 @@ class Connection:
                 message = await receive()
                 if message["type"] != "websocket.receive" or self._hangup:
                     return
-                await self._handle(message.get("text"))
+                text = message.get("text")
+                await (self._handle(text) if text is not None else self._chunk(message.get("bytes") or b""))
         except Hangup as hangup:
             self.hang_up(hangup)
         finally:
@@ -145,12 +149,8 @@ class Connection:
 
     # -- what the agent sends ------------------------------------------------------------------------------------
 
-    async def _handle(self, text: str | None) -> None:
-        if text is None:
-            raise Hangup(MALFORMED, "a binary frame, where agents send none")
-        debt = self._pace.spend(_now(), 1 + len(text) // FRAME_UNIT)
-        if debt:
-            await asyncio.sleep(debt)
+    async def _handle(self, text: str) -> None:
+        await self._keep_pace(len(text))
         try:
             name, value = frames.read_control(text)
             if name == "report":
@@ -161,6 +161,23 @@ class Connection:
                 self._say(frames.control(wire.Unsupported(name)))
         except Malformed as error:
             raise Hangup(MALFORMED, str(error)) from error
+
+    async def _chunk(self, data: bytes) -> None:
+        """A chunk of what a job says: nothing more is read from the agent until it is stored."""
+        await self._keep_pace(len(data))
+        try:
+            if self._incoming is None:
+                raise Malformed("a binary frame, where nothing was announced")
+            answer = await self._incoming.chunk(data)
+        except Malformed as error:
+            raise Hangup(MALFORMED, str(error)) from error
+        if answer is not None:
+            self._say(frames.control(answer))
+
+    async def _keep_pace(self, size: int) -> None:
+        debt = self._pace.spend(_now(), 1 + size // FRAME_UNIT)
+        if debt:
+            await asyncio.sleep(debt)
 
     async def _plain(self, message: Any) -> None:
         if isinstance(message, wire.Fetch):
@@ -175,6 +192,12 @@ class Connection:
         elif isinstance(message, leave.Ask):
             self._sent -= {what for what in self._sent if _answers(what, message)}
             await self._tell(self._services.intake.asked, message)
+        elif isinstance(message, job.Accepted):
+            await self._tell(self._services.intake.accepted, message)
+        elif isinstance(message, job.Revoked):
+            await self._tell(self._services.intake.revoked, message)
+        elif isinstance(message, job.Output):
+            self._say(frames.control(await self._said().announced(message)))
         elif isinstance(message, wire.Unsupported):
             log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
 
@@ -203,6 +226,11 @@ class Connection:
                 self.hang_up,
             )
         return self._reports
+
+    def _said(self) -> Incoming:
+        if self._incoming is None:
+            self._incoming = Incoming(self._services.intake, self._services.lanes.outputs, self.node_id)
+        return self._incoming
 
     def _streams(self) -> Outgoing:
         if self._outgoing is None:

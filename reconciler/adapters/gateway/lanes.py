@@ -29,13 +29,17 @@ class Lane:
 
 
 class Lanes:
-    """`presence`: who came, went, holds what, in order. `answers`: keys, sets, contents. `reports`: durable writes."""
+    """`presence`: who came, went, holds what, in order. `answers`: keys, sets, contents. `reports`: durable writes.
+
+    `outputs`: what jobs say, on its way to the output store.
+    """
 
     def __init__(self) -> None:
         self.presence = Lane("presence", 1)
         self.answers = Lane("answers", 4)
         self.reports = Lane("reports", 32)  # many wait together for one commit
+        self.outputs = Lane("outputs", 8)
 
     def close(self) -> None:
-        for lane in (self.presence, self.answers, self.reports):
+        for lane in (self.presence, self.answers, self.reports, self.outputs):
             lane.close()

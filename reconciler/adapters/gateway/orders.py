@@ -1,4 +1,6 @@
-"""What a node is told besides its set: holds and permits, signed by the controller key, and why it has to wait."""
+"""What a node is told besides its set: holds, permits, jobs and their ends, signed by the controller key; and why it
+has to wait.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +42,13 @@ class SignedOrders:
             run = ("permit", permit.uid, permit.generation, permit.run_instant)
             if run not in sent:
                 yield run, self._signed("permit", permit, sshsig.JOB)
+        for job in orders.jobs:
+            if ("job", job.envelope.job_id) not in sent:
+                yield ("job", job.envelope.job_id), self._signed("job", job, sshsig.JOB)
+        for revocation in orders.revocations:
+            if ("revocation", revocation.revoked_id) not in sent:
+                signed = self._signed("revocation", revocation, sshsig.REVOCATION)
+                yield ("revocation", revocation.revoked_id), signed
         for postponed in orders.postponed:
             if postponed not in sent:
                 yield postponed, frames.control(postponed)

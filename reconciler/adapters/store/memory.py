@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.core import records
+    from reconciler.core.commands import CommandRow, InvocationRow
 
 
 @dataclass(slots=True)
@@ -50,18 +51,20 @@ class MemoryStore:
             self._check_lease()
             self._tables.commit(changes)
 
-    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0, commands_before: int = 0) -> int:
         with self._state.lock:
             self._check_lease()
             tables = self._tables
+            commands = tables.forget_commands(commands_before)
             named = {row.body_digest for row in tables.assignments.values()}
             named.update(row.body_digest for row in self.releases())
             named.update(row.context_digest for row in tables.nodes.values())
+            named.update(row.body_digest for row in tables.commands.values())
             named |= {file for body in named & tables.bodies.keys() for file in files_named_by(tables.bodies[body])}
             gone = tables.bodies.keys() - named
             for digest in gone:
                 del tables.bodies[digest]
-            return len(gone) + tables.forget(effects_before, audit_before)
+            return len(gone) + tables.forget(effects_before, audit_before) + commands
 
     def nodes(self) -> list[records.NodeRow]:
         with self._state.lock:
@@ -134,6 +137,27 @@ class MemoryStore:
     def permits(self) -> list[records.PermitRow]:
         with self._state.lock:
             return sorted(self._tables.permits.values(), key=lambda row: (row.uid, row.node_id))
+
+    def commands(self, *, limit: int = 50) -> list[CommandRow]:
+        with self._state.lock:
+            return sorted(self._tables.commands.values(), key=lambda row: row.id, reverse=True)[:limit]
+
+    def open_commands(self) -> list[CommandRow]:
+        with self._state.lock:
+            return sorted(
+                (row for row in self._tables.commands.values() if not row.finished_at), key=lambda row: row.id
+            )
+
+    def command(self, command_id: str) -> CommandRow | None:
+        return self._tables.commands.get(command_id)
+
+    def invocations(self, command_id: str) -> list[InvocationRow]:
+        with self._state.lock:
+            rows = [row for row in self._tables.invocations.values() if row.command_id == command_id]
+        return sorted(rows, key=lambda row: (row.node_name, row.job_id))
+
+    def invocation(self, job_id: str) -> InvocationRow | None:
+        return self._tables.invocations.get(job_id)
 
     def body(self, digest: str) -> bytes | None:
         return self._tables.bodies.get(digest)

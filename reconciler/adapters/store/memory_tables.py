@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from agent.contract.wire import STATUSES
 from reconciler.adapters.store.rules import check_body, check_given, check_known, check_release, check_token, touched
 from reconciler.core import records
 from reconciler.core.problem import Defect
+
+if TYPE_CHECKING:
+    from reconciler.core.commands import CommandRow, InvocationRow
 
 
 @dataclass(slots=True)
@@ -26,6 +30,8 @@ class Tables:
     leaves: dict[str, records.LeaveRow] = field(default_factory=dict)
     permits: dict[tuple[str, str], records.PermitRow] = field(default_factory=dict)
     tokens: dict[str, records.TokenRow] = field(default_factory=dict)
+    commands: dict[str, CommandRow] = field(default_factory=dict)
+    invocations: dict[str, InvocationRow] = field(default_factory=dict)
     effects: dict[str, records.EffectRow] = field(default_factory=dict)
     audit: list[records.AuditRow] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
@@ -56,6 +62,7 @@ class Tables:
         for state in changes.states:
             self.states[state.node_id, state.uid] = state
         self._live(changes)
+        self._command(changes)
         self._queue(changes)
         self.settings.update(changes.settings)
 
@@ -75,6 +82,9 @@ class Tables:
             check_known(given, len(known.intersection(given.node_ids)))
         if not known.issuperset(row.node_id for row in changes.permits):
             raise Defect("the store refused a change: a permit of a node that is not enrolled")
+        commands = self.commands.keys() | {row.id for row in changes.commands}
+        if not commands.issuperset(row.command_id for row in changes.invocations):
+            raise Defect("the store refused a change: an invocation of no command")
         if not known.issuperset(state.node_id for state in changes.states):
             raise Defect("the store refused a change: a state of a node that is not enrolled")
         for row in changes.reported:
@@ -122,6 +132,25 @@ class Tables:
                     drifted=said.drifted,
                     seq=said.seq,
                 )
+
+    def _command(self, changes: records.Changes) -> None:
+        for row in changes.commands:
+            known = self.commands.get(row.id, row)
+            self.commands[row.id] = replace(
+                known,
+                status=row.status,
+                details=row.details,
+                cancelled_by=row.cancelled_by,
+                finished_at=row.finished_at,
+            )
+        self.invocations.update((row.job_id, row) for row in changes.invocations)
+
+    def forget_commands(self, before: int) -> int:
+        """Forget those that are over and were asked for before an instant; how many."""
+        gone = {row.id for row in self.commands.values() if row.finished_at and row.requested_at < before}
+        self.commands = {known: row for known, row in self.commands.items() if known not in gone}
+        self.invocations = {job: row for job, row in self.invocations.items() if row.command_id not in gone}
+        return len(gone)
 
     def _live(self, changes: records.Changes) -> None:
         for node_id, digest in changes.contexts.items():

@@ -9,7 +9,7 @@ from sqlalchemy import types as sql
 
 from reconciler.adapters.store import schema
 from reconciler.adapters.store.rows import columns
-from reconciler.core import records
+from reconciler.core import commands, records
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement, Delete, FromClause, Select, Table
@@ -99,6 +99,30 @@ PERMITS = _of(
     records.PermitRow, schema.permits, schema.permits.join(_nodes, _same_node(schema.permits)), node_id=_nodes.c.id
 ).order_by(schema.permits.c.uid, _nodes.c.id)
 
+_commands, _invocations = schema.commands, schema.invocations
+COMMANDS = (
+    _of(commands.CommandRow, _commands)
+    .order_by(_commands.c.id.desc())
+    .limit(bindparam("of_limit", type_=sql.BigInteger))
+)
+OPEN_COMMANDS = _of(commands.CommandRow, _commands).where(_commands.c.finished_at == 0).order_by(_commands.c.id)
+COMMAND = _of(commands.CommandRow, _commands).where(_commands.c.id == bindparam("of_id"))
+INVOCATIONS = (
+    _of(commands.InvocationRow, _invocations)
+    .where(_invocations.c.command_id == bindparam("of_id"))
+    .order_by(_invocations.c.node_name, _invocations.c.job_id)
+)
+INVOCATION = _of(commands.InvocationRow, _invocations).where(_invocations.c.job_id == bindparam("of_id"))
+_OVER = (
+    _commands.c.fleet_id == _FLEET,
+    _commands.c.finished_at != 0,
+    _commands.c.requested_at < bindparam("of_before", type_=sql.BigInteger),
+)
+FORGET_INVOCATIONS: Delete = _invocations.delete().where(
+    _invocations.c.fleet_id == _FLEET, _invocations.c.command_id.in_(select(_commands.c.id).where(*_OVER))
+)
+FORGET_COMMANDS: Delete = _commands.delete().where(*_OVER)
+
 BODY = select(schema.bodies.c.data).where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")
 )
@@ -110,11 +134,12 @@ _NAMED = (
         .join(_assignments, _same_release(_assignments))
         .where(_releases.c.fleet_id == _FLEET),
         select(_nodes.c.context_digest).where(_nodes.c.fleet_id == _FLEET),
+        select(_commands.c.body_digest).where(_commands.c.fleet_id == _FLEET),
     )
 )
 _IN_USE = schema.bodies.c.digest.in_(_NAMED)
 BODIES_IN_USE = select(schema.bodies.c.data).where(schema.bodies.c.fleet_id == _FLEET, _IN_USE)
-"""Those that an assignment, a newest release or a node's context names."""
+"""Those that an assignment, a newest release, a node's context or a command names."""
 OTHER_BODIES = select(schema.bodies.c.digest).where(schema.bodies.c.fleet_id == _FLEET, ~_IN_USE)
 FORGET_BODY: Delete = schema.bodies.delete().where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core import records
+from reconciler.core import commands, records
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
@@ -20,6 +20,8 @@ _KINDS: tuple[type[Any], ...] = (
     records.TokenRow,
     records.AuditRow,
     records.EffectRow,
+    commands.CommandRow,
+    commands.InvocationRow,
 )
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _IN_TABLES = {"commit": "commit_oid"}  # `commit` is a word of SQL

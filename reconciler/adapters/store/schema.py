@@ -229,6 +229,55 @@ permits = Table(
     sqlite_with_rowid=False,
 )
 
+commands = Table(
+    "commands",
+    metadata,
+    _fleet(),
+    _text("id", key=True),
+    _text("document"),
+    _text("body_digest"),
+    _text("subject"),
+    _number("requested_at"),
+    _text("targets"),
+    _number("target_count"),
+    _text("parameters"),
+    _text("max_concurrency"),
+    _text("max_errors"),
+    _number("delivery_timeout"),
+    _number("execution_timeout"),
+    _flag("check"),
+    _text("status"),
+    _text("details"),
+    _text("cancelled_by"),
+    _number("finished_at"),
+)
+Index(
+    "commands_open",
+    commands.c.fleet_id,
+    commands.c.id,
+    sqlite_where=text("finished_at = 0"),
+    postgresql_where=text("finished_at = 0"),
+)
+
+invocations = Table(
+    "invocations",
+    metadata,
+    _fleet(),
+    _text("job_id", key=True),
+    _text("command_id"),
+    _text("node_id"),
+    _text("node_name"),
+    _text("status"),
+    _text("details"),
+    _text("reason"),
+    _number("released_at"),
+    _number("accepted_at"),
+    _number("finished_at"),
+    _text("report"),
+    ForeignKeyConstraint(["fleet_id", "command_id"], ["commands.fleet_id", "commands.id"], ondelete="CASCADE"),
+    Index("invocations_command", "fleet_id", "command_id"),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -13,6 +13,7 @@ from reconciler.adapters.store.rules import files_named_by
 from reconciler.adapters.store.statements import Statements
 from reconciler.adapters.store.writes import Writer, chunks
 from reconciler.core import records
+from reconciler.core.commands import CommandRow, InvocationRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -79,9 +80,12 @@ class SqlStore:
         with self._leading() as connection:
             Writer(connection, self._statements, self._fleet_id).write(changes)
 
-    def collect(self, *, effects_before: int = 0, audit_before: int = 0) -> int:
+    def collect(self, *, effects_before: int = 0, audit_before: int = 0, commands_before: int = 0) -> int:
         ours = {"of_fleet": self._fleet_id}
         with self._leading() as connection:
+            before = {**ours, "of_before": commands_before}
+            connection.execute(queries.FORGET_INVOCATIONS, before)
+            commands = connection.execute(queries.FORGET_COMMANDS, before).rowcount
             files: set[str] = set()
             for data in connection.execute(queries.BODIES_IN_USE, ours).scalars():
                 files |= files_named_by(data)
@@ -90,7 +94,7 @@ class SqlStore:
                 connection.execute(queries.FORGET_BODY, [{**ours, "of_digest": digest} for digest in others])
             effects = connection.execute(queries.FORGET_EFFECTS, {**ours, "of_before": effects_before}).rowcount
             audit = connection.execute(queries.FORGET_AUDIT, {**ours, "of_before": audit_before}).rowcount
-            return len(others) + effects + audit
+            return len(others) + effects + audit + commands
 
     def nodes(self) -> list[records.NodeRow]:
         return self._all(records.NodeRow, queries.NODES)
@@ -142,6 +146,21 @@ class SqlStore:
 
     def permits(self) -> list[records.PermitRow]:
         return self._all(records.PermitRow, queries.PERMITS)
+
+    def commands(self, *, limit: int = 50) -> list[CommandRow]:
+        return self._all(CommandRow, queries.COMMANDS, of_limit=limit)
+
+    def open_commands(self) -> list[CommandRow]:
+        return self._all(CommandRow, queries.OPEN_COMMANDS)
+
+    def command(self, command_id: str) -> CommandRow | None:
+        return self._one(CommandRow, queries.COMMAND, of_id=command_id)
+
+    def invocations(self, command_id: str) -> list[InvocationRow]:
+        return self._all(InvocationRow, queries.INVOCATIONS, of_id=command_id)
+
+    def invocation(self, job_id: str) -> InvocationRow | None:
+        return self._one(InvocationRow, queries.INVOCATION, of_id=job_id)
 
     def body(self, digest: str) -> bytes | None:
         return self._one(bytes, queries.BODY, of_digest=digest)

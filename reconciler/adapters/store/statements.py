@@ -53,6 +53,8 @@ class Statements:
             _delete_all_of(table) for table in (schema.assignments, schema.states, schema.permits)
         )
         self.serial = update(schema.nodes).where(*_these(schema.nodes)).values(serial=schema.nodes.c.serial + 1)
+        self.command = self._replacing(schema.commands, only=("status", "details", "cancelled_by", "finished_at"))
+        self.invocation = self._replacing(schema.invocations)
         self.effect = self._effect()
         self.audit = insert(dialect, schema.audit).values(number=_next_number(schema.audit))
 

@@ -40,6 +40,7 @@ class Writer:
         self._leave(changes)
         self._states(changes)
         self._lives(changes)
+        self._commands(changes)
         self._outbox(changes)
 
     def _bodies(self, changes: Changes) -> None:
@@ -112,6 +113,10 @@ class Writer:
         for statement in self._statements.retired_gone:
             self._at_once(statement, changes.retired)
         self._at_once(self._statements.serial, touched(changes))
+
+    def _commands(self, changes: Changes) -> None:
+        self._each(self._statements.command, map(values, changes.commands))
+        self._each(self._statements.invocation, map(values, changes.invocations))
 
     def _outbox(self, changes: Changes) -> None:
         self._each(self._statements.effect, map(values, changes.effects))

@@ -19,6 +19,7 @@ from reconciler.core.nodeset import EMPTY, NodeSet
 from reconciler.core.records import FAILURES
 from reconciler.core.resource import Model, Name
 from reconciler.core.typed.markers import StringOrList, Wrong
+from reconciler.documents.steps import asked_of_agents
 
 if TYPE_CHECKING:
     from agent.contract.wire import Report
@@ -104,6 +105,7 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
         on_remove=spec.on_remove,
         schedule=spec.schedule_expression,
         files={path: file.ref for path, file in steps.files.items()},
+        must_understand=asked_of_agents(steps.steps),
     )
     content = to_wire(body)
     data = canonical(content)

@@ -12,7 +12,7 @@ from reconciler.core.resource import Model
 
 # --- Model ---------------------------------------------------------------------------------------------------------
 
-Verb = Literal["*", "read", "plan", "apply", "enroll", "retire", "explain"]
+Verb = Literal["*", "read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel"]
 
 
 class GrantSpec(Model):

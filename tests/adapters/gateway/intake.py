@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest
 from agent.contract.wire import PROTOCOL, VALID_FOR, AssignmentSet, Enrolled
+from reconciler.adapters.outputs import MemoryOutputs
 from reconciler.core.node_ports import Orders
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.contract.job import Accepted, Output, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
 
@@ -39,6 +41,7 @@ class MemoryIntake:
     pulses: list[Pulse] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     ordered: dict[str, Orders] = field(default_factory=dict)
+    outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
     fail: dict[str, Exception] = field(default_factory=dict)
     durable: threading.Event = field(default_factory=threading.Event)
     """Reports are taken while it is set."""
@@ -125,6 +128,17 @@ class MemoryIntake:
     def asked(self, node_id: str, ask: Ask) -> None:
         self.asks.append(ask)
         self._called("asked", node_id)
+
+    def accepted(self, node_id: str, accepted: Accepted) -> None:
+        self._called("accepted", accepted.job_id)
+
+    def revoked(self, node_id: str, revoked: Revoked) -> None:
+        self._called("revoked", revoked.job_id)
+
+    def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
+        kept = self.outputs.append(output.job_id, output.step, output.name, offset, data)
+        self._called("output", output.job_id)
+        return kept
 
     def orders(self, node_id: str) -> Orders:
         return self.ordered.get(node_id, Orders())

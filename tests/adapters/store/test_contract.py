@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent.contract.canonical import canonical, digest
+from reconciler.core.commands import CommandRow, InvocationRow
 from reconciler.core.problem import Defect, Refused
 from reconciler.core.records import AssignmentRow, AuditRow, Changes, LeaveRow, PermitRow, Withdrawn
 from tests.adapters.store import disks
@@ -416,3 +417,49 @@ class TestDisk:
         again = disk.open()
         assert again.incarnation == disks.BORN + 11
         again.close()
+
+
+def command(id_: str = "c1", **more: Any) -> CommandRow:
+    return CommandRow(id_, "x", DIGEST, "alice", 10, "*", 2, **more)
+
+
+def invocation(job_id: str, node_name: str = "web-1", **more: Any) -> InvocationRow:
+    return InvocationRow("c1", "mi-1", node_name, job_id, **more)
+
+
+class TestCommands:
+    def test_what_a_command_came_to_replaces_only_that(self, store: Store) -> None:
+        store.commit(Changes(commands=(command(),), bodies={DIGEST: BODY}))
+        over = command(status="Failed", details="Incomplete", finished_at=20, cancelled_by="bob")
+        store.commit(Changes(commands=(replace(over, document="other", targets="none"),)))
+        assert store.command("c1") == over
+        assert store.command("c2") is None
+
+    def test_the_newest_come_first_and_the_open_ones_oldest_first(self, store: Store) -> None:
+        store.commit(Changes(commands=(command("c2"), command("c1"), command("c3", finished_at=5))))
+        assert [row.id for row in store.commands(limit=2)] == ["c3", "c2"]
+        assert [row.id for row in store.open_commands()] == ["c1", "c2"]
+
+    def test_invocations_are_kept_by_job(self, store: Store) -> None:
+        first, second = invocation("j1", "web-2"), invocation("j2", "web-1")
+        store.commit(Changes(commands=(command(),), invocations=(first, second)))
+        later = replace(first, status="Success", report='{"steps":[]}', accepted_at=5)
+        store.commit(Changes(invocations=(later,)))
+        assert store.invocations("c1") == [second, later]
+        assert store.invocation("j1") == later
+        assert store.invocation("j3") is None
+
+    def test_an_invocation_of_no_command_is_refused(self, store: Store) -> None:
+        with pytest.raises(Defect):
+            store.commit(Changes(invocations=(invocation("j1"),)))
+
+    def test_what_is_over_and_old_is_forgotten_with_its_body(self, store: Store) -> None:
+        rows = (command(finished_at=20), command("c2"))
+        store.commit(
+            Changes(commands=rows, invocations=(invocation("j1"),), bodies={DIGEST: BODY, digest(b"{}"): b"{}"})
+        )
+        assert store.collect(commands_before=10) == 1
+        assert store.body(DIGEST) == BODY
+        assert store.collect(commands_before=11) == 1
+        assert (store.command("c1"), store.invocation("j1")) == (None, None)
+        assert store.command("c2") is not None

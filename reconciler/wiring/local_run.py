@@ -1,0 +1,91 @@
+"""A document run on this machine, without a server: compiled here, run by the agent's runner in its own process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconciler.adapters.git import Worktree
+from reconciler.core.problem import Defect, Place
+from reconciler.documents import document as documents
+from reconciler.documents.compile import compile_document
+from reconciler.engine.commands import body_of
+from reconciler.engine.sources import Sources, Workings
+from reconciler.wiring.local import WORKTREE, WorktreeView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reconciler.core.manifest import Loc
+    from reconciler.core.ports import Entry
+
+    Said = Callable[[str, str, bytes], None]
+
+
+class _Nothing:
+    """A repository with no file in it."""
+
+    def tree(self, oid: str) -> Mapping[str, Entry]:
+        del oid
+        return {}
+
+    def blobs(self, oids: object) -> dict[str, bytes]:
+        del oids
+        return {}
+
+    def first_parents(self, oid: str, limit: int) -> Any:
+        del oid, limit
+        return iter(())
+
+
+def run(
+    data: bytes, path: str, given: Mapping[str, Sequence[str]], repo: Path | None, said: Said, *, check: bool
+) -> dict[str, Any]:
+    """Run the document of a file; a job's report, as the wire has it. `said` is told what steps say, as they say it.
+
+    `repo` is the config repository whose files steps may name. Raises `Invalid` for what is wrong with the document.
+    """
+    document = documents.load(data, path)
+    view: Any = WorktreeView(Worktree.at(repo), _Nothing()) if repo is not None else _Nothing()  # type: ignore[arg-type]  # its past is not asked for
+    steps = compile_document(document, given, Sources(view, view.tree(WORKTREE), Workings()), parameter_place)
+    blobs = view.blobs({file.blob for file in steps.files.values()})
+    files = {file.ref.digest: base64.b64encode(blobs[file.blob]).decode() for file in steps.files.values()}
+    asked = {"body": json.loads(body_of(document.name, steps, check=check)), "files": files}
+    with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
+        return _in_child(state, json.dumps(asked).encode(), said)
+
+
+def parameter_place(loc: Loc) -> Place:
+    """Where a parameter was given."""
+    return Place(f"-p {loc[0]}" if loc else "-p")
+
+
+def _in_child(state: str, asked: bytes, said: Said) -> dict[str, Any]:
+    """The report. What interrupts this process asks the child to end, and waits for its report."""
+    command = [sys.executable, "-m", "agent.local_run", state]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    former = signal.signal(signal.SIGINT, lambda *_: child.terminate())
+    report: dict[str, Any] | None = None
+    try:
+        with child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(asked)
+            child.stdin.close()
+            for line in child.stdout:
+                value = json.loads(line)
+                if "report" in value:
+                    report = value["report"]
+                else:
+                    said(value["step"], value["stream"], base64.b64decode(value["data"]))
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if report is None:
+        raise Defect(f"the process that ran the document ended with {child.returncode} and no report")
+    return report
