@@ -13,7 +13,20 @@ import traceback
 import typer
 
 from reconciler import __version__
-from reconciler.cli import agent, apply, document, explain, init, node, plan, serve, status, token, validate
+from reconciler.cli import (
+    agent,
+    apply,
+    document,
+    document_run,
+    explain,
+    init,
+    node,
+    plan,
+    serve,
+    status,
+    token,
+    validate,
+)
 from reconciler.cli.manual import WIDTH, Command, Group
 from reconciler.cli.output import print_json, say
 from reconciler.core.problem import Defect, Invalid, Problem, Unavailable
@@ -69,7 +82,9 @@ for _name, _function, _brief in (
 ):
     app.command(_name, cls=Command, short_help=_brief)(_function)
 app.add_typer(node.app, name="node", short_help="The machines: list, show, retire.")
-app.add_typer(document.app, name="document", short_help="SSM documents: list, describe, lint, show, draw.")
+document.app.command("run", cls=Command, short_help="Run a document on nodes, once.")(document_run.run)
+app.add_typer(document.app, name="document", short_help="SSM documents: run, list, describe, lint, show, draw.")
+app.add_typer(document_run.app, name="command", short_help="Documents run on nodes: list, show, cancel.")
 app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
 app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)
 app.add_typer(agent.app, name="agent", short_help="The program that runs on machines.")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from reconciler.cli.command_documents import COMMAND_DOCUMENTS
 from reconciler.cli.findings import FindingView
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
@@ -299,5 +300,6 @@ DOCUMENTS: dict[str, Any] = {
     "token": TokenDocument,
     "validate": ValidateDocument,
     **SSM_DOCUMENTS,
+    **COMMAND_DOCUMENTS,
 }
 """Every document by the name in its `format`."""

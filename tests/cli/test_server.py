@@ -98,6 +98,18 @@ def test_every_document_is_as_its_schema_says(scene: Scene, ask: Run) -> None:
     assert ask("token", "create", "--node", "db-1", *json).document["token"].startswith("opsctl1.")
 
 
+def test_documents_of_commands_are_as_their_schemas_say(scene: Scene, ask: Run, tmp_path: Path) -> None:
+    json = ("--format", "json")
+    file = tmp_path / "mine.yaml"
+    steps = (config.script("echo hello", "echo oh >&2"), config.file("/etc/once", "once"))
+    file.write_text(config.document("mine", *steps)["documents/mine.yaml"])
+    ran = ask("document", "run", str(file), "--targets", "web-1", *json)
+    assert (ran.code, ran.document["status"]) == (0, "Success")
+    assert ask("command", "show", ran.document["command"], *json).document["invocations"][0]["node"] == "web-1"
+    assert ask("command", "list", *json).document["commands"][0]["command"] == ran.document["command"]
+    assert ask("command", "cancel", ran.document["command"], *json).code == 1
+
+
 def test_status(scene: Scene, ask: Run) -> None:
     head = scene.repository.git("rev-parse", "HEAD")
     ran = ask("status")

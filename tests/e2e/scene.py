@@ -48,6 +48,7 @@ class Scene:
 
     def join(self, *names: str) -> None:
         """Machines of these names, enrolled as the Node files say, with their agents running."""
+        program.archive()  # built once, not once by each
         with ThreadPoolExecutor(len(names)) as threads:
             for machine in list(threads.map(self.enrol, names)):
                 machine.start()

@@ -202,3 +202,21 @@ class TestPowerAndCables:
             "the change to arrive", lambda: "Authorised use only!" in town.run("gate-1", "cat", "/etc/issue.net"), 90
         )
         town.compliant()
+
+
+def test_a_document_run_once_restarts_its_own_agent_reboots_and_ends(town: Town, tmp_path: Path) -> None:
+    """A script in a scope of its own: it outlives its agent, comes back after the reboot that it asks for, and ends."""
+    lines = (
+        "[ -e /root/rebooted ] && { echo after; exit 0; }",
+        f"systemctl restart {UNIT}; while ! systemctl is-active --quiet {UNIT}; do sleep 0.1; done",
+        "touch /root/rebooted; echo before; exit 194",
+    )
+    document = tmp_path / "reboot.yaml"
+    document.write_text(
+        next(iter(config.document("x", config.script(*lines), config.script("cat /proc/self/cgroup")).values()))
+    )
+    said = town.opsctl("document", "run", str(document), "--targets", "db-1")
+    assert [line for line in said.splitlines() if line.startswith("db-1: ")][:2] == ["db-1: before", "db-1: after"]
+    assert "opsctl-" in said
+    assert ".scope" in said
+    assert "Success: 1 of 1 done" in said

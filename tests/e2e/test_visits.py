@@ -105,6 +105,14 @@ def test_a_change_is_brought_without_anybody_asking(street: Street) -> None:
     until("the change to arrive", lambda: all(street.motd(name) == "good day" for name in NAMES), 60)
 
 
+def test_a_document_that_is_run_once_is_brought_and_its_end_told(street: Street) -> None:
+    file = street.directory / "once.yaml"
+    file.write_text(DOCUMENT.replace("/etc/motd", "/etc/once") % "once")
+    said = street.opsctl("document", "run", str(file), "--targets", "shop-1", "--targets", "shop-1")
+    assert "Success: 1 of 1 done" in said
+    assert (street.hosts["shop-1"].root / "etc/once").read_text() == "once"
+
+
 def test_one_that_cannot_be_reached_stalls_nobody_and_people_see_why(street: Street) -> None:
     port = street.hosts["shop-2"].port
     street.push("Nobody is there", street.node("shop-2", port=1))
