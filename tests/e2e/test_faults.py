@@ -241,6 +241,7 @@ def test_a_daemon_ends_whichever_of_its_threads_is_told(story: Story) -> None:
 def test_nodes_heal_while_the_server_is_away_and_tell_of_it_later(story: Story) -> None:
     scene, web = story.scene, story.scene["web-1"]
     scene.push("Something to watch", {**config.association("late", ["*"]), **_late("healed")})
+    scene.wait_for_file("web-1", "/etc/late", "healed")  # before that, a Success may be the last story's
     scene.wait_for_report("web-1", "late", status="Success")
     before = _last_report(story, "web-1")
     scene.daemon.stop()
