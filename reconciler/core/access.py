@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.select import Target
 
-VERBS = ("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel")
+VERBS = ("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from agent.contract.wire import Signed
     from reconciler.core.commands import CommandRow, InvocationRow
+    from reconciler.core.executions import Answer
     from reconciler.core.records import (
         AssignmentRow,
         AuditRow,
@@ -274,6 +275,20 @@ class OutputStore(Protocol):
         are kept; how many jobs that were."""
 
     def close(self) -> None: ...
+
+
+class Outside(Protocol):
+    """Work that a step of an automation has done elsewhere, as a webhook or a cloud's API. Blocks; on any thread.
+
+    Foreign errors are answers, not exceptions: the step fails with the reason.
+    """
+
+    def perform(self, work: str, action: str, inputs: Mapping[str, Any], deadline: int | None) -> Answer:
+        """Do the work of this id and say how it went. After a restart it may be asked for again, under the same id.
+
+        `inputs` are the step's, with values in place of references. At `deadline` (Unix milliseconds) nobody waits
+        any longer, so that it must have returned by then.
+        """
 
 
 class Clock(Protocol):

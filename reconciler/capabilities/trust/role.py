@@ -12,7 +12,9 @@ from reconciler.core.resource import Model
 
 # --- Model ---------------------------------------------------------------------------------------------------------
 
-Verb = Literal["*", "read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel"]
+Verb = Literal[
+    "*", "read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop"
+]
 
 
 class GrantSpec(Model):
