@@ -69,7 +69,7 @@ def load(data: bytes, path: str) -> Document:
     """The document of a file of the repository. Raises `Invalid` with every error that needs no parameters."""
     name = name_of(path)
     if not re.match(NAME_PATTERN, name):
-        expected = "letters, digits, `_`, `-` and `.`, beginning with a letter or digit"
+        expected = "at most 128 letters, digits, `_`, `-` and `.`, beginning with a letter or digit"
         raise Invalid((Finding(f"`{name}` cannot name a document", Place(path), expected),))
     found = read(data, path)
     if found.document is None:

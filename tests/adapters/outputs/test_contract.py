@@ -32,6 +32,12 @@ def test_what_is_appended_is_read(outputs: OutputStore) -> None:
     assert outputs.sizes(JOB) == {("one", "stdout"): 11, ("one", "stderr"): 2}
 
 
+def test_steps_of_old_documents_are_called_as_their_plugins(outputs: OutputStore) -> None:
+    outputs.append(JOB, "aws:runShellScript", "stdout", 0, b"said")
+    assert outputs.sizes(JOB) == {("aws:runShellScript", "stdout"): 4}
+    assert outputs.read(JOB, "aws:runShellScript", "stdout", 0, 9) == b"said"
+
+
 def test_nothing_is_there_before(outputs: OutputStore) -> None:
     assert outputs.append(JOB, "one", "stdout", 0, b"") == (0, False)
     assert outputs.read(JOB, "one", "stdout", 0, 10) == b""
