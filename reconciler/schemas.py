@@ -21,6 +21,7 @@ from agent.contract.codec import Wire
 from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
 from reconciler.cli.documents import DOCUMENTS
+from reconciler.documents.actions import OF_COMMANDS
 from reconciler.documents.model import CommandDocument, Control
 from reconciler.documents.package import PackageDocument
 from reconciler.documents.runbook.model import AutomationDocument, StepDeclaration
@@ -45,7 +46,7 @@ def generate() -> dict[str, bytes]:
     found: dict[str, Schema] = {}
     for name, kind in KINDS.items():
         found[f"kinds/{name.lower()}"] = _published(_of(kind.envelope), f"{name}: a file in {kind.place}")
-    for action in ACTIONS:
+    for action in OF_COMMANDS:
         found[f"steps/{action.replace(':', '-')}"] = _published(_inputs(action), f"Inputs of {action}")
     found["documents/command-2.2"] = _published(_document(), "SSM Command document, schemaVersion 2.2")
     found["documents/automation-0.3"] = _published(_runbook(), "SSM Automation document, schemaVersion 0.3")
@@ -87,7 +88,7 @@ def _document() -> Schema:
             "if": {"properties": {"action": {"const": action}}},
             "then": {"properties": {"inputs": _interpolated(_inputs(action), control)}},
         }
-        for action in ACTIONS
+        for action in OF_COMMANDS
     ]
     return schema
 

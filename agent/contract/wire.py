@@ -189,7 +189,8 @@ class ClaimReport(Wire):
 class StepReport(Wire):
     """What came of one step of a job. `output` is its beginning, as SSM shows it; `sizes` are the bytes of the whole.
 
-    A step that was left out, or is not for this node, is Skipped.
+    A step that was left out, or is not for this node, is Skipped. `payload` is the JSON text of what an action
+    that returns something returned.
     """
 
     name: str
@@ -201,6 +202,7 @@ class StepReport(Wire):
     reason: Optional[str] = None
     output: Optional[str] = None
     sizes: Dict[str, int] = field(default_factory=dict)
+    payload: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Dict, List, Optional
 
 from agent.host import process
 from agent.host.port import Ran
 
+SYSTEM_PYTHON = ("/usr/bin/python3", "/usr/local/bin/python3")
 _PREFIX = "opsctl-script-"
 
 
@@ -30,6 +32,11 @@ def interpreter(text: str) -> List[str]:
     if not first.startswith("#!") or not first[2:].strip():
         return ["/bin/sh"]
     return first[2:].strip().split(None, 1)
+
+
+def python() -> str:
+    """The Python that everybody on this machine can run: the system's, else the one that the agent runs on."""
+    return next((path for path in SYSTEM_PYTHON if os.access(path, os.X_OK)), sys.executable)
 
 
 def can_scope() -> bool:

@@ -7,11 +7,12 @@ to the output store beside the report.
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import agent
 from agent.contract.canonical import canonical
 from agent.contract.codec import to_wire
+from agent.contract.inputs import ACTIONS
 from agent.contract.job import STREAMS
 from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report, StepReport
 from agent.rounds import look as looking
@@ -24,6 +25,8 @@ JOB = "Job"
 """The cause of a job's report."""
 OUTPUT, ERROR, STEP_OUTPUT = 24000, 8000, 2500
 """Characters."""
+PAYLOAD = 100 * 1024
+"""Bytes of what a step returns."""
 PRECEDENCE = ("Failed", "TimedOut", "Cancelled")
 """Of several ends the first of these is the job's."""
 TRUNCATED = "--output truncated--"
@@ -119,7 +122,15 @@ def _step(look: Look, paths: Paths) -> StepReport:
         reason=_clean(reason)[:1000] or None,
         output=_clean(said) or None,
         sizes=sizes,
+        payload=_payload(look, paths),
     )
+
+
+def _payload(look: Look, paths: Paths) -> Optional[str]:
+    """What a step returned; None for one that returns nothing, or did not end well."""
+    if look.step.action not in ACTIONS or not ACTIONS[look.step.action].returns or status_of(look) != "Success":
+        return None
+    return b"".join(_beginning(path, PAYLOAD) for path in paths(look.step.name, "stdout")).decode() or None
 
 
 def _told(change: Change) -> str:

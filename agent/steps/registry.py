@@ -65,7 +65,11 @@ _RESTORABLE = {
     "ops:unit": "unit.UnitStep",
     "ops:user": "user.UserStep",
 }
-_SCRIPTS = {"ops:script": "script.ScriptStep", "aws:runShellScript": "shell.ShellStep"}
+_SCRIPTS = {
+    "aws:executeScript": "confined.ConfinedStep",
+    "aws:runShellScript": "shell.ShellStep",
+    "ops:script": "script.ScriptStep",
+}
 
 _BATCHES = {action: _RESTORABLE[action] for action in ("ops:directory", "ops:file", "ops:link")}
 BATCHES = cast(Mapping[str, BatchStep], _Table(_BATCHES))

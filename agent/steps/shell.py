@@ -38,16 +38,7 @@ class ShellStep:
 
     def observe(self, host: Host, desired: RunShellScriptInputs, given: Given) -> Observed:
         del host, desired
-        if given.recalled is None:
-            return Observed(None)
-        if len(given.recalled) == 2:
-            raise RebootWanted(REBOOT) if given.recalled[0] == "rebooting" else Interrupted
-        _, rc, status = given.recalled
-        if status == "Interrupted":
-            raise Interrupted
-        if status == "Success":
-            return Observed(rc)
-        raise StepFailed("its run ended with %s" % _ended(rc, status), rc=rc, status=status)
+        return of_run(given)
 
     def changes(self, desired: RunShellScriptInputs, observed: Observed, given: Given) -> List[Change]:
         if observed.rc is not None:
@@ -73,6 +64,20 @@ class ShellStep:
     def underway(self, desired: RunShellScriptInputs, given: Given) -> List[Change]:
         script = bounded(["+ " + line for line in desired.run_command])
         return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
+
+
+def of_run(given: Given) -> Observed:
+    """What the journal says of a run that is run once. Raises what became of one that did not end well."""
+    if given.recalled is None:
+        return Observed(None)
+    if len(given.recalled) == 2:
+        raise RebootWanted(REBOOT) if given.recalled[0] == "rebooting" else Interrupted
+    _, rc, status = given.recalled
+    if status == "Interrupted":
+        raise Interrupted
+    if status == "Success":
+        return Observed(rc)
+    raise StepFailed("its run ended with %s" % _ended(rc, status), rc=rc, status=status)
 
 
 def _ended(rc: int, status: str) -> str:

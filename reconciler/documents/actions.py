@@ -7,14 +7,16 @@ from reconciler.core.problem import nearest
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.runbook import actions as automation
 
-RUNNABLE = ", ".join(ACTIONS)
+OF_COMMANDS = tuple(action for action in ACTIONS if action in PLUGINS or action not in automation.ACTIONS)
+"""Actions that agents run, without those that only Automation documents have."""
+RUNNABLE = ", ".join(OF_COMMANDS)
 
 
 def unknown(action: str) -> tuple[str, str] | None:
     """Why no Command document can have this action, and the nearest that it can; None for one that it can."""
-    if action in ACTIONS or action in PLUGINS or action.startswith("x:"):
+    if action in OF_COMMANDS or action in PLUGINS or action.startswith("x:"):
         return None
-    near = nearest(action, PLUGINS.keys() | ACTIONS.keys())
+    near = nearest(action, PLUGINS.keys() | set(OF_COMMANDS))
     if action in automation.ACTIONS:
         return f"`{action}` belongs into Automation documents", near
     return f"there is no action `{action}`", near

@@ -19,12 +19,14 @@ from agent.contract.record import NamedTuple
 class Action(NamedTuple):
     """An action's input type (`module.Name`), contract version, and whether it holds a state (declarative) or is run.
 
+    `returns`: what it is run for is a value, JSON, which it writes to standard output.
     A type is imported when it is asked for: one node meets a few of all these.
     """
 
     named: str
     version: int
     declarative: bool
+    returns: bool = False
 
     @property
     def inputs(self) -> Type[Wire]:
@@ -63,4 +65,5 @@ ACTIONS: Dict[str, Action] = {
     "ops:authorizedKey": Action("accounts.AuthorizedKeyInputs", 1, True),
     "ops:script": Action("scripts.ScriptInputs", 1, True),
     "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
+    "aws:executeScript": Action("scripts.ExecuteScriptInputs", 1, False, returns=True),
 }

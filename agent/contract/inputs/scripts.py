@@ -25,3 +25,19 @@ class RunShellScriptInputs(Wire):
     run_command: List[str] = described("Lines of the script.", one_or_many=True)
     working_directory: Optional[str] = described("Directory that it runs in.", None)
     timeout_seconds: int = described("Limit of the run.", 3600, quoted=True)
+
+
+@dataclass(frozen=True)
+class ExecuteScriptInputs(Wire):
+    """SSM's `aws:executeScript`, of an Automation document: a function that is called, and what it returns.
+
+    `runtime` is `python3.11`, `PowerShell 7.4` and their like; the node's own interpreter is the one that runs it.
+    """
+
+    runtime: str = described("Language of the script, with SSM's version of it.")
+    script: Optional[str] = described("The script's text.", None)
+    attachment: Optional[str] = described("Repository file with the script, or a zip archive of several.", None)
+    handler: Optional[str] = described("Function of a Python script: `function`, or `module.function`.", None)
+    input_payload: str = described("JSON object that the function is called with.", "{}")
+    execution_id: str = described("The execution whose step it is.", "")
+    timeout_seconds: int = described("Limit of the run.", 600, quoted=True)
