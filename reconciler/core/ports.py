@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.contract.wire import Signed
     from reconciler.core.commands import CommandRow, InvocationRow
     from reconciler.core.executions import Answer
+    from reconciler.core.parameters import Parameter, Selector, Version
     from reconciler.core.records import (
         AssignmentRow,
         AuditRow,
@@ -99,6 +100,12 @@ class Source(Protocol):
 
     def changes(self, old: str | None, new: str) -> list[Change]:
         """Paths that differ between two commits (`old` None: the empty tree)."""
+
+    def touching(self, oid: str, folder: str, after: str | None = None) -> list[tuple[Commit, list[Change]]]:
+        """First-parent commits up to `oid` that changed files below `folder/`, oldest first, each with those changes.
+
+        With `after`, an earlier commit of that line, only those since.
+        """
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """Contents by blob id, read in one batch; `Refused` for a file too large to read."""
@@ -250,6 +257,31 @@ class Store(Protocol):
         """Let the next holder in at once. Nothing happens where the lease is not ours."""
 
     def close(self) -> None: ...
+
+
+class Parameters(Protocol):
+    """Parameter Store at one moment: every parameter with its versions. A SecureString's value is its ciphertext.
+
+    Names are absolute (`/prod/db/url`). Raises `Unavailable` when it cannot be reached.
+    """
+
+    def find(self, selector: Selector) -> Parameter | None:
+        """The parameter as that version has it (none named: as it is now); None where there is no such version."""
+
+    def version(self, selector: Selector) -> Version | None:
+        """The version that a number or a label names, the newest where nothing does."""
+
+    def versions(self, name: str) -> Sequence[Version]:
+        """Every version of a parameter, oldest first; empty for no such parameter."""
+
+    def labels(self, name: str) -> Mapping[str, int]:
+        """Numbers of versions by label."""
+
+    def below(self, path: str, *, recursive: bool) -> Sequence[Parameter]:
+        """Parameters below a level of the hierarchy, ordered by name; right below it unless `recursive`."""
+
+    def nearest(self, selector: Selector) -> str:
+        """What is there that is closest to a selector of which nothing was found, or an empty string."""
 
 
 class OutputStore(Protocol):

@@ -158,6 +158,17 @@ class MemorySource:
         pairs = ((path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
         return [Change(*pair) for pair in pairs if pair[1] != pair[2]]
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> list[tuple[Commit, list[Change]]]:
+        before = self._repository.ancestors(after) if after is not None else set()
+        steps: list[tuple[Commit, list[Change]]] = []
+        for commit in self.first_parents(oid, len(self._repository.commits)):
+            if commit.oid in before:
+                break
+            parent = commit.parents[0] if commit.parents else None
+            found = [change for change in self.changes(parent, commit.oid) if change.path.startswith(folder)]
+            steps += [(commit, found)] if found else []
+        return steps[::-1]
+
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         try:
             return {oid: self._repository.blobs[oid] for oid in oids}

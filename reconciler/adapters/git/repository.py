@@ -71,6 +71,9 @@ class Repository:
     def changes(self, old: str | None, new: str) -> list[Change]:
         return self._trees.changes(old, new)
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> list[tuple[Commit, list[Change]]]:
+        return [(self.commit(found), changes) for found, changes in self._trees.touching(oid, folder, after)]
+
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         return self._objects.blobs(oids)
 

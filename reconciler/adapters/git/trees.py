@@ -48,6 +48,18 @@ class Trees:
         with self._lock:
             return list(self._between(old, new))
 
+    def touching(self, oid: str, folder: str, after: str | None) -> list[tuple[str, list[Change]]]:
+        """See `Source`; commits by their ids."""
+        span = [oid, f"^{after}"] if after is not None else [oid]
+        output = self._git.run(*_FOLLOWED, *span, "--", folder.rstrip("/"), settings=_UNSIGNED)
+        steps = list(_touching(output))
+        sides = {side for _, found in steps for _, *both in found for side in both}
+        sizes = self._objects.sizes({oid for mode, oid in sides if mode in _FILE_MODES})
+        return [
+            (commit, [Change(path, *(_side(path, *side, sizes) for side in both)) for path, *both in found])
+            for commit, found in steps
+        ]
+
     def _listed(self, oid: str) -> Mapping[str, Entry]:
         return MappingProxyType({entry.path: entry for entry in listed(self._git.run("ls-tree", "-rlz", oid))})
 
@@ -78,6 +90,27 @@ def _differing(output: bytes) -> Iterator[tuple[str, tuple[str, str], tuple[str,
     for facts, path in zip(fields[::2], fields[1::2], strict=True):
         old_mode, new_mode, old, new, _ = facts.decode().removeprefix(":").split()
         yield path.decode(errors="surrogateescape"), (old_mode, old), (new_mode, new)
+
+
+_FOLLOWED = (
+    *("log", "-z", "--first-parent", "--diff-merges=first-parent", "--reverse", "--raw", "--root"),
+    *("--no-abbrev", "--no-renames", "--format=%H"),
+)
+_UNSIGNED = {"log.showSignature": "false", "log.follow": "false"}
+
+
+def _touching(output: bytes) -> Iterator[tuple[str, list[tuple[str, tuple[str, str], tuple[str, str]]]]]:
+    """Commits and what they changed, from the output of `log -z --raw --format=%H`."""
+    fields = iter(output.split(b"\0"))
+    commit, changes = "", b""
+    for field in fields:
+        facts = field.removeprefix(b"\n")
+        if facts.startswith(b":"):
+            changes += facts + b"\0" + next(fields) + b"\0"
+            continue
+        if commit:
+            yield commit, list(_differing(changes))
+        commit, changes = facts.decode(), b""
 
 
 def _side(path: str, mode: str, oid: str, sizes: Mapping[str, int]) -> Entry | None:

@@ -253,6 +253,27 @@ class TestFiles:
             (change.old, change.new) for change in source.changes(new, old)
         ]
 
+    def test_commits_touching_a_folder(self, remote: AnyRemote) -> None:
+        first = remote.commit("main", {"kept/x": b"1", "other": b"1"})
+        remote.commit("main", {"other": b"2", "keptx": b"1"})
+        second = remote.commit("main", {"kept/x": b"22", "kept/new\nline": b"3", "other": b"3"})
+        third = remote.commit("main", {"kept/x": None})
+        source = remote.source()
+        source.fetch()
+        found = source.touching(third, "kept/")
+        assert [commit.oid for commit, _ in found] == [first, second, third]
+        assert [changes for _, changes in found] == [
+            [Change("kept/x", None, entry("kept/x", b"1"))],
+            [
+                Change("kept/new\nline", None, entry("kept/new\nline", b"3")),
+                Change("kept/x", entry("kept/x", b"1"), entry("kept/x", b"22")),
+            ],
+            [Change("kept/x", entry("kept/x", b"22"), None)],
+        ]
+        assert [commit.oid for commit, _ in source.touching(third, "kept/", second)] == [third]
+        assert source.touching(third, "kept/", third) == []
+        assert source.touching(third, "nothing/") == []
+
     def test_a_file_may_become_a_folder(self, remote: AnyRemote) -> None:
         old = remote.commit("main", {"a": b"1"})
         new = remote.commit("main", {"a": None, "a/b": b"1"})
