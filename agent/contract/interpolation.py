@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Set
+from typing import Any, Callable, List, Set
 
 PREFIXES = ("ssm:", "ssm-secure:", "global:", "resolve:ssm:", "platform:", "automation:")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z][\w.:/@-]*)\s*\}\}")
 
 Resolve = Callable[[str], Any]
+
+
+class Listed(List[str]):
+    """A list that is one text with commas where it stands within another text, as SSM keeps a StringList."""
 
 
 def references(value: Any, declared: Set[str]) -> Set[str]:
@@ -73,7 +77,7 @@ def _inline(found: "re.Match[str]", declared: Set[str], resolve: Resolve) -> str
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return " ".join(value)
+        return ("," if isinstance(value, Listed) else " ").join(value)
     if isinstance(value, (dict, list, tuple)):
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return str(value)

@@ -12,6 +12,8 @@ from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.typed.words import one_of, path_text
 from reconciler.documents import parameters
 from reconciler.documents.steps import Finished, finish
+from reconciler.documents.stored import NOTHING_KEPT, NotStored, References
+from reconciler.documents.stored import PREFIXES as STORED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.documents.document import Document
     from reconciler.documents.parameters import Where
     from reconciler.documents.steps import ReadyStep
+    from reconciler.documents.stored import Kept
     from reconciler.documents.templates import Flaw
 
 
@@ -69,7 +72,8 @@ class Placed(NamedTuple):
 class Steps:
     """What a document becomes for one set of parameters. `warnings` do not keep it from being given out.
 
-    `runs` stand for the steps that own nothing, under the names that reports have for them.
+    `runs` stand for the steps that own nothing, under the names that reports have for them; `parameter_files` declare
+    the stored parameters that it refers to.
     """
 
     document_uid: str
@@ -79,22 +83,27 @@ class Steps:
     runs: tuple[Placed, ...]
     files: dict[str, SourceFile]
     warnings: tuple[Finding, ...] = ()
+    parameter_files: frozenset[str] = frozenset()
 
 
-def compile_document(document: Document, given: Mapping[str, Sequence[str]], files: Files, where: Where) -> Steps:
+def compile_document(
+    document: Document, given: Mapping[str, Sequence[str]], files: Files, where: Where, kept: Kept = NOTHING_KEPT
+) -> Steps:
     """The steps for these parameters. `where` tells the place of a given parameter, by its path below `parameters`.
 
-    Raises `Invalid` with everything that is wrong: parameters, what becomes of inputs, files that are not there.
+    `kept` are the parameters that `{{ ssm:name }}` refers to. Raises `Invalid` with everything that is wrong:
+    parameters, what becomes of inputs, files that are not there; `NotStored` where stored parameters alone are missing.
     """
     if document.type not in RUN_ON_NODES:
         message = f"the document `{document.name}` is of type {document.type}"
         raise Invalid((Finding(message, where(()), one_of(RUN_ON_NODES)),))
-    compiler = _Compiler(document, files)
+    compiler = _Compiler(document, files, kept)
     for name, why in parameters.in_environment(document):
         place = document.places.of(("parameters", name, "interpolationType"))
         compiler.findings.append(Finding(why, place, "a parameter without `interpolationType`"))
+    given = compiler.stored.given(document, given, where)
     try:
-        compiler.values = parameters.values(document, given, where)
+        compiler.values = parameters.values(document, given, where) if not compiler.stored.findings else None
     except Invalid as invalid:
         compiler.findings += invalid.findings
     for ready in document.steps:
@@ -114,8 +123,9 @@ def unused_findings(document: Document, files: Files) -> list[Finding]:
 class _Compiler:
     """Grows the steps one by one; raises only at the end, so that every finding is reported."""
 
-    def __init__(self, document: Document, files: Files) -> None:
+    def __init__(self, document: Document, files: Files, kept: Kept = NOTHING_KEPT) -> None:
         self.findings: list[Finding] = []
+        self.stored = References(kept)
         self.values: Mapping[str, Any] | None = None
         self._document, self._files = document, files
         self._steps: list[BodyStep] = []
@@ -142,8 +152,10 @@ class _Compiler:
             self._runs.append(Placed(Claim("script", name), name, places, ready.loc))
 
     def steps(self) -> Steps:
-        if any(finding.severity == "error" for finding in self.findings):
-            raise Invalid(tuple(self.findings))
+        findings = (*self.findings, *self.stored.findings)
+        if any(finding.severity == "error" for finding in findings):
+            missing = not self.findings and self.stored.findings == self.stored.missing
+            raise (NotStored if missing else Invalid)(findings)
         claims = tuple(placed for held in self._claims.values() for placed in held)
         document = self._document
         return Steps(
@@ -154,6 +166,7 @@ class _Compiler:
             tuple(self._runs),
             self._sources,
             tuple(self.findings),
+            frozenset(self.stored.paths),
         )
 
     def _finished(self, ready: ReadyStep) -> Finished | None:
@@ -161,16 +174,21 @@ class _Compiler:
         values, places = self.values, self._document.places
         if values is None:
             return None
-        stores = sorted(name for name in ready.references if name.startswith(PREFIXES))
+        stores = sorted(name for name in ready.references if name.startswith(PREFIXES) and not name.startswith(STORED))
         if stores:
             message = f"`{{{{ {stores[0]} }}}}` is read from SSM's own stores, which are not there in this version"
             self.findings.append(Finding(message, places.of(ready.inputs_loc), "a declared parameter"))
             return None
         declared = set(values)
-        tree = interpolate(ready.tree, declared, values.__getitem__)
         precondition: Any = ready.step.precondition
+        stored = self.stored.found(ready.tree, declared, lambda loc: places.of((*ready.inputs_loc, *loc)))
+        others = self.stored.found(precondition, declared, lambda _loc: places.of((*ready.loc, "precondition")))
+        if stored is None or others is None:
+            return None
+        known = {**values, **stored, **others}
+        tree = interpolate(ready.tree, declared, known.__getitem__)
         if precondition is not None:
-            precondition = _texts(interpolate(precondition, declared, values.__getitem__))
+            precondition = _texts(interpolate(precondition, declared, known.__getitem__))
         finished, findings = finish(ready, tree, precondition, places)
         self.findings += findings
         return finished

@@ -91,10 +91,10 @@ def _value(name: str, parameter: Parameter, given: Sequence[str] | None) -> Any:
         raise Wrong("is required", expected=f"`{name}` under `parameters`")
     else:
         value = parameter.default
-    return _loose(value) if isinstance(value, str) else value
+    return loose(value) if isinstance(value, str) else value
 
 
-def _loose(text: str) -> str:
+def loose(text: str) -> str:
     """A text that a field of whole numbers or booleans may still take, for SSM's parameters are mostly Strings."""
     return Plain(text) if text in BOOLEANS or _INTEGER.match(text) else text
 
