@@ -2,6 +2,7 @@
 
 /opt/opsctl/VERSION/    the program of one version, compiled for this Python
 /opt/opsctl/current     a link to the version in use, replaced in one step
+/var/lib/amazon/ssm     empty: what SSM's documents take for granted
 
 An ordinary user's agent lies beneath `~/.local/share/opsctl`, with a unit of the user's own systemd.
 """
@@ -25,6 +26,8 @@ from agent.contract.record import NamedTuple
 from agent.limits import MEMORY
 
 SERVICE = "opsctl-agent.service"
+DOCUMENTS_EXPECT = "/var/lib/amazon/ssm"
+"""Public documents write their files there, for it is on every node of SSM's."""
 _DIGEST = "archive.digest"
 _DIRECTORY, _FILE = 0o755, 0o644
 """A program is for everyone to read, and for nobody but root to change."""
@@ -110,6 +113,8 @@ def install(
     """
     changes = unpack(_archive(), layout, root)
     changes += _write_unit(layout, root, state)
+    if not layout.of_user:
+        changes += _make_room_for_documents(root)
     started = start and root == "/" and managed(layout)
     if started:
         _start(bool(changes), runner(layout))
@@ -214,6 +219,14 @@ def _write_unit(layout: Layout, root: str, state: str) -> List[str]:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     durable.replace(path, text, mode=0o644)
     return ["wrote %s" % layout.unit]
+
+
+def _make_room_for_documents(root: str) -> List[str]:
+    path = beneath(root, DOCUMENTS_EXPECT)
+    if os.path.isdir(path):
+        return []
+    os.makedirs(path, mode=0o700)
+    return ["made %s" % DOCUMENTS_EXPECT]
 
 
 def _start(changed: bool, run: Run) -> None:

@@ -11,7 +11,7 @@ import agent
 from agent import coming
 from agent.clock import SystemClock
 from agent.contract.canonical import milliseconds
-from agent.state import assignments, holds, identity, lock, status
+from agent.state import assignments, holds, identity, jobs, lock, status
 
 LEAST_ROOM, LEAST_INODES = 256 * 1024, 16
 """Bytes and inodes below which the agent is in trouble."""
@@ -48,6 +48,7 @@ def overview(state: str) -> Dict[str, Any]:
         "frozen": holds.shown(state, SystemClock().now()),
         "pendingReports": known.pending,
         "assignments": listed,
+        "jobs": jobs.shown(state),
     }
 
 
@@ -67,6 +68,9 @@ def as_text(found: Dict[str, Any], columns: int = 0) -> str:
         lines.append("         %s" % found["frozen"])
     if found["pendingReports"]:
         lines.append("reports  %d to be sent when the server is there" % found["pendingReports"])
+    if found["jobs"]:
+        said = ("%s (%s)" % (job_id, job["state"].lower()) for job_id, job in found["jobs"].items())
+        lines.append("jobs     %s" % "\n         ".join(said))
     if found["state"]["trouble"]:
         lines.append("state    %s: %s" % (found["state"]["path"], found["state"]["trouble"]))
     if found["assignments"]:

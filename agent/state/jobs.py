@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, List, Set, Tuple
 
 from agent import durable
 from agent.contract import sshsig
-from agent.contract.canonical import DIGEST
+from agent.contract.canonical import DIGEST, instant
 from agent.contract.codec import Malformed, from_wire, not_fields, to_wire
 from agent.contract.job import Job, Revocation
 from agent.contract.record import NamedTuple
@@ -252,6 +252,23 @@ class Jobs:
         seq = durable.read(os.path.join(place, "reported"))
         if seq is not None:
             self._reported[job_id] = int(seq)
+
+
+def shown(state: str) -> Dict[str, Dict[str, Any]]:
+    """The open jobs of a state directory by id, to be shown and not acted on: when each was given out, how far it is.
+
+    `state` is `Begun` once a script of it was started, `Ending` where somebody asked for that, `Told` when its report
+    is written, `Taken` before all of this.
+    """
+    found = {}
+    with contextlib.suppress(OSError):
+        for job_id in sorted(filter(_ID.match, os.listdir(os.path.join(state, "jobs")))):
+            place = os.path.join(state, "jobs", job_id)
+            marks = (("reported", "Told"), ("cancel", "Ending"), ("runs", "Begun"), ("job", "Taken"))
+            known = [word for name, word in marks if os.path.exists(os.path.join(place, name))]
+            if known:
+                found[job_id] = {"given": instant(int(job_id[:8] + job_id[9:13], 16)), "state": known[0]}
+    return found
 
 
 def _remove(place: str) -> None:

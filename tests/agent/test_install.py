@@ -32,6 +32,7 @@ def test_it_unpacks_links_and_writes_a_unit_once(tmp_path: Path, python: str) ->
         f"unpacked /opt/opsctl/{agent.__version__}",
         f"/opt/opsctl/current is {agent.__version__}",
         "wrote /etc/systemd/system/opsctl-agent.service",
+        "made /var/lib/amazon/ssm",
     ]
     home = tmp_path / "opt/opsctl"
     assert sorted(path.name for path in home.iterdir()) == [agent.__version__, "current"]

@@ -8,8 +8,9 @@ import pytest
 
 from agent import overview
 from agent.contract import wire
-from agent.contract.canonical import instant, milliseconds
+from agent.contract.canonical import digest, instant, milliseconds
 from agent.rounds import agenda
+from tests.agent.jobs import job_id, signed_end, signed_job
 from tests.agent.rig import NODE, Rig, body, script
 
 HOUR = 3600 * 1000
@@ -37,6 +38,22 @@ def test_what_is_held_what_came_of_it_and_what_comes_next(rig: Rig, monkeypatch:
     for pending in rig.journal.pending():
         rig.journal.acknowledged(pending.seq)
     assert overview.overview(rig.state)["pendingReports"] == 0
+
+
+def test_jobs_that_are_open_and_how_far_each_is(rig: Rig) -> None:
+    for number in (1, 2, 3):
+        rig.node.jobs.take(signed_job(rig.controller, digest(b"a body"), number))
+    rig.node.jobs.revoke(signed_end(rig.controller, 2))
+    rig.node.jobs.reported(job_id(3), 7)
+    found = overview.overview(rig.state)
+    assert [(job, said["state"]) for job, said in found["jobs"].items()] == [
+        (job_id(1), "Taken"),
+        (job_id(2), "Ending"),
+        (job_id(3), "Told"),
+    ]
+    assert f"jobs     {job_id(1)} (taken)\n         {job_id(2)} (ending)" in overview.as_text(found, 100)
+    rig.node.jobs.delivered(job_id(3))
+    assert list(overview.overview(rig.state)["jobs"]) == [job_id(1), job_id(2)]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
