@@ -17,7 +17,7 @@ from agent.host.port import Host, Ran
 from agent.host.script import python
 from agent.steps.diff import bounded
 from agent.steps.execution import ending, in_time, run_lines, stage_lines, transcript
-from agent.steps.shell import Observed, of_run
+from agent.steps.run import Observed, of_run
 from agent.steps.step import Applied, Change, Given, StepFailed
 
 ATTACHMENT = 8 * 1024 * 1024

@@ -66,7 +66,10 @@ _RESTORABLE = {
     "ops:user": "user.UserStep",
 }
 _SCRIPTS = {
+    "aws:configureDocker": "docker.ConfigureDockerStep",
     "aws:executeScript": "confined.ConfinedStep",
+    "aws:runDockerAction": "docker.RunDockerActionStep",
+    "aws:runPowerShellScript": "shell.PowerShellStep",
     "aws:runShellScript": "shell.ShellStep",
     "ops:script": "script.ScriptStep",
 }

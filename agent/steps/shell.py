@@ -1,86 +1,44 @@
-"""aws:runShellScript. A script that is run once per generation or instant, by what the journal says of it.
-
-It is compliant when that run ended well. A run that was begun and never ended is not begun again by itself.
-"""
+"""aws:runShellScript and aws:runPowerShellScript: lines of the user's own, run once."""
 
 from __future__ import annotations
 
 from typing import List, Optional
 
-from agent.contract.claims import Claim
-from agent.contract.inputs.scripts import RunShellScriptInputs
-from agent.contract.record import dataclass
-from agent.host.port import Host, Ran
-from agent.steps.diff import bounded
-from agent.steps.execution import (
-    REBOOT,
-    SUCCESS_AND_EXIT,
-    ending,
-    in_time,
-    run_lines,
-    stage_lines,
-    transcript,
-)
-from agent.steps.step import Applied, Change, Given, Interrupted, RebootWanted, StepFailed
-
-ENDED_WELL = (0, SUCCESS_AND_EXIT)
+from agent.contract.inputs.scripts import RunPowerShellScriptInputs, RunShellScriptInputs
+from agent.host.port import Host
+from agent.steps.program import found
+from agent.steps.run import ScriptRun
 
 
-@dataclass(frozen=True)
-class Observed:
-    """The exit code of the run, None before it."""
+class ShellStep(ScriptRun):
+    """One run of a shell script, or of one whose first line names its interpreter."""
 
-    rc: Optional[int]
+    def lines(self, host: Host, desired: RunShellScriptInputs) -> List[str]:
+        del host
+        return desired.run_command
 
+    def shown(self, desired: RunShellScriptInputs) -> List[str]:
+        return desired.run_command
 
-class ShellStep:
-    """One run of a script."""
+    def directory(self, desired: RunShellScriptInputs) -> Optional[str]:
+        return desired.working_directory
 
-    def observe(self, host: Host, desired: RunShellScriptInputs, given: Given) -> Observed:
-        del host, desired
-        return of_run(given)
-
-    def changes(self, desired: RunShellScriptInputs, observed: Observed, given: Given) -> List[Change]:
-        if observed.rc is not None:
-            return []
-        return self.underway(desired, given)
-
-    def stage(self, host: Host, desired: RunShellScriptInputs, given: Given) -> None:
-        stage_lines(host, desired.run_command, given)
-
-    def apply(self, host: Host, desired: RunShellScriptInputs, changes: List[Change], given: Given) -> Applied:
-        del changes
-        ran = run_lines(host, desired.run_command, desired.working_directory, desired.timeout_seconds, given)
-        return self.outcome(desired, ran)
-
-    def outcome(self, desired: RunShellScriptInputs, ran: Ran) -> Applied:
-        in_time(ran, desired.timeout_seconds)
-        if ran.rc == REBOOT:
-            raise RebootWanted(ran.rc, transcript(ran))
-        if ran.rc not in ENDED_WELL:
-            raise StepFailed(ending(ran), rc=ran.rc, output=transcript(ran))
-        return Applied(transcript(ran), ran.rc)
-
-    def underway(self, desired: RunShellScriptInputs, given: Given) -> List[Change]:
-        script = bounded(["+ " + line for line in desired.run_command])
-        return [Change(Claim("script", given.step), "not run", "run, exit 0", script)]
+    def time(self, desired: RunShellScriptInputs) -> int:
+        return desired.timeout_seconds
 
 
-def of_run(given: Given) -> Observed:
-    """What the journal says of a run that is run once. Raises what became of one that did not end well."""
-    if given.recalled is None:
-        return Observed(None)
-    if len(given.recalled) == 2:
-        raise RebootWanted(REBOOT) if given.recalled[0] == "rebooting" else Interrupted
-    _, rc, status = given.recalled
-    if status == "Interrupted":
-        raise Interrupted
-    if status == "Success":
-        return Observed(rc)
-    raise StepFailed("its run ended with %s" % _ended(rc, status), rc=rc, status=status)
+class PowerShellStep(ScriptRun):
+    """One run of a PowerShell script, where the node has PowerShell."""
 
+    def lines(self, host: Host, desired: RunPowerShellScriptInputs) -> List[str]:
+        program = found(host, "PowerShell", ("pwsh",), ("/opt/microsoft/powershell/7",))
+        return ["#!%s -NoProfile" % program, *desired.run_command]
 
-def _ended(rc: int, status: str) -> str:
-    if status == "TimedOut":
-        return "its time"
-    return "exit %d" % rc if rc >= 0 else "signal %d" % -rc
+    def shown(self, desired: RunPowerShellScriptInputs) -> List[str]:
+        return desired.run_command
+
+    def directory(self, desired: RunPowerShellScriptInputs) -> Optional[str]:
+        return desired.working_directory
+
+    def time(self, desired: RunPowerShellScriptInputs) -> int:
+        return desired.timeout_seconds

@@ -32,7 +32,7 @@ CommandArgument = Annotated[str, typer.Argument(metavar="ID", help="A command's 
 
 
 def run(
-    document: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A document's file, or its name on the server.")],
+    document: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A document's file, or its name.")],
     parameter: Annotated[
         list[str] | None,
         typer.Option("-p", "--parameter", help="A parameter's value; again for a list.", metavar="KEY=VALUE"),
@@ -66,7 +66,8 @@ def run(
 ) -> int:
     """Run a Command document once, now, on chosen nodes, and show what they say as they say it.
 
-    A name is a document of the repository, as the revision in force has it; a file is brought along. Nodes that are
+    A name is a document of the repository, as the revision in force has it, or one that is built in, as `opsctl
+    document list` shows them; a file is brought along. Nodes that are
     offline take it when they are back, within --timeout. Once more than --max-errors nodes failed, no other begins.
     With --check every node says what it would do. With --local the document runs here, as you, in a process of its own.
 
@@ -87,7 +88,7 @@ def run(
     given = _parameters(parameter or [])
     quiet = format_ is Format.json
     if local:
-        return _run_here(Path(document), given, repo, check=check, quiet=quiet)
+        return _run_here(document, given, repo, check=check, quiet=quiet)
     path = Path(document)
     asked = {
         **({"content": _read(path), "path": str(path)} if path.is_file() else {"document": document}),
@@ -210,13 +211,15 @@ def _read(path: Path) -> str:
         raise Refused(f"{path} cannot be read: {error}", "document") from None
 
 
-def _run_here(path: Path, given: dict[str, list[str]], repo: Path | None, *, check: bool, quiet: bool) -> int:
+def _run_here(document: str, given: dict[str, list[str]], repo: Path | None, *, check: bool, quiet: bool) -> int:
+    from reconciler.wiring.library import one
     from reconciler.wiring.local_run import run as run_here
 
+    found = one(document, repo or Path())
     shown = _Shown()
     report = run_here(
-        _read(path).encode(),
-        str(path),
+        found.data,
+        found.path,
         given,
         repo,
         lambda step, stream, data: None if quiet else shown.say("", step, stream, data),

@@ -32,7 +32,11 @@ Reads = frozenset[tuple[str, ...]]
 PlaceOf = Callable[[str], str]
 """The name of a step, empty for what concerns all -> `file:line:column` of what asks for it."""
 
-_SCRIPTS: Mapping[str, Sequence[str]] = {"aws:runShellScript": ("runCommand",), "ops:script": ("test", "apply")}
+_SCRIPTS: Mapping[str, Sequence[str]] = {
+    "aws:runPowerShellScript": ("runCommand",),
+    "aws:runShellScript": ("runCommand",),
+    "ops:script": ("test", "apply"),
+}
 """Inputs that are lines of a script, by action: shown as content."""
 
 _SHOWN_ELSEWHERE = frozenset({"path", "content", "source", "template", "runCommand", "test", "apply"})

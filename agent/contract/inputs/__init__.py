@@ -64,6 +64,9 @@ ACTIONS: Dict[str, Action] = {
     "ops:group": Action("accounts.GroupInputs", 1, True),
     "ops:authorizedKey": Action("accounts.AuthorizedKeyInputs", 1, True),
     "ops:script": Action("scripts.ScriptInputs", 1, True),
+    "aws:configureDocker": Action("services.ConfigureDockerInputs", 1, False),
+    "aws:runDockerAction": Action("services.RunDockerActionInputs", 1, False),
+    "aws:runPowerShellScript": Action("scripts.RunPowerShellScriptInputs", 1, False),
     "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
     "aws:executeScript": Action("scripts.ExecuteScriptInputs", 1, False, returns=True),
 }

@@ -41,3 +41,12 @@ class ExecuteScriptInputs(Wire):
     input_payload: str = described("JSON object that the function is called with.", "{}")
     execution_id: str = described("The execution whose step it is.", "")
     timeout_seconds: int = described("Limit of the run.", 600, quoted=True)
+
+
+@dataclass(frozen=True)
+class RunPowerShellScriptInputs(Wire):
+    """SSM's `aws:runPowerShellScript`: a script that is run, not a state that is held."""
+
+    run_command: List[str] = described("Lines of the script.", one_or_many=True)
+    working_directory: Optional[str] = described("Directory that it runs in.", None)
+    timeout_seconds: int = described("Limit of the run.", 3600, quoted=True)

@@ -85,3 +85,29 @@ class ContainerInputs(Wire):
         "`podman` or `docker`; the first that is there where absent.", None, pattern="^(podman|docker)$"
     )
     state: str = fields.state()
+
+
+@dataclass(frozen=True)
+class ConfigureDockerInputs(Wire):
+    """SSM's `aws:configureDocker`: docker by the packages of the node's distribution."""
+
+    action: str = described("`Install` or `Uninstall`.", pattern="^(Install|Uninstall)$")
+
+
+@dataclass(frozen=True)
+class RunDockerActionInputs(Wire):
+    """SSM's `aws:runDockerAction`: one command of docker, run once."""
+
+    action: str = described(
+        "What docker is to do: Create, Start, Run, Stop, Rm, Exec, Inspect, Logs, Ps, Stats, Pull, Images or Rmi.",
+        pattern="^(Create|Start|Run|Stop|Rm|Exec|Inspect|Logs|Ps|Stats|Pull|Images|Rmi)$",
+    )
+    container: str = described("Name or id of a container.", "")
+    image: str = described("Name of an image.", "")
+    cmd: str = described("What runs in the container, its words as a shell splits them.", "")
+    memory: str = described("Memory that the container may have, as 512m.", "")
+    cpu_shares: str = described("Its share of processors, relative to others.", "")
+    volume: List[str] = described("Directories and volumes to mount.", [], one_or_many=True)
+    env: str = described("A variable for it, as NAME=VALUE; the value is in no command line.", "")
+    user: str = described("Whom it runs as inside.", "")
+    publish: str = described("A port to publish, as 8080:80.", "")

@@ -56,6 +56,8 @@ def _place(flaw: Flaw, places: Places, loc: Loc) -> Place:
 
 def _flaws(action: str, typed: Any) -> Iterator[Flaw]:
     for attribute in _PATHS:
-        yield from words.path(camel(attribute), getattr(typed, attribute, None))
+        value = getattr(typed, attribute, None)
+        if value or attribute != "working_directory":  # SSM has an empty text for none
+            yield from words.path(camel(attribute), value)
     if action in _CHECKS:  # of some there is nothing more to say than their types do
         yield from _CHECKS[action](typed)

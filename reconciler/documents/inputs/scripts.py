@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from reconciler.documents.inputs.flaw import Checks
 
 
-def _timeout(typed: scripts.ScriptInputs | scripts.RunShellScriptInputs) -> Iterator[Flaw]:
+def _timeout(
+    typed: scripts.ScriptInputs | scripts.RunShellScriptInputs | scripts.RunPowerShellScriptInputs,
+) -> Iterator[Flaw]:
     yield from at_least("timeoutSeconds", typed.timeout_seconds, 1)
 
 
@@ -27,5 +29,6 @@ def _script(typed: scripts.ScriptInputs) -> Iterator[Flaw]:
 
 CHECKS: Checks = {
     "ops:script": _script,
+    "aws:runPowerShellScript": _timeout,
     "aws:runShellScript": _timeout,
 }
