@@ -95,6 +95,7 @@ def _run(state: str, body: Body, files: Dict[str, bytes], journal: Journal, ende
         facts=facts.collect(host),
         held=[],
         blob=files.__getitem__,
+        debts=os.path.join(state, "debts.json"),
         turn=AnyTurn(),
     )
     environment = {"AWS_SSM_INSTANCE_ID": name, "AWS_SSM_PLATFORM_TYPE": host.platform}

@@ -73,7 +73,11 @@ def _inline(found: "re.Match[str]", declared: Set[str], resolve: Resolve) -> str
     name = found.group(1)
     if not _ours(name, declared):
         return found.group(0)
-    value = resolve(name)
+    return written(resolve(name))
+
+
+def written(value: Any) -> str:
+    """A value as part of a longer text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):

@@ -131,7 +131,8 @@ class BodyStep(Wire):
     """One step of a body. `inputs` has the form of the action's input type at contract `version`.
 
     `on_failure` is `stop`, `continue`, `exit` or `successAndExit`; after `on_success: exit` nothing follows success.
-    `finally_step`: it is run whatever ended the body before it. A body that has either names it in `mustUnderstand`.
+    `finally_step`: it is run whatever ended the body before it. `environment` is what its scripts find in theirs,
+    besides what all do. A body that has one of these three names it in `mustUnderstand`.
     """
 
     name: str
@@ -142,6 +143,7 @@ class BodyStep(Wire):
     precondition: Optional[Dict[str, List[str]]] = None
     on_success: str = ""
     finally_step: bool = False
+    environment: Dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

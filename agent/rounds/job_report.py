@@ -17,7 +17,7 @@ from agent.contract.job import STREAMS
 from agent.contract.wire import PROTOCOL, REPORT_LIMIT, ClaimReport, Report, StepReport
 from agent.rounds import look as looking
 from agent.rounds.look import Look, is_run
-from agent.rounds.outcome import fitted
+from agent.rounds.outcome import PRECEDENCE, fitted
 from agent.rounds.reports import Subject
 from agent.steps.step import Change
 
@@ -27,8 +27,6 @@ OUTPUT, ERROR, STEP_OUTPUT = 24000, 8000, 2500
 """Characters."""
 PAYLOAD = 100 * 1024
 """Bytes of what a step returns."""
-PRECEDENCE = ("Failed", "TimedOut", "Cancelled")
-"""Of several ends the first of these is the job's."""
 TRUNCATED = "--output truncated--"
 _ERROR_TITLE = "\n----------ERROR-------\n"
 _ROOM = REPORT_LIMIT // 4

@@ -13,6 +13,7 @@ from typing import Any, Callable, List, Mapping
 
 from agent.contract import ephemeral
 from agent.contract.causes import ASSIGNED
+from agent.contract.claims import Claim
 from agent.contract.codec import to_wire
 from agent.contract.inputs import ACTIONS
 from agent.contract.record import NamedTuple
@@ -28,14 +29,17 @@ from agent.rounds.restarts import Restarts
 from agent.rounds.runner import Run
 from agent.rounds.runs import ATTEMPTS, Journal, Runs
 from agent.state.journal import RunKey
-from agent.steps.step import Given
+from agent.steps.step import Given, State
 
 GENERATION = 1
 """A job has no other."""
 
 
 class Bed(NamedTuple):
-    """What a job's steps are run in. `held` are the bodies of the node's associations; `blob` gives bytes by digest."""
+    """What a job's steps are run in. `held` are the bodies of the node's associations; `blob` gives bytes by digest.
+
+    `debts` is the file that remembers which restarts the job owes.
+    """
 
     host: Host
     journal: Journal
@@ -44,8 +48,16 @@ class Bed(NamedTuple):
     facts: Mapping[str, Any]
     held: List[Body]
     blob: Callable[[str], bytes]
+    debts: str
     turn: Turn
     keeps_nothing: bool = False
+
+
+class _Debts(Ledger):
+    """Of a job: which services are still to be restarted for what it changed. What it made is nobody's."""
+
+    def intend(self, uid: str, action: str, claim: Claim, prior: State) -> None:
+        """Nothing is kept of what was there before."""
 
 
 def refused(body: Body, bed: Bed) -> str:
@@ -62,7 +74,7 @@ def run(uid: str, body: Body, bed: Bed, environment: Mapping[str, str], stopped:
     import dataclasses
 
     ours = dataclasses.replace(body, uid=uid, prune=False)
-    ledger = Ledger("", read_only=True)
+    ledger = _Debts(bed.debts)
     once = Run(
         host=bed.host,
         body=ours,

@@ -280,6 +280,7 @@ class JobRunner:
             facts=bench.facts(),
             held=held,
             blob=self._node.assignments.objects.read,
+            debts=os.path.join(self._node.jobs.place(taken.id), "debts.json"),
             turn=bench.turn,
             keeps_nothing=identity.ephemeral,
         )

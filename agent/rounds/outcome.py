@@ -12,6 +12,8 @@ from agent.contract.wire import REPORT_LIMIT, ClaimReport
 
 OUTPUT_LIMIT = 24000
 """Characters of script output in one report, SSM's limit."""
+PRECEDENCE = ("Failed", "TimedOut", "Cancelled")
+"""Of several ends of steps the first of these is that of the whole, as SSM has it."""
 PRUNE = "prune"
 """The step name under which a report tells of what was taken away."""
 _ROOM = REPORT_LIMIT - 32 * 1024

@@ -27,7 +27,7 @@ from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger, prune
 from agent.rounds.look import Look, is_run
-from agent.rounds.outcome import RunResult, failed, fitted
+from agent.rounds.outcome import PRECEDENCE, RunResult, failed, fitted
 from agent.rounds.preconditions import unmet
 from agent.rounds.restarts import Restarts
 from agent.rounds.runs import Journal, Runs
@@ -35,6 +35,7 @@ from agent.rounds.standing import Seen
 from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.rendering import rendered
 from agent.steps.step import (
+    REBOOTING,
     Applied,
     Given,
     InvalidPlatform,
@@ -198,7 +199,8 @@ class Run:
         return self.host.walking_once() if first.action in BATCHES else contextlib.nullcontext()
 
     def _look(self, step: BodyStep) -> Look:
-        look = looking.begun(step, dataclasses.replace(self.given, step=step.name))
+        environment = {**self.given.environment, **step.environment} if step.environment else self.given.environment
+        look = looking.begun(step, dataclasses.replace(self.given, step=step.name, environment=environment))
         reason = unmet(step, self.host)
         if reason:
             look.skip(reason)
@@ -380,7 +382,7 @@ class Run:
 
     def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
         status, reason = "Success", None
-        failing = next((look for look in self.looks if look.fails_run), None)
+        failing = min((look for look in self.looks if look.fails_run), key=_weight, default=None)
         if failing is not None and failing.problem is not None:
             status, reason = failing.problem.status, "%s: %s" % (failing.step.name, failing.problem.reason)
         elif any(report.outcome == "Failed" for report in pruned):
@@ -391,6 +393,13 @@ class Run:
         kept, output, truncated = fitted(claims, looking.output(self.looks))
         changed = any(look.applied for look in self.looks) or any(report.outcome == "Changed" for report in pruned)
         return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
+
+
+def _weight(look: Look) -> int:
+    """How much a failure counts for the status of the whole: the least does; a reboot goes before, for it is no end."""
+    assert look.problem is not None
+    order = (REBOOTING, *PRECEDENCE)
+    return order.index(look.problem.status) if look.problem.status in order else len(order)
 
 
 def _left_out_by(ended: Optional[Look]) -> str:

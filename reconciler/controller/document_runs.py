@@ -165,7 +165,7 @@ class DocumentRuns:
 
     def _compiled(self, document: Document, given: Mapping[str, Sequence[str]], catalog: Catalog) -> Steps:
         files = Sources(self._source, self._source.tree(catalog.commit), Workings())
-        return compile_document(document, given, files, _parameter_place)
+        return compile_document(document, given, files, _parameter_place, at=self._clock.now_ms())
 
     def _require(self, nodes: NodeSet, reach: NodeSet, targets: Sequence[Target], world: World) -> None:
         if not nodes:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent.contract.claims import Claim, meet
-from agent.contract.interpolation import PREFIXES, interpolate
+from agent.contract.interpolation import PREFIXES, interpolate, references
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place, nearest
+from reconciler.core.typed import Wrong
 from reconciler.core.typed.words import one_of, path_text
-from reconciler.documents import parameters
+from reconciler.documents import environment, parameters, system_variables
+from reconciler.documents.runbook.references import texts
 from reconciler.documents.steps import Finished, finish
 from reconciler.documents.stored import NOTHING_KEPT, NotStored, References
 from reconciler.documents.stored import PREFIXES as STORED
@@ -87,23 +89,27 @@ class Steps:
 
 
 def compile_document(
-    document: Document, given: Mapping[str, Sequence[str]], files: Files, where: Where, kept: Kept = NOTHING_KEPT
+    document: Document,
+    given: Mapping[str, Sequence[str]],
+    files: Files,
+    where: Where,
+    kept: Kept = NOTHING_KEPT,
+    at: int | None = None,
 ) -> Steps:
     """The steps for these parameters. `where` tells the place of a given parameter, by its path below `parameters`.
 
-    `kept` are the parameters that `{{ ssm:name }}` refers to. Raises `Invalid` with everything that is wrong:
+    `kept` are the parameters that `{{ ssm:name }}` refers to. `at` is the instant, in Unix milliseconds, at which the
+    document is run; None for one that is held. Raises `Invalid` with everything that is wrong:
     parameters, what becomes of inputs, files that are not there; `NotStored` where stored parameters alone are missing.
     """
     if document.type not in RUN_ON_NODES:
         message = f"the document `{document.name}` is of type {document.type}"
         raise Invalid((Finding(message, where(()), one_of(RUN_ON_NODES)),))
-    compiler = _Compiler(document, files, kept)
-    for name, why in parameters.in_environment(document):
-        place = document.places.of(("parameters", name, "interpolationType"))
-        compiler.findings.append(Finding(why, place, "a parameter without `interpolationType`"))
+    compiler = _Compiler(document, files, kept, at)
     given = compiler.stored.given(document, given, where)
     try:
         compiler.values = parameters.values(document, given, where) if not compiler.stored.findings else None
+        compiler.findings += environment.flaws(document, compiler.values or {}, where)
     except Invalid as invalid:
         compiler.findings += invalid.findings
     for ready in document.steps:
@@ -123,11 +129,12 @@ def unused_findings(document: Document, files: Files) -> list[Finding]:
 class _Compiler:
     """Grows the steps one by one; raises only at the end, so that every finding is reported."""
 
-    def __init__(self, document: Document, files: Files, kept: Kept = NOTHING_KEPT) -> None:
+    def __init__(self, document: Document, files: Files, kept: Kept = NOTHING_KEPT, at: int | None = None) -> None:
         self.findings: list[Finding] = []
         self.stored = References(kept)
         self.values: Mapping[str, Any] | None = None
-        self._document, self._files = document, files
+        self._document, self._files, self._at = document, files, at
+        self._in_environment = environment.names(document)
         self._steps: list[BodyStep] = []
         self._claims: dict[tuple[str, str], list[Placed]] = {}
         self._runs: list[Placed] = []
@@ -141,6 +148,9 @@ class _Compiler:
         finished = ready.fixed or self._finished(ready)
         if finished is None:
             return
+        if self._in_environment and ready.step.action in environment.SCRIPTS and self.values is not None:
+            variables = environment.variables(self._document, self.values)
+            finished = finished._replace(step=replace(finished.step, environment=variables))
         self._triggers(ready, finished.step)
         self._steps.append(finished.step)
         if finished.source is not None:
@@ -174,24 +184,33 @@ class _Compiler:
         values, places = self.values, self._document.places
         if values is None:
             return None
-        stores = sorted(name for name in ready.references if name.startswith(PREFIXES) and not name.startswith(STORED))
-        if stores:
-            message = f"`{{{{ {stores[0]} }}}}` is read from SSM's own stores, which are not there in this version"
-            self.findings.append(Finding(message, places.of(ready.inputs_loc), "a declared parameter"))
-            return None
-        declared = set(values)
+        system, declared = self._system_variables(ready), set(values)
         precondition: Any = ready.step.precondition
         stored = self.stored.found(ready.tree, declared, lambda loc: places.of((*ready.inputs_loc, *loc)))
         others = self.stored.found(precondition, declared, lambda _loc: places.of((*ready.loc, "precondition")))
-        if stored is None or others is None:
+        if system is None or stored is None or others is None:
             return None
-        known = {**values, **stored, **others}
-        tree = interpolate(ready.tree, declared, known.__getitem__)
+        known = {**values, **system, **stored, **others}
+        tree = environment.interpolated(
+            ready.step.action, ready.tree, declared, known.__getitem__, self._in_environment
+        )
         if precondition is not None:
             precondition = _texts(interpolate(precondition, declared, known.__getitem__))
         finished, findings = finish(ready, tree, precondition, places)
         self.findings += findings
         return finished
+
+    def _system_variables(self, ready: ReadyStep) -> dict[str, str] | None:
+        """The values of SSM's own words; None where one has none, which is said where it stands."""
+        found: dict[str, str] = {}
+        names = [name for name in ready.references if name.startswith(PREFIXES) and not name.startswith(STORED)]
+        for name in sorted(names):
+            try:
+                found[name] = system_variables.value_of(name, self._at)
+            except Wrong as wrong:
+                place = self._document.places.of(_mentioned(name, ready))
+                self.findings.append(Finding(wrong.message, place, wrong.expected, wrong.nearest))
+        return found if len(found) == len(names) else None
 
     def _triggers(self, ready: ReadyStep, step: BodyStep) -> None:
         """`restartOn` and `reloadOn` name steps that were done before this one."""
@@ -233,6 +252,15 @@ class _Compiler:
             message = f"the steps `{other.step}` and `{placed.step}` both own {placed.claim}"
             self.findings.append(Finding(message, placed.place, "one owner for each thing", related=(other.place,)))
         held.append(placed)
+
+
+def _mentioned(name: str, ready: ReadyStep) -> Loc:
+    """Where a step first has a reference."""
+    for loc, tree in ((ready.inputs_loc, ready.tree), ((*ready.loc, "precondition"), ready.step.precondition)):
+        for below, text in texts(tree):
+            if name in references(text, set()):
+                return (*loc, *below)
+    return ready.inputs_loc
 
 
 def _texts(precondition: Any) -> dict[str, list[str]]:

@@ -20,6 +20,8 @@ Whole = Annotated[int, Field(json_schema_extra=QUOTED)]
 Flag = Annotated[bool, Field(json_schema_extra=QUOTED)]
 Stored = Annotated[str, StringConstraints(pattern=r"^\s*\{\{.*\}\}\s*$")]
 """A value that is kept elsewhere, as `{{ ssm:name }}`."""
+Reference = Annotated[str, StringConstraints(pattern=r"^\s*\{\{.*\}\}\s*$")]
+"""A parameter, put in when the document is compiled."""
 JsonText = Annotated[str, StringConstraints(pattern=r"^\s*[\[{]")]
 RESOURCE_TYPE = r"^(List<)?AWS::[A-Za-z0-9]+(::[A-Za-z0-9]+)+(<[A-Za-z0-9:<>]+>)?>?$"
 
@@ -211,7 +213,7 @@ class Step(Control):
     """What the action takes; see `schemas/steps`."""
     precondition: Precondition | None = None
     """The step is skipped unless both texts are equal; `platformType` stands for the node's platform."""
-    timeout_seconds: Annotated[int, Field(json_schema_extra=QUOTED)] | None = None
+    timeout_seconds: Annotated[Whole | Reference | None, expected("a whole decimal number")] = None
     """Limit for actions that have one and whose inputs say nothing; 0 is the action's own."""
     max_attempts: Annotated[int, Field(ge=0, json_schema_extra=QUOTED)] | None = None
     """Read for compatibility; SSM's agent makes one attempt at a Command document's step too."""

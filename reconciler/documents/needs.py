@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.documents import parameters
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.runbook import Runbook
 from reconciler.documents.runbook.references import texts
@@ -60,8 +59,6 @@ _LACKING = {
 
 def _of_steps(document: Document) -> Iterator[Need]:
     """Of a Command. Steps that are skipped on the nodes there are need nothing, unless there are no others."""
-    for name, why in parameters.in_environment(document):
-        yield Need("", "", "agent", why, document.places.of(("parameters", name, "interpolationType")))
     here = [ready for ready in document.steps if not elsewhere(ready.step.precondition)]
     for ready in here or document.steps:
         for what, message, loc in _of_step(ready):

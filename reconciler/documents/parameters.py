@@ -62,13 +62,6 @@ def doubtful_defaults(document: Declaring) -> Iterator[tuple[str, Wrong]]:
                 yield name, wrong
 
 
-def in_environment(document: Declaring) -> Iterator[tuple[str, str]]:
-    """Parameters that scripts are to find in their environment, and why they would not: by name."""
-    for name, parameter in document.parameters.items():
-        if parameter.interpolation_type:
-            yield name, f"agents of this version do not put the parameter `{name}` into the environment"
-
-
 def stored(value: Any) -> bool:
     """Whether a default is a reference to where the value is kept, as `{{ ssm:name }}`."""
     return isinstance(value, str) and _STORED.match(value) is not None

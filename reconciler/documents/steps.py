@@ -142,8 +142,12 @@ def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tu
 
 def asked_of_agents(steps: Sequence[BodyStep]) -> list[str]:
     """What an agent has to understand of these steps that the first ones did not: a body's `mustUnderstand`."""
-    said = [word for step in steps for word in (step.finally_step and "finallyStep", step.on_success and "onSuccess")]
-    return sorted({word for word in said if word})
+    said = {
+        "environment": any(step.environment for step in steps),
+        "finallyStep": any(step.finally_step for step in steps),
+        "onSuccess": any(step.on_success for step in steps),
+    }
+    return [word for word, asked in said.items() if asked]
 
 
 def elsewhere(precondition: Precondition | None) -> bool:
@@ -235,7 +239,7 @@ def _known_inputs(written: Written, tree: dict[str, Tree], places: Places) -> tu
             findings.append(Finding(message, place, one_of(sorted(known)), nearest(name, known), severity))
     found = {name: value for name, value in tree.items() if name in known}
     seconds = step.timeout_seconds or 0
-    if seconds > 0 and "timeoutSeconds" in known:
+    if "timeoutSeconds" in known and (isinstance(seconds, str) or seconds > 0):
         found.setdefault("timeoutSeconds", Plain(seconds))
     return found, findings
 

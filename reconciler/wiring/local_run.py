@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,8 @@ def run(
     """
     document = documents.load(data, path)
     view: Any = WorktreeView(Worktree.at(repo), _Nothing()) if repo is not None else _Nothing()  # type: ignore[arg-type]  # its past is not asked for
-    steps = compile_document(document, given, Sources(view, view.tree(WORKTREE), Workings()), parameter_place)
+    sources = Sources(view, view.tree(WORKTREE), Workings())
+    steps = compile_document(document, given, sources, parameter_place, at=int(time.time() * 1000))
     blobs = view.blobs({file.blob for file in steps.files.values()})
     files = {file.ref.digest: base64.b64encode(blobs[file.blob]).decode() for file in steps.files.values()}
     asked = {"body": json.loads(body_of(document.name, steps, check=check)), "files": files}

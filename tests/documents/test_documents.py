@@ -72,10 +72,10 @@ def test_compile(case: dict[str, Any]) -> None:
     repository = Repository(case.get("files", {}))
     if "findings" in case:
         with pytest.raises(Invalid) as refused:
-            compile_document(read, case.get("parameters", {}), repository, where)
+            compile_document(read, case.get("parameters", {}), repository, where, at=case.get("at"))
         assert as_told(refused.value.findings) == sorted(case["findings"])
         return
-    steps = compile_document(read, case.get("parameters", {}), repository, where)
+    steps = compile_document(read, case.get("parameters", {}), repository, where, at=case.get("at"))
     assert to_wire(steps.steps) == case["steps"]
     assert sorted(str(placed.claim) for placed in steps.claims) == case["claims"]
     owning = {placed.step for placed in steps.claims}

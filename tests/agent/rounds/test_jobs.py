@@ -75,6 +75,14 @@ def test_what_is_said_and_by_whom(runner: Runner) -> None:
     assert all(said.ended for said in runner.jobs.said())
 
 
+def test_what_its_scripts_find_in_their_environment(runner: Runner) -> None:
+    found = {"SSM_word": "a 'b' $(c)\n{{ d }} é"}
+    step = shell("a", 'printf %s "$SSM_word"', environment=found)
+    runner.take(of(step, shell("b", 'printf "%s" "${SSM_word-none}"'), must_understand=["environment"]))
+    (report,) = runner.reported()
+    assert [step.output for step in report.steps] == [found["SSM_word"], "none"]
+
+
 def test_truncation() -> None:
     assert cut("x" * 10, 10) == "x" * 10
     assert len(cut("x" * 30000, 24000)) == 24000

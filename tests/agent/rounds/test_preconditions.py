@@ -21,4 +21,8 @@ def test_a_precondition_keeps_a_step_away_and_stops_nothing(node: Node) -> None:
     }
     assert reasons(result)["path:/etc/win"] == "its precondition is not met: platformType is Linux, not Windows"
     assert result.status == "Success"
+    lower = file("lower", precondition={"StringEquals": ["linux", "platformType"]})
+    assert outcomes(node.converge(body(lower))) == {"path:/etc/lower": "Changed"}
+    text = file("text", precondition={"StringEquals": ["linux", "Linux"]})
+    assert outcomes(node.converge(body(text))) == {"path:/etc/text": "Skipped"}
     assert node.converge(body(file("w", precondition={"StringEquals": ["platformType", "x"]}))).status == "Skipped"

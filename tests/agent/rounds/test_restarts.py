@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.contract.wire import Body, BodyStep
+from agent.contract.wire import Body, BodyStep, NodeContext
 from agent.host import Ran
 from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
+from agent.rounds import job_run
 from agent.rounds.claimants import claimants
 from agent.rounds.departures import withdraw
-from tests.agent.converging import Node, body, outcomes, reasons, step
+from agent.rounds.exclusion import AnyTurn
+from agent.rounds.look import Look
+from tests.agent.converging import BOOT, Node, body, outcomes, reasons, step
 
 UNIT = "unit:nginx.service"
 
@@ -202,3 +205,33 @@ def test_what_a_body_no_longer_asks_for_is_forgotten(node: Node, host: Machine) 
     withdraw(host, gone, node.ledger, claimants([]))
     node.reopen()
     assert node.ledger.owed("Association/web", "service") == []
+
+
+def test_a_job_that_was_killed_in_between_restarts_too(node: Node, host: Machine) -> None:
+    asked = held("a", restartOn=["site"])
+    host.dies_at = "restart"
+    with pytest.raises(SystemExit):
+        run_once(node, asked)
+    assert host.verbs() == ["restart"]
+    node.reopen()
+    host.dies_at = ""
+    site_look, service_look = run_once(node, asked)
+    assert (site_look.changes, service_look.applied, host.verbs()) == ([], True, ["restart"])
+    assert run_once(node, asked)[1].changes == []
+    assert node.ledger.entries("Job/1") == []
+
+
+def run_once(node: Node, asked: Body) -> list[Look]:
+    """As an agent runs a job, from what is on disk of it."""
+    bed = job_run.Bed(
+        host=node.host,
+        journal=node.journal,
+        boot_id=BOOT,
+        context=NodeContext("web-1"),
+        facts={},
+        held=[],
+        blob=node.blobs.__getitem__,
+        debts=str(node.state / "debts.json"),
+        turn=AnyTurn(),
+    )
+    return job_run.run("Job/1", asked, bed, {}, str)

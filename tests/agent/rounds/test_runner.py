@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from agent.contract.inputs import ACTIONS, Action
-from agent.host import LocalHost
+from agent.host import LocalHost, Ran
 from agent.host.memory import MemoryHost
 from agent.host.memory import Node as Place
-from tests.agent.converging import Node, body, file, outcomes, reasons, script, step, tree
+from tests.agent.converging import Node, body, file, outcomes, reasons, script, shell, step, tree
 
 # Modes
 
@@ -90,6 +90,14 @@ def test_exit_codes_that_end_the_document(node: Node, rc: int, status: str, outc
     again = node.converge(held, cause="Interval")
     assert outcomes(again)["path:/etc/after"] == "Skipped"
     assert again.status == status
+
+
+def test_a_failure_counts_for_more_than_a_step_out_of_time(node: Node, host: MemoryHost) -> None:
+    host.shell = lambda _, text: Ran(-15, timed_out=True) if text.strip() == "slow" else shell(host, text)
+    held = body(script("late", "slow", on_failure="continue"), script("bad", "exit 3", on_failure="continue"))
+    result = node.converge(held)
+    assert (result.status, str(result.reason).partition(":")[0]) == ("Failed", "bad")
+    assert node.converge(body(script("late", "slow"), uid="Association/other")).status == "TimedOut"
 
 
 def test_a_defect_in_a_step_stops_no_other(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
