@@ -27,15 +27,15 @@ from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger, prune
 from agent.rounds.look import Look, is_run
-from agent.rounds.outcome import PRECEDENCE, RunResult, failed, fitted
+from agent.rounds.outcome import RunResult, failed, fitted
 from agent.rounds.preconditions import unmet
 from agent.rounds.restarts import Restarts
 from agent.rounds.runs import Journal, Runs
 from agent.rounds.standing import Seen
+from agent.rounds.verdict import verdict
 from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.rendering import rendered
 from agent.steps.step import (
-    REBOOTING,
     Applied,
     Given,
     InvalidPlatform,
@@ -381,25 +381,11 @@ class Run:
     # Telling
 
     def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
-        status, reason = "Success", None
-        failing = min((look for look in self.looks if look.fails_run), key=_weight, default=None)
-        if failing is not None and failing.problem is not None:
-            status, reason = failing.problem.status, "%s: %s" % (failing.step.name, failing.problem.reason)
-        elif any(report.outcome == "Failed" for report in pruned):
-            status, reason = "Failed", "what the document no longer declares could not all be taken away"
-        elif self.looks and all(look.skipped for look in self.looks):
-            status, reason = "Skipped", self.looks[0].skipped
+        status, reason = verdict(self.looks, pruned)
         claims = [report for look in self.looks for report in looking.reports(look)] + pruned
         kept, output, truncated = fitted(claims, looking.output(self.looks))
         changed = any(look.applied for look in self.looks) or any(report.outcome == "Changed" for report in pruned)
         return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
-
-
-def _weight(look: Look) -> int:
-    """How much a failure counts for the status of the whole: the least does; a reboot goes before, for it is no end."""
-    assert look.problem is not None
-    order = (REBOOTING, *PRECEDENCE)
-    return order.index(look.problem.status) if look.problem.status in order else len(order)
 
 
 def _left_out_by(ended: Optional[Look]) -> str:
