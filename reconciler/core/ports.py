@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from agent.contract.wire import Signed
     from reconciler.core.commands import CommandRow, InvocationRow
-    from reconciler.core.executions import Answer
+    from reconciler.core.executions import Answer, ExecutionRow
     from reconciler.core.parameters import Parameter, Selector, Version
     from reconciler.core.records import (
         AssignmentRow,
@@ -177,9 +177,9 @@ class Store(Protocol):
     def collect(self, *, effects_before: int = 0, audit_before: int = 0, commands_before: int = 0) -> int:
         """Forget what nobody needs any more; how many rows that were.
 
-        Bodies that no assignment, no newest release, no node's context and no command names, and files that none of the
-        rest names; effects with an outcome that were queued, audit rows that were written, and commands that are over
-        and were asked for before these Unix milliseconds.
+        Bodies that no assignment, no newest release, no node's context, no command and no execution names, and files
+        that none of the rest names; effects with an outcome that were queued, audit rows that were written, and
+        commands and executions that are over and were asked for before these Unix milliseconds.
         """
 
     def nodes(self) -> list[NodeRow]:
@@ -234,8 +234,19 @@ class Store(Protocol):
 
     def invocation(self, job_id: str) -> InvocationRow | None: ...
 
+    def executions(self, *, limit: int = 50, parent: str | None = None) -> list[ExecutionRow]:
+        """Newest first; with `parent` those that this one started (empty: those that none did)."""
+
+    def open_executions(self) -> list[ExecutionRow]:
+        """Those that are not over, oldest first."""
+
+    def execution(self, execution_id: str) -> ExecutionRow | None: ...
+
+    def events(self, execution_id: str) -> list[str]:
+        """What happened in an execution, in order: one JSON text each."""
+
     def body(self, digest: str) -> bytes | None:
-        """A body's or a node context's bytes, or those of a file that a body names."""
+        """A body's, a node context's or a runbook's bytes, or those of a file that a body names."""
 
     def token(self, token_id: str) -> TokenRow | None: ...
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.core.commands import CommandRow, InvocationRow
+    from reconciler.core.executions import EventRow, ExecutionRow
 
 COMPLIANCES = ("UNKNOWN", "COMPLIANT", "NON_COMPLIANT")
 FAILURES = frozenset({"Failed", "TimedOut", "Interrupted"})
@@ -245,6 +246,10 @@ class Changes:
     """New ones, or what a known one has come to: its status, details, end, and who cancelled it."""
     invocations: tuple[InvocationRow, ...] = ()
     """Each in place of the one of the same job."""
+    executions: tuple[ExecutionRow, ...] = ()
+    """New ones, or what a known one has come to: its status, reason and end."""
+    events: tuple[EventRow, ...] = ()
+    """Of executions that there are; each is new, and follows the one before it."""
     effects: tuple[EffectRow, ...] = ()
     """New ones, or attempts and outcomes of known ones; an outcome stays."""
     audit: tuple[AuditRow, ...] = ()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.core import records
     from reconciler.core.commands import CommandRow, InvocationRow
+    from reconciler.core.executions import ExecutionRow
 
 
 @dataclass(slots=True)
@@ -55,16 +56,17 @@ class MemoryStore:
         with self._state.lock:
             self._check_lease()
             tables = self._tables
-            commands = tables.forget_commands(commands_before)
+            runs = tables.forget_commands(commands_before) + tables.forget_executions(commands_before)
             named = {row.body_digest for row in tables.assignments.values()}
             named.update(row.body_digest for row in self.releases())
             named.update(row.context_digest for row in tables.nodes.values())
             named.update(row.body_digest for row in tables.commands.values())
+            named.update(row.source_digest for row in tables.executions.values())
             named |= {file for body in named & tables.bodies.keys() for file in files_named_by(tables.bodies[body])}
             gone = tables.bodies.keys() - named
             for digest in gone:
                 del tables.bodies[digest]
-            return len(gone) + tables.forget(effects_before, audit_before) + commands
+            return len(gone) + tables.forget(effects_before, audit_before) + runs
 
     def nodes(self) -> list[records.NodeRow]:
         with self._state.lock:
@@ -158,6 +160,23 @@ class MemoryStore:
 
     def invocation(self, job_id: str) -> InvocationRow | None:
         return self._tables.invocations.get(job_id)
+
+    def executions(self, *, limit: int = 50, parent: str | None = None) -> list[ExecutionRow]:
+        with self._state.lock:
+            rows = [row for row in self._tables.executions.values() if parent in (None, row.parent)]
+        return sorted(rows, key=lambda row: row.id, reverse=True)[:limit]
+
+    def open_executions(self) -> list[ExecutionRow]:
+        with self._state.lock:
+            rows = [row for row in self._tables.executions.values() if not row.finished_at]
+        return sorted(rows, key=lambda row: row.id)
+
+    def execution(self, execution_id: str) -> ExecutionRow | None:
+        return self._tables.executions.get(execution_id)
+
+    def events(self, execution_id: str) -> list[str]:
+        with self._state.lock:
+            return list(self._tables.events.get(execution_id, ()))
 
     def body(self, digest: str) -> bytes | None:
         return self._tables.bodies.get(digest)

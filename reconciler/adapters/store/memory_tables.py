@@ -12,6 +12,7 @@ from reconciler.core.problem import Defect
 
 if TYPE_CHECKING:
     from reconciler.core.commands import CommandRow, InvocationRow
+    from reconciler.core.executions import ExecutionRow
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class Tables:
     tokens: dict[str, records.TokenRow] = field(default_factory=dict)
     commands: dict[str, CommandRow] = field(default_factory=dict)
     invocations: dict[str, InvocationRow] = field(default_factory=dict)
+    executions: dict[str, ExecutionRow] = field(default_factory=dict)
+    events: dict[str, list[str]] = field(default_factory=dict)
     effects: dict[str, records.EffectRow] = field(default_factory=dict)
     audit: list[records.AuditRow] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Tables:
             self.states[state.node_id, state.uid] = state
         self._live(changes)
         self._command(changes)
+        self._execute(changes)
         self._queue(changes)
         self.settings.update(changes.settings)
 
@@ -85,12 +89,22 @@ class Tables:
         commands = self.commands.keys() | {row.id for row in changes.commands}
         if not commands.issuperset(row.command_id for row in changes.invocations):
             raise Defect("the store refused a change: an invocation of no command")
+        self._check_events(changes)
         if not known.issuperset(state.node_id for state in changes.states):
             raise Defect("the store refused a change: a state of a node that is not enrolled")
         for row in changes.reported:
             if row.status not in ("", *STATUSES) or row.compliance not in records.COMPLIANCES:
                 raise Defect(f"the store cannot keep a value: {row.status} {row.compliance}")
         self._check_names(changes)
+
+    def _check_events(self, changes: records.Changes) -> None:
+        executions = self.executions.keys() | {row.id for row in changes.executions}
+        ahead: dict[str, int] = {}
+        for row in changes.events:
+            number = ahead.get(row.execution, len(self.events.get(row.execution, ())))
+            if row.execution not in executions or row.number < number:
+                raise Defect("the store refused a change: an event of no execution, or one that it has")
+            ahead[row.execution] = row.number + 1
 
     def _check_names(self, changes: records.Changes) -> None:
         after: dict[str, records.NodeRow] = {}
@@ -150,6 +164,20 @@ class Tables:
         gone = {row.id for row in self.commands.values() if row.finished_at and row.requested_at < before}
         self.commands = {known: row for known, row in self.commands.items() if known not in gone}
         self.invocations = {job: row for job, row in self.invocations.items() if row.command_id not in gone}
+        return len(gone)
+
+    def _execute(self, changes: records.Changes) -> None:
+        for row in changes.executions:
+            known = self.executions.get(row.id, row)
+            self.executions[row.id] = replace(known, status=row.status, reason=row.reason, finished_at=row.finished_at)
+        for event in changes.events:
+            self.events.setdefault(event.execution, []).append(event.event)
+
+    def forget_executions(self, before: int) -> int:
+        """Forget those that are over and began before an instant; how many."""
+        gone = {row.id for row in self.executions.values() if row.finished_at and row.started_at < before}
+        self.executions = {known: row for known, row in self.executions.items() if known not in gone}
+        self.events = {known: events for known, events in self.events.items() if known not in gone}
         return len(gone)
 
     def _live(self, changes: records.Changes) -> None:

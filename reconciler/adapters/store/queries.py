@@ -9,7 +9,7 @@ from sqlalchemy import types as sql
 
 from reconciler.adapters.store import schema
 from reconciler.adapters.store.rows import columns
-from reconciler.core import commands, records
+from reconciler.core import commands, executions, records
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, ColumnElement, Delete, FromClause, Select, Table
@@ -123,6 +123,30 @@ FORGET_INVOCATIONS: Delete = _invocations.delete().where(
 )
 FORGET_COMMANDS: Delete = _commands.delete().where(*_OVER)
 
+_executions, _events = schema.executions, schema.execution_events
+_EXECUTION_LIMIT = bindparam("of_limit", type_=sql.BigInteger)
+_NEWEST_EXECUTIONS = _of(executions.ExecutionRow, _executions).order_by(_executions.c.id.desc())
+EXECUTIONS = _NEWEST_EXECUTIONS.limit(_EXECUTION_LIMIT)
+EXECUTIONS_OF = _NEWEST_EXECUTIONS.where(_executions.c.parent == bindparam("of_parent")).limit(_EXECUTION_LIMIT)
+OPEN_EXECUTIONS = (
+    _of(executions.ExecutionRow, _executions).where(_executions.c.finished_at == 0).order_by(_executions.c.id)
+)
+EXECUTION = _of(executions.ExecutionRow, _executions).where(_executions.c.id == bindparam("of_id"))
+EVENTS = (
+    select(_events.c.event)
+    .where(_events.c.fleet_id == _FLEET, _events.c.execution == bindparam("of_id"))
+    .order_by(_events.c.number)
+)
+_EXECUTIONS_OVER = (
+    _executions.c.fleet_id == _FLEET,
+    _executions.c.finished_at != 0,
+    _executions.c.started_at < bindparam("of_before", type_=sql.BigInteger),
+)
+FORGET_EVENTS: Delete = _events.delete().where(
+    _events.c.fleet_id == _FLEET, _events.c.execution.in_(select(_executions.c.id).where(*_EXECUTIONS_OVER))
+)
+FORGET_EXECUTIONS: Delete = _executions.delete().where(*_EXECUTIONS_OVER)
+
 BODY = select(schema.bodies.c.data).where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")
 )
@@ -135,11 +159,12 @@ _NAMED = (
         .where(_releases.c.fleet_id == _FLEET),
         select(_nodes.c.context_digest).where(_nodes.c.fleet_id == _FLEET),
         select(_commands.c.body_digest).where(_commands.c.fleet_id == _FLEET),
+        select(_executions.c.source_digest).where(_executions.c.fleet_id == _FLEET),
     )
 )
 _IN_USE = schema.bodies.c.digest.in_(_NAMED)
 BODIES_IN_USE = select(schema.bodies.c.data).where(schema.bodies.c.fleet_id == _FLEET, _IN_USE)
-"""Those that an assignment, a newest release, a node's context or a command names."""
+"""Those that an assignment, a newest release, a node's context, a command or an execution names."""
 OTHER_BODIES = select(schema.bodies.c.digest).where(schema.bodies.c.fleet_id == _FLEET, ~_IN_USE)
 FORGET_BODY: Delete = schema.bodies.delete().where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core import commands, records
+from reconciler.core import commands, executions, records
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, FromClause
@@ -22,6 +22,8 @@ _KINDS: tuple[type[Any], ...] = (
     records.EffectRow,
     commands.CommandRow,
     commands.InvocationRow,
+    executions.ExecutionRow,
+    executions.EventRow,
 )
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 _IN_TABLES = {"commit": "commit_oid"}  # `commit` is a word of SQL

@@ -278,6 +278,43 @@ invocations = Table(
     Index("invocations_command", "fleet_id", "command_id"),
 )
 
+executions = Table(
+    "executions",
+    metadata,
+    _fleet(),
+    _text("id", key=True),
+    _text("document"),
+    _text("source_digest"),
+    _text("subject"),
+    _number("started_at"),
+    _text("parent"),
+    _number("depth"),
+    _text("mode"),
+    _text("targets"),
+    _text("status"),
+    _text("reason"),
+    _number("finished_at"),
+    Index("executions_parent", "fleet_id", "parent", "id"),
+)
+Index(
+    "executions_open",
+    executions.c.fleet_id,
+    executions.c.id,
+    sqlite_where=text("finished_at = 0"),
+    postgresql_where=text("finished_at = 0"),
+)
+
+execution_events = Table(
+    "execution_events",
+    metadata,
+    _fleet(),
+    _text("execution", key=True),
+    _number("number", key=True),
+    _text("event"),
+    ForeignKeyConstraint(["fleet_id", "execution"], ["executions.fleet_id", "executions.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
 tokens = Table(
     "tokens",
     metadata,

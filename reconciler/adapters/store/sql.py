@@ -14,6 +14,7 @@ from reconciler.adapters.store.statements import Statements
 from reconciler.adapters.store.writes import Writer, chunks
 from reconciler.core import records
 from reconciler.core.commands import CommandRow, InvocationRow
+from reconciler.core.executions import ExecutionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -86,6 +87,8 @@ class SqlStore:
             before = {**ours, "of_before": commands_before}
             connection.execute(queries.FORGET_INVOCATIONS, before)
             commands = connection.execute(queries.FORGET_COMMANDS, before).rowcount
+            connection.execute(queries.FORGET_EVENTS, before)
+            executions = connection.execute(queries.FORGET_EXECUTIONS, before).rowcount
             files: set[str] = set()
             for data in connection.execute(queries.BODIES_IN_USE, ours).scalars():
                 files |= files_named_by(data)
@@ -94,7 +97,7 @@ class SqlStore:
                 connection.execute(queries.FORGET_BODY, [{**ours, "of_digest": digest} for digest in others])
             effects = connection.execute(queries.FORGET_EFFECTS, {**ours, "of_before": effects_before}).rowcount
             audit = connection.execute(queries.FORGET_AUDIT, {**ours, "of_before": audit_before}).rowcount
-            return len(others) + effects + audit + commands
+            return len(others) + effects + audit + commands + executions
 
     def nodes(self) -> list[records.NodeRow]:
         return self._all(records.NodeRow, queries.NODES)
@@ -161,6 +164,20 @@ class SqlStore:
 
     def invocation(self, job_id: str) -> InvocationRow | None:
         return self._one(InvocationRow, queries.INVOCATION, of_id=job_id)
+
+    def executions(self, *, limit: int = 50, parent: str | None = None) -> list[ExecutionRow]:
+        if parent is None:
+            return self._all(ExecutionRow, queries.EXECUTIONS, of_limit=limit)
+        return self._all(ExecutionRow, queries.EXECUTIONS_OF, of_limit=limit, of_parent=parent)
+
+    def open_executions(self) -> list[ExecutionRow]:
+        return self._all(ExecutionRow, queries.OPEN_EXECUTIONS)
+
+    def execution(self, execution_id: str) -> ExecutionRow | None:
+        return self._one(ExecutionRow, queries.EXECUTION, of_id=execution_id)
+
+    def events(self, execution_id: str) -> list[str]:
+        return self._all(str, queries.EVENTS, of_id=execution_id)
 
     def body(self, digest: str) -> bytes | None:
         return self._one(bytes, queries.BODY, of_digest=digest)

@@ -55,6 +55,8 @@ class Statements:
         self.serial = update(schema.nodes).where(*_these(schema.nodes)).values(serial=schema.nodes.c.serial + 1)
         self.command = self._replacing(schema.commands, only=("status", "details", "cancelled_by", "finished_at"))
         self.invocation = self._replacing(schema.invocations)
+        self.execution = self._replacing(schema.executions, only=("status", "reason", "finished_at"))
+        self.event = insert(dialect, schema.execution_events)
         self.effect = self._effect()
         self.audit = insert(dialect, schema.audit).values(number=_next_number(schema.audit))
 

@@ -40,7 +40,7 @@ class Writer:
         self._leave(changes)
         self._states(changes)
         self._lives(changes)
-        self._commands(changes)
+        self._runs(changes)
         self._outbox(changes)
 
     def _bodies(self, changes: Changes) -> None:
@@ -114,9 +114,11 @@ class Writer:
             self._at_once(statement, changes.retired)
         self._at_once(self._statements.serial, touched(changes))
 
-    def _commands(self, changes: Changes) -> None:
+    def _runs(self, changes: Changes) -> None:
         self._each(self._statements.command, map(values, changes.commands))
         self._each(self._statements.invocation, map(values, changes.invocations))
+        self._each(self._statements.execution, map(values, changes.executions))
+        self._each(self._statements.event, map(values, changes.events))
 
     def _outbox(self, changes: Changes) -> None:
         self._each(self._statements.effect, map(values, changes.effects))

@@ -9,6 +9,7 @@ import pytest
 
 from agent.contract.canonical import canonical, digest
 from reconciler.core.commands import CommandRow, InvocationRow
+from reconciler.core.executions import EventRow, ExecutionRow
 from reconciler.core.problem import Defect, Refused
 from reconciler.core.records import AssignmentRow, AuditRow, Changes, LeaveRow, PermitRow, Withdrawn
 from tests.adapters.store import disks
@@ -463,3 +464,48 @@ class TestCommands:
         assert store.collect(commands_before=11) == 1
         assert (store.command("c1"), store.invocation("j1")) == (None, None)
         assert store.command("c2") is not None
+
+
+def execution(known: str = "x1", **values: Any) -> ExecutionRow:
+    return ExecutionRow(
+        **{"id": known, "document": "d", "source_digest": DIGEST, "subject": "alice", "started_at": 10, **values}
+    )
+
+
+class TestExecutions:
+    def test_an_execution_is_kept_and_only_what_it_comes_to_changes(self, store: Store) -> None:
+        store.commit(Changes(executions=(execution(),)))
+        over = execution(status="Failed", reason="no", finished_at=5)
+        store.commit(Changes(executions=(replace(over, document="other", parent="p"),)))
+        assert (store.execution("x1"), store.execution("x2")) == (over, None)
+
+    def test_lists(self, store: Store) -> None:
+        rows = (execution("x2"), execution("x1"), execution("x3", finished_at=5, parent="x1", depth=1))
+        store.commit(Changes(executions=rows))
+        assert [row.id for row in store.executions(limit=2)] == ["x3", "x2"]
+        assert [row.id for row in store.executions(parent="")] == ["x2", "x1"]
+        assert [row.id for row in store.executions(parent="x1")] == ["x3"]
+        assert [row.id for row in store.open_executions()] == ["x1", "x2"]
+
+    def test_events_keep_their_order_and_none_comes_twice(self, store: Store) -> None:
+        events = tuple(EventRow("x1", number, f'{{"n":{number}}}') for number in range(12))
+        store.commit(Changes(executions=(execution(),), events=events[:1]))
+        store.commit(Changes(events=events[1:]))
+        with pytest.raises(Defect):
+            store.commit(Changes(executions=(execution(finished_at=9),), events=(events[3],)))
+        with pytest.raises(Defect):
+            store.commit(Changes(events=(EventRow("x9", 0, "{}"),)))
+        assert store.events("x1") == [row.event for row in events]
+        assert (store.events("x9"), store.open_executions()) == ([], [execution()])
+
+    def test_old_ones_are_forgotten_with_all_that_is_theirs(self, store: Store) -> None:
+        rows = (execution("x1", finished_at=20), execution("x2"))
+        events = (EventRow("x1", 0, "{}"), EventRow("x2", 0, "{}"))
+        store.commit(Changes(executions=rows, events=events, bodies={DIGEST: BODY}))
+        assert store.collect(commands_before=10) == 0
+        assert store.collect(commands_before=11) == 1
+        assert (store.execution("x1"), store.events("x1")) == (None, [])
+        assert (store.events("x2"), store.body(DIGEST)) == (["{}"], BODY)
+        store.commit(Changes(executions=(execution("x2", finished_at=20),)))
+        assert store.collect(commands_before=11) == 2
+        assert store.body(DIGEST) is None
