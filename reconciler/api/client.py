@@ -143,6 +143,26 @@ class Client:
         query = {"job": job, "step": step, "stream": stream, "offset": str(offset)}
         return base64.b64decode(self._get(f"/commands/{_part(command_id)}/output", **query)["data"])
 
+    def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """An execution of an Automation document; `asked` as `requests.Start` takes it."""
+        return self._post("/automations", asked)
+
+    def executions(self, limit: int = 50, parent: str | None = None) -> list[dict[str, Any]]:
+        return self._items("/automations", limit=str(limit), parent=parent)
+
+    def execution(self, execution: str) -> dict[str, Any]:
+        return self._get(f"/automations/{_part(execution)}")
+
+    def execution_events(self, execution: str) -> Iterator[dict[str, Any]]:
+        """How the execution stands, now and at each change, until it is over."""
+        return self._events(f"/automations/{_part(execution)}/events")
+
+    def signal(self, execution: str, signal: str, comment: str = "") -> dict[str, Any]:
+        return self._post(f"/automations/{_part(execution)}/signal", {"signal": signal, "comment": comment})
+
+    def stop(self, execution: str, reason: str = "") -> dict[str, Any]:
+        return self._post(f"/automations/{_part(execution)}/stop", {"reason": reason})
+
     # -- one request ---------------------------------------------------------------------------------------------
 
     def _get(self, path: str, **query: str | None) -> dict[str, Any]:

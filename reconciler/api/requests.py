@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, StrictInt, ValidationError, model_validator
 
@@ -21,6 +21,21 @@ Text = Annotated[str, Field(min_length=1, max_length=512)]
 
 class Nothing(Model):
     """A request that needs no more than its path."""
+
+
+class _Bringing(Protocol):
+    document: str | None
+    content: str | None
+
+
+_Brought = TypeVar("_Brought", bound=_Bringing)
+
+
+def _one_document(asked: _Brought) -> _Brought:
+    """Either named or brought along."""
+    if (asked.document is None) == (asked.content is None):
+        raise ValueError("name a document, or bring one along")
+    return asked
 
 
 class PlanQuery(Model):
@@ -58,7 +73,7 @@ class Run(Model):
     content: Annotated[str, Field(min_length=1, max_length=1024 * 1024)] | None = None
     path: Text = "document"
     parameters: Annotated[dict[Text, list[str]], Field(max_length=256)] = Field(default_factory=dict)
-    targets: Annotated[list[Text], Field(min_length=1, max_length=50)]
+    targets: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
     max_concurrency: Annotated[str, Field(pattern=rate.PATTERN)] = commands.DEFAULT_CONCURRENCY
     max_errors: Annotated[str, Field(pattern=rate.ERRORS_PATTERN)] = commands.DEFAULT_ERRORS
     timeout_seconds: Annotated[StrictInt, Field(ge=30, le=2_592_000)] = commands.DELIVERY_TIMEOUT
@@ -66,9 +81,45 @@ class Run(Model):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.document is None) == (self.content is None):
-            raise ValueError("name a document, or bring one along")
-        return self
+        return _one_document(self)
+
+
+class Start(Model):
+    """POST /automations. Either a `document` by name, or the `content` of another, called `path`."""
+
+    document: Text | None = None
+    content: Annotated[str, Field(min_length=1, max_length=1024 * 1024)] | None = None
+    path: Text = "document"
+    parameters: Annotated[dict[Text, list[str]], Field(max_length=256)] = Field(default_factory=dict)
+    mode: Literal["Auto", "Interactive"] = "Auto"
+    targets: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    target_parameter_name: Annotated[str, Field(max_length=512)] = ""
+    max_concurrency: Annotated[str, Field(pattern=rate.PATTERN)] = "10"
+    max_errors: Annotated[str, Field(pattern=rate.ERRORS_PATTERN)] = "0"
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        return _one_document(self)
+
+
+class SignalBody(Model):
+    """POST /automations/{id}/signal"""
+
+    signal: Literal["Approve", "Reject", "StartStep", "StopStep", "Resume"]
+    comment: Annotated[str, Field(max_length=2000)] = ""
+
+
+class StopBody(Model):
+    """POST /automations/{id}/stop"""
+
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+class ExecutionsQuery(Model):
+    """GET /automations"""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+    parent: Annotated[str, Field(max_length=64)] | None = None
 
 
 class CommandsQuery(Model):

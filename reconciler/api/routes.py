@@ -99,7 +99,32 @@ def _output(service: Service, asked: Asked) -> Any:
     return service.commands.output(asked.subject, asked["id"], form.job, form.step, form.stream, form.offset)
 
 
-FOLLOWED = {"/apply/{id}/events": apply_status, "/commands/{id}/events": command}
+def _start(service: Service, asked: Asked) -> Any:
+    return service.automations.start(asked.subject, asked.form)
+
+
+def _executions(service: Service, asked: Asked) -> Any:
+    return _items(service.automations.list(asked.subject, asked.form.limit, asked.form.parent))
+
+
+def execution(service: Service, asked: Asked) -> Any:
+    """How an execution stands."""
+    return service.automations.show(asked.subject, asked["id"])
+
+
+def _signal(service: Service, asked: Asked) -> Any:
+    return service.automations.signal(asked.subject, asked["id"], asked.form.signal, asked.form.comment)
+
+
+def _stop(service: Service, asked: Asked) -> Any:
+    return service.automations.stop(asked.subject, asked["id"], asked.form.reason)
+
+
+FOLLOWED = {
+    "/apply/{id}/events": apply_status,
+    "/commands/{id}/events": command,
+    "/automations/{id}/events": execution,
+}
 """What is told of at each change, until it is finished."""
 
 
@@ -126,4 +151,9 @@ PATHS = (
     Path("GET", "/commands/{id}", requests.Nothing, command),
     Path("POST", "/commands/{id}/cancel", requests.Nothing, _cancel),
     Path("GET", "/commands/{id}/output", requests.OutputQuery, _output),
+    Path("POST", "/automations", requests.Start, _start, RUN_LIMIT),
+    Path("GET", "/automations", requests.ExecutionsQuery, _executions),
+    Path("GET", "/automations/{id}", requests.Nothing, execution),
+    Path("POST", "/automations/{id}/signal", requests.SignalBody, _signal),
+    Path("POST", "/automations/{id}/stop", requests.StopBody, _stop),
 )

@@ -6,13 +6,15 @@ Each call has a subject, and the service decides whether it may: `Refused` where
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.api.requests import Run
+    from reconciler.api.requests import Run, Start
     from reconciler.core.access import Subject
+
+Signal: TypeAlias = Literal["Approve", "Reject", "StartStep", "StopStep", "Resume"]
 
 
 class Commands(Protocol):
@@ -36,12 +38,35 @@ class Commands(Protocol):
         """Part of what a step says, from `offset` on: base64 under `data`, and `next`, the offset after it."""
 
 
+class Automations(Protocol):
+    """Executions of Automation documents: what people may ask for."""
+
+    def start(self, subject: Subject, asked: Start) -> dict[str, Any]:
+        """Start an execution; how it stands, with its id under `execution`."""
+
+    def list(self, subject: Subject, limit: int, parent: str | None = None) -> list[dict[str, Any]]:
+        """Executions, newest first; with `parent` those that this one started (empty: those that none did)."""
+
+    def show(self, subject: Subject, execution: str) -> dict[str, Any]:
+        """An execution with its timeline; `finished` says whether it will change again."""
+
+    def signal(self, subject: Subject, execution: str, signal: Signal, comment: str) -> dict[str, Any]:
+        """Answer it: approve, reject, let a step begin or end, let it go on; how it stands then."""
+
+    def stop(self, subject: Subject, execution: str, reason: str) -> dict[str, Any]:
+        """Ask for its end; a second time, nothing more is run for it."""
+
+
 class Service(Protocol):
     """The controller, as a person or a program sees it."""
 
     @property
     def commands(self) -> Commands:
         """Documents run on nodes, once."""
+
+    @property
+    def automations(self) -> Automations:
+        """Executions of Automation documents."""
 
     def operator_of(self, key: str, /) -> str | None:
         """The name of the operator whose SSH public key this is (`ssh-ed25519 AAAA...`); None for anyone else's."""

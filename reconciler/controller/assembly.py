@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.controller.automation.beginning import Beginnings
+from reconciler.controller.automation.desk import AutomationDesk
+from reconciler.controller.automation.errands import Errands
+from reconciler.controller.automation.performing import Performing
+from reconciler.controller.automation.run_command import RunCommand
+from reconciler.controller.automation.runs import AutomationRuns
+from reconciler.controller.automation.work import Handlers, outside
 from reconciler.controller.catalogs import Catalogs
 from reconciler.controller.commands import CommandDesk
 from reconciler.controller.compliance import ComplianceWriter
+from reconciler.controller.document_orders import DocumentOrders
 from reconciler.controller.document_runs import DocumentRuns
 from reconciler.controller.enrolment import Enrolments
 from reconciler.controller.guests import Guests
@@ -28,6 +36,7 @@ from reconciler.controller.reconcile import Planner, Reconciler
 from reconciler.controller.restart import load_state
 from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
+from reconciler.controller.shelf import Shelf
 from reconciler.controller.sync import Sync
 from reconciler.controller.trust import AccessTrust
 from reconciler.controller.visits import Visits
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
         Clock,
         Notifier,
         OutputStore,
+        Outside,
         Proposals,
         Renderer,
         ReportBranch,
@@ -82,6 +92,10 @@ class Ports:
     visitor: Visitor
     renderer: Renderer
     outputs: OutputStore
+    outside: Mapping[str, Outside] = field(default_factory=dict)
+    """Who does the work of an automation's step elsewhere, by action."""
+    library: Callable[[], Mapping[str, tuple[str, bytes]]] = dict
+    """Documents that are built in: by name the file's name and its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,7 @@ class Controller:
         on_lost: Callable[[Problem], None] = lambda _: None,
         make_loop: Callable[[Callable[[], None]], Loop] = ThreadLoop,
         begin_visit: Callable[[Callable[[], None]], object] | None = None,
+        begin_errand: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._ports, self._instance, self._on_lost = ports, identity.instance, on_lost
         store, source, clock = ports.store, ports.source, ports.clock
@@ -143,6 +158,17 @@ class Controller:
         visiting.to = visits.wake
         permissions = Permissions(state, store, clock)
         self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands)
+        shelf = Shelf(state, source, ports.library)
+        orders = DocumentOrders(state, source, clock, permissions, shelf)
+        handlers = Handlers(
+            blocking={action: outside(port) for action, port in ports.outside.items()},
+            on_nodes={"aws:runCommand": RunCommand(shelf, orders)},
+        )
+        self._errands = errands = Errands(loop, begin_errand)
+        beginnings = Beginnings(state, permissions, shelf)
+        performing = Performing(handlers, errands, commands, store, clock)
+        self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings)
+        automations = AutomationRuns(state, loop, store, reconciler, permissions, shelf, orders, beginnings, desk_)
         self.service = ControllerService(
             state,
             loop,
@@ -157,7 +183,8 @@ class Controller:
             enrolments,
             permissions,
             visits,
-            DocumentRuns(state, loop, source, clock, reconciler, permissions, commands),
+            DocumentRuns(state, loop, reconciler, permissions, commands, shelf, orders, automations),
+            automations,
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
@@ -187,6 +214,7 @@ class Controller:
         for take_back in self._jobs:
             take_back()
         self._loop.stop()
+        self._errands.stop()
 
     def pushed(self) -> None:
         """A Git host says that there is something new: fetch at the next watch."""
@@ -201,6 +229,7 @@ class Controller:
         self._reconciler.settle()
         self._desk.settle()
         self._commands.settle()
+        self._automations.settle()
 
     def _lost(self, problem: Problem) -> None:
         log.critical("%s", problem)

@@ -42,13 +42,19 @@ class CommandDesk:
         self._by_node: dict[str, dict[str, str]] = {}
         self._reading = threading.Lock()
         self._owners: OrderedDict[str, str] = OrderedDict()
-        self._next_look = 0.0
+        self.on_end: Callable[[CommandRow, list[InvocationRow]], None] = lambda _row, _invocations: None
 
     # What is decided
 
-    def dispatch(self, effect: Dispatch, cause: Cause, files: Mapping[str, bytes]) -> CommandRow:
-        """Begin a command. `files` are the bytes that its body names, by digest. Durable on return."""
-        command = engine.begun(effect, self._state.world, cause)
+    def dispatch(self, effect: Dispatch, cause: Cause, files: Mapping[str, bytes], known: str = "") -> CommandRow:
+        """Begin a command. `files` are the bytes that its body names, by digest. Durable on return.
+
+        A second dispatch under an id that is `known` changes nothing: it gives the first one's command.
+        """
+        before = self._store.command(known) if known else None
+        if before is not None:
+            return before
+        command = engine.begun(effect, self._state.world, cause, known=known)
         row, released = engine.settled(command, cause.at, self._online, self._able)
         command.invocations.update((one.job_id, one) for one in released)
         detail = f"{row.document} on {row.target_count} nodes ({row.targets})"
@@ -259,6 +265,8 @@ class CommandDesk:
             del open_[row.id]
         self._open = open_
         self._index()
+        if row.final:
+            self.on_end(row, list(engine.ordered(tuple(invocations.values()))))
         self._keeper.wake(sorted({one.node_id for one in listed if one.released_at and not one.final}))
 
     def _index(self) -> None:

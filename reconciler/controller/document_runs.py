@@ -9,39 +9,30 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.contract.canonical import canonical
-from reconciler.capabilities.nodes import fleet
-from reconciler.core import nodeset
-from reconciler.core.effect import Cancel, Dispatch
-from reconciler.core.problem import Finding, Invalid, Place, Refused, Waiting, nearest
-from reconciler.core.select import KEYS, known_key, parse_short
+from reconciler.controller.automation.runs import StartAsked
+from reconciler.controller.document_orders import BROUGHT, OF_THE_REPOSITORY, short_targets
+from reconciler.core.effect import Cancel
+from reconciler.core.problem import Refused
 from reconciler.documents import document as documents
-from reconciler.documents.compile import compile_document
-from reconciler.engine.commands import body_of
-from reconciler.engine.sources import Sources, Workings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.controller.automation.runs import AutomationRuns
     from reconciler.controller.commands import CommandDesk
+    from reconciler.controller.document_orders import DocumentOrders
     from reconciler.controller.loop import Loop
     from reconciler.controller.permissions import Permissions
     from reconciler.controller.reconcile import Reconciler
+    from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
     from reconciler.core.commands import CommandRow, InvocationRow
-    from reconciler.core.manifest import Loc
-    from reconciler.core.nodeset import NodeSet
-    from reconciler.core.ports import Clock, Source
-    from reconciler.core.select import Target
-    from reconciler.core.world import World
-    from reconciler.documents.compile import Steps
     from reconciler.documents.document import Document
-    from reconciler.engine.catalog import Catalog
 
 OUTPUT_AT_ONCE = 256 * 1024
-BROUGHT, OF_THE_REPOSITORY, COMMAND = "Content", "Document", "Command"
-"""Kinds that the verbs `run`, `cancel` and `read` are granted on."""
+COMMAND = "Command"
+"""The kind that the verbs `cancel` and `read` are granted on."""
 
 
 class Asked(Protocol):
@@ -74,42 +65,41 @@ class DocumentRuns:
         self,
         state: State,
         loop: Loop,
-        source: Source,
-        clock: Clock,
         reconciler: Reconciler,
         permissions: Permissions,
         desk: CommandDesk,
+        shelf: Shelf,
+        orders: DocumentOrders,
+        automations: AutomationRuns,
     ) -> None:
-        self._state, self._loop, self._source, self._clock = state, loop, source, clock
+        self._state, self._loop = state, loop
         self._reconciler, self._permissions, self._desk = reconciler, permissions, desk
+        self._shelf, self._orders, self._automations = shelf, orders, automations
 
     def run(self, subject: Subject, asked: Asked) -> dict[str, Any]:
-        """Run a document on nodes now; the command's progress."""
+        """Run a document on nodes now; the command's progress. One of type Automation starts an execution instead."""
         kind = BROUGHT if asked.content is not None else OF_THE_REPOSITORY
         self._permissions.check(subject, "run", kind)
         with self._permissions.recorded(subject, "run", asked.document or asked.path):
-            catalog, world = self._catalog(), self._state.world
-            frozen = fleet.frozen(catalog.fleet, self._clock.now_ms())
-            if frozen and not asked.check:
-                raise Refused(frozen, "freeze", "ask with --check, or wait")
-            document = self._document(asked, catalog)
-            steps = self._compiled(document, asked.parameters, catalog)
-            targets = _targets(asked.targets)
-            nodes = catalog.resolver(world.nodes)(targets)
-            self._require(nodes, self._permissions.reach(subject, "run", kind, world.nodes), targets, world)
-            effect = Dispatch(
-                document=document.name,
-                nodes=nodes,
-                body=body_of(document.name, steps, check=asked.check),
-                targets=" ".join(map(str, targets)),
-                parameters=canonical({name: list(values) for name, values in asked.parameters.items()}).decode(),
+            document = self._document(asked)
+            if document.type == "Automation":
+                if asked.targets:
+                    remedy = "opsctl automation start NAME --targets TARGET --target-parameter-name PARAMETER"
+                    raise Refused(f"{document.name} is an Automation document: nodes do not run it", "document", remedy)
+                return self._automations.start(
+                    subject, StartAsked(asked.document, asked.content, asked.path, asked.parameters)
+                )
+            effect, files = self._orders.order(
+                subject,
+                kind,
+                document,
+                asked.parameters,
+                short_targets(asked.targets),
                 max_concurrency=asked.max_concurrency,
                 max_errors=asked.max_errors,
                 delivery_timeout=asked.timeout_seconds,
                 check=asked.check,
             )
-            blobs = self._source.blobs({file.blob for file in steps.files.values()})
-            files = {file.ref.digest: blobs[file.blob] for file in steps.files.values()}
             cause = self._reconciler.cause(subject, f"run {document.name}")
             row = self._loop.call(lambda: self._desk.dispatch(effect, cause, files))
         return self._desk.view(row, self._desk.invocations(row.id))
@@ -149,31 +139,10 @@ class DocumentRuns:
 
     # How
 
-    def _catalog(self) -> Catalog:
-        if self._state.catalog is None:
-            raise Waiting(self._state.problems.get("fetch") or "a first commit on the tracked branch")
-        return self._state.catalog
-
-    def _document(self, asked: Asked, catalog: Catalog) -> Document:
+    def _document(self, asked: Asked) -> Document:
         if asked.content is not None:
             return documents.load(asked.content.encode(), asked.path)
-        found = catalog.documents.get(asked.document or "")
-        if found is None:
-            near = nearest(asked.document or "", catalog.documents)
-            raise Refused(f"there is no document {asked.document}", "document", f"did you mean {near}?" if near else "")
-        return found
-
-    def _compiled(self, document: Document, given: Mapping[str, Sequence[str]], catalog: Catalog) -> Steps:
-        files = Sources(self._source, self._source.tree(catalog.commit), Workings())
-        return compile_document(document, given, files, _parameter_place, at=self._clock.now_ms())
-
-    def _require(self, nodes: NodeSet, reach: NodeSet, targets: Sequence[Target], world: World) -> None:
-        if not nodes:
-            raise Refused(f"no enrolled node is selected by {' '.join(map(str, targets))}", "targets")
-        if nodes & ~reach:
-            names = sorted(world.nodes.names(nodes & reach))
-            yours = f"{nodeset.size(nodes & ~reach)} of {nodeset.size(nodes)} nodes are beyond your reach"
-            raise Refused(yours, "access", f"name those within it: {', '.join(names[:5])}" if names else "")
+        return self._shelf.named(asked.document or "")
 
     def _seen(self, subject: Subject, row: CommandRow) -> Sequence[InvocationRow]:
         """A command's invocations within reach. Who asked for it sees all of it."""
@@ -183,16 +152,3 @@ class DocumentRuns:
         world = self._state.world
         reach = self._permissions.reach(subject, "read", COMMAND, world.nodes)
         return [one for one in invocations if world.nodes.named(one.node_id) & reach]
-
-
-def _targets(texts: Sequence[str]) -> tuple[Target, ...]:
-    targets = tuple(parse_short(text) for text in texts)
-    for target in targets:
-        if not known_key(target.key):
-            finding = Finding(f"there is no target `{target.key}`", Place("--targets"), ", ".join(KEYS))
-            raise Invalid((finding,))
-    return targets
-
-
-def _parameter_place(loc: Loc) -> Place:
-    return Place(f"-p {loc[0]}" if loc else "-p")

@@ -22,6 +22,7 @@ from reconciler.engine.preview import draw
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reconciler.controller.automation.runs import AutomationRuns
     from reconciler.controller.catalogs import Catalogs, Loaded
     from reconciler.controller.document_runs import DocumentRuns
     from reconciler.controller.enrolment import Enrolments
@@ -64,12 +65,14 @@ class ControllerService:
         permissions: Permissions,
         visits: Visits,
         commands: DocumentRuns,
+        automations: AutomationRuns,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._renderer = store, source, renderer
         self._catalogs, self._sync, self._planner, self._reconciler = catalogs, sync, planner, reconciler
         self._enrolments, self._permissions, self._visits = enrolments, permissions, visits
         self.commands = commands
+        self.automations = automations
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:

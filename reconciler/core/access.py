@@ -24,6 +24,12 @@ class Subject:
 
 
 RECONCILER = Subject("reconciler", everything=True)
+SOCKET, ASSOCIATION = "@socket", "Association/"
+
+
+def acting(name: str) -> Subject:
+    """Whom something goes on for that somebody of this name began; no operator's name has `@` or `/` in it."""
+    return Subject(name, everything=name.endswith(SOCKET) or name.startswith(ASSOCIATION))
 
 
 @dataclass(frozen=True, slots=True)

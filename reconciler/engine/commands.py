@@ -54,10 +54,10 @@ def body_of(document: str, steps: Steps, *, check: bool) -> bytes:
     return canonical(to_wire(body))
 
 
-def begun(effect: Dispatch, world: World, cause: Cause, ordinal: int = 0) -> Open:
-    """A command and its invocations, nobody given anything yet."""
+def begun(effect: Dispatch, world: World, cause: Cause, ordinal: int = 0, known: str = "") -> Open:
+    """A command and its invocations, nobody given anything yet. `known` is its id where the cause has given it one."""
     fleet_id = world.fleet_id
-    known = job_id(cause.at, effect_id(fleet_id, f"Command/{effect.document}", 0, cause.id, ordinal))
+    known = known or job_id(cause.at, effect_id(fleet_id, f"Command/{effect.document}", 0, cause.id, ordinal))
     row = CommandRow(
         id=known,
         document=effect.document,

@@ -11,7 +11,8 @@ from reconciler.core.problem import Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.api.requests import Run
+    from reconciler.api.requests import Run, Start
+    from reconciler.api.service import Signal
     from reconciler.core.access import Subject
 
 
@@ -42,11 +43,35 @@ class MemoryCommands:
 
 
 @dataclass
+class MemoryAutomations:
+    """`Automations` of a `MemoryService`: each call is one of the service's."""
+
+    service: MemoryService
+
+    def start(self, subject: Subject, asked: Start) -> dict[str, Any]:
+        return self.service.called(subject, "start", "automation", asked)
+
+    def list(self, subject: Subject, limit: int, parent: str | None = None) -> list[dict[str, Any]]:
+        return [self.service.called(subject, "read", "automations", limit, parent)]
+
+    def show(self, subject: Subject, execution: str) -> dict[str, Any]:
+        self.service.called(subject, "read", "automation", execution)
+        return self.service.progress
+
+    def signal(self, subject: Subject, execution: str, signal: Signal, comment: str) -> dict[str, Any]:
+        return self.service.called(subject, "signal", "automation", execution, signal, comment)
+
+    def stop(self, subject: Subject, execution: str, reason: str) -> dict[str, Any]:
+        return self.service.called(subject, "stop", "automation", execution, reason)
+
+
+@dataclass
 class MemoryService:
     """`Service` without a controller. `fail` is raised by every call while it is set; `progress` is any apply's."""
 
     operators: dict[str, str] = field(default_factory=dict)
     commands: MemoryCommands = field(init=False)
+    automations: MemoryAutomations = field(init=False)
     calls: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
     fail: Exception | None = None
     progress: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +80,7 @@ class MemoryService:
 
     def __post_init__(self) -> None:
         self.commands = MemoryCommands(self)
+        self.automations = MemoryAutomations(self)
 
     def operator_of(self, key: str, /) -> str | None:
         return self.operators.get(key)

@@ -262,7 +262,7 @@ class House:
             renderer=MemoryRenderer(),
             outputs=MemoryOutputs(),
         )
-        self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, lambda visit: visit())
+        self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, *(lambda work: work(),) * 2)
         self.intake, self.service = self.controller.intake, self.controller.service
         self.controller.start()
         self.tick(0.1)

@@ -25,23 +25,27 @@ from reconciler.capabilities.changes.automation.events import (
     Answered,
     Cancelled,
     ChildEnded,
+    ChildStarted,
     Event,
     Signalled,
     Started,
     from_json,
     to_json,
 )
-from reconciler.capabilities.changes.automation.starting import start, wanted_facts
+from reconciler.capabilities.changes.automation.starting import CONCURRENCY, ERRORS, start, wanted_facts
 from reconciler.capabilities.changes.automation.state import State, evolve, replay
 from reconciler.capabilities.changes.automation.timeline import StepExecution, timeline
 
 __all__ = [
+    "CONCURRENCY",
+    "ERRORS",
     "Abandon",
     "Advance",
     "Answered",
     "AskApproval",
     "Cancelled",
     "ChildEnded",
+    "ChildStarted",
     "Effect",
     "Event",
     "Perform",

@@ -1,0 +1,67 @@
+"""Errands: what blocks, done on a bounded number of threads; what came of it is taken up on the loop."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.problem import Defect, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.controller.loop import Loop
+
+log = logging.getLogger(__name__)
+AT_ONCE = 32
+
+
+class Errands:
+    """`begin` runs an errand somewhere else than here. All else is for the loop."""
+
+    def __init__(self, loop: Loop, begin: Callable[[Callable[[], None]], object] | None = None) -> None:
+        self._loop = loop
+        self._threads = ThreadPoolExecutor(AT_ONCE, "errand")
+        self._begin = begin or self._threads.submit
+        self._under_way: dict[str, Callable[[Any], None]] = {}
+        self._done: deque[tuple[str, Any]] = deque()
+
+    def run(self, key: str, call: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Have `call` run, once at a time for each key; `then` gets what it returns, or the `Problem` that it met."""
+        if key not in self._under_way:
+            self._under_way[key] = then
+            self._begin(partial(self._run, key, call))
+
+    def drop(self, key: str) -> bool:
+        """Take nothing up from it any more; whether it was under way."""
+        return self._under_way.pop(key, None) is not None
+
+    def settle(self) -> None:
+        """Take up what is done."""
+        while self._done:
+            key, found = self._done.popleft()
+            then = self._under_way.pop(key, None)
+            if then is not None:
+                then(found)
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for nothing: what is not done is asked for again by the next daemon."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, key: str, call: Callable[[], Any]) -> None:
+        if key not in self._under_way:
+            return
+        try:
+            found = call()
+        except Problem as problem:
+            found = problem
+        except Exception as error:
+            log.exception("errand %s", key)
+            found = Defect(f"{type(error).__name__}: {error}")
+        self._done.append((key, found))
+        with suppress(Problem):  # the next tick takes it up
+            self._loop.post(lambda: None)
