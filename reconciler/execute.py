@@ -19,7 +19,8 @@ from reconciler.core.records import AuditRow, Changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from reconciler.core.ports import Bus, Clock, Notifier, Proposals, Source, Store
+    from reconciler.core.git_ports import Proposals
+    from reconciler.core.ports import Bus, Clock, Notifier, Source, Store
     from reconciler.core.records import EffectRow
 
 log = logging.getLogger(__name__)

@@ -47,6 +47,7 @@ from reconciler.execute import Executor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from reconciler.core.git_ports import Proposals, ReportBranch
     from reconciler.core.node_ports import Visitor
     from reconciler.core.ports import (
         Bus,
@@ -54,9 +55,7 @@ if TYPE_CHECKING:
         Notifier,
         OutputStore,
         Outside,
-        Proposals,
         Renderer,
-        ReportBranch,
         Source,
         Store,
         Timer,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
     from reconciler.controller.state import Pair, State
-    from reconciler.core.ports import Clock, ReportBranch, Store
+    from reconciler.core.git_ports import ReportBranch
+    from reconciler.core.ports import Clock, Store
     from reconciler.core.records import StateRow
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog

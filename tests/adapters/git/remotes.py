@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from reconciler.core.ports import Proposals, ReportBranch, Source
+    from reconciler.core.git_ports import Proposals, ReportBranch
+    from reconciler.core.ports import Source
 
 AUTHOR = "Ada Lovelace <ada@example.com>"
 
