@@ -75,6 +75,10 @@ BEYOND_SCHEMAS = {
     "fractions and huge numbers have no exact form 1",
     "a group that selects nothing, and members that are none 0",
     "what does not say how a node is reached 0",
+    "a parameter's secret in the clear 0",
+    "a parameter with a policy and no tier for it, and labels that are none 0",
+    "a parameter with a policy and no tier for it, and labels that are none 1",
+    "a parameter with a policy and no tier for it, and labels that are none 2",
 }
 """Cases that only the reader refuses: what is wrong there is beyond types, patterns and ranges."""
 

@@ -9,11 +9,13 @@ from typing import Any, Literal
 from pydantic import ValidationError, create_model
 
 from reconciler.capabilities.apps.group import GroupSpec
+from reconciler.capabilities.apps.parameter import ParameterSpec
 from reconciler.capabilities.nodes.association import AssociationSpec
 from reconciler.capabilities.nodes.fleet import FleetSpec
 from reconciler.capabilities.nodes.node import NodeSpec
 from reconciler.capabilities.trust.operator import OperatorSpec
 from reconciler.capabilities.trust.role import RoleSpec
+from reconciler.core.parameters import FOLDER as PARAMETERS
 from reconciler.core.resource import API_VERSION, Metadata, Model
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -65,6 +67,7 @@ KINDS = {
         Kind("Node", NodeSpec, "nodes/", lasting=True),
         Kind("Group", GroupSpec, "groups/"),
         Kind("Association", AssociationSpec, "associations/", lasting=True),
+        Kind("Parameter", ParameterSpec, PARAMETERS),
         Kind("Role", RoleSpec, ACCESS),
         Kind("Operator", OperatorSpec, ACCESS),
     )

@@ -87,7 +87,9 @@ class DocumentOrders:
 
     def _compiled(self, document: Document, given: Mapping[str, Sequence[str]], catalog: Catalog) -> Steps:
         files = Sources(self._source, self._source.tree(catalog.commit), Workings())
-        return compile_document(document, given, files, _parameter_place, at=self._clock.now_ms())
+        return compile_document(
+            document, given, files, _parameter_place, catalog.stored(self._source), at=self._clock.now_ms()
+        )
 
 
 def short_targets(texts: Sequence[str]) -> tuple[Target, ...]:

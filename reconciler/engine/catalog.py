@@ -12,7 +12,9 @@ from reconciler.capabilities.trust import role
 from reconciler.core import select
 from reconciler.core.nodes import Declared
 from reconciler.core.nodeset import EMPTY, NodeSet
+from reconciler.core.parameters import History
 from reconciler.core.resource import uid
+from reconciler.engine.parameters import Collected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from reconciler.core.access import Grant
     from reconciler.core.condition import Condition
     from reconciler.core.node_ports import SshHost
+    from reconciler.core.parameters import Stored
+    from reconciler.core.parameters.history import Past
     from reconciler.core.problem import Finding
     from reconciler.core.resource import Resource
     from reconciler.documents.document import Document
@@ -49,6 +53,7 @@ class Catalog:
     warnings: tuple[Finding, ...] = ()
     unresolved: frozenset[str] = frozenset()
     blind: frozenset[str] = frozenset()
+    parameters: Collected = field(default_factory=Collected, repr=False, compare=False)
     memory: Memory | None = field(default=None, repr=False, compare=False)
 
     def withheld(self, uid: str) -> bool:
@@ -57,6 +62,11 @@ class Catalog:
         While a file under `associations/` cannot be read and nobody knows what it declares, that is any association.
         """
         return uid.partition("/")[0] in self.blind or uid in self.unresolved
+
+    def stored(self, past: Past) -> Stored:
+        """The parameters as references ask for them; `past` is the repository, whose history is read when asked for."""
+        known = self.memory.workings.past if self.memory is not None else {}
+        return self.parameters.stored(lambda: History.at(past, self.commit, known))
 
     @functools.cached_property
     def holds_everything(self) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.capabilities.registry import KINDS, is_document, kinds_at
-from reconciler.core.manifest import read
+from reconciler.core import parameters
+from reconciler.core.manifest import Places, read
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.resource import NAME_PATTERN, Metadata, uid
 from reconciler.core.typed import check
@@ -20,7 +21,7 @@ from reconciler.documents.checked import name_of
 
 if TYPE_CHECKING:
     from reconciler.capabilities.registry import Kind
-    from reconciler.core.manifest import Manifest, Places
+    from reconciler.core.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class ReadFile:
 
 def is_read(path: str) -> bool:
     """Whether a file of this path declares anything."""
-    return is_document(path) or bool(kinds_at(path))
+    return is_document(path) or bool(kinds_at(path)) or parameters.is_parameters(path)
 
 
 def read_file(path: str, blob: str, data: bytes) -> ReadFile:
@@ -74,9 +75,15 @@ def read_file(path: str, blob: str, data: bytes) -> ReadFile:
     if is_document(path):
         return _document(path, blob, data)
     try:
+        if parameters.is_parameters(path):
+            return _parameters(path, blob, data)
         manifests = read(data, path)
     except Invalid as invalid:
         return ReadFile(path, unreadable=invalid.findings)
+    return _resources(path, blob, manifests)
+
+
+def _resources(path: str, blob: str, manifests: list[Manifest]) -> ReadFile:
     drafts: list[Draft] = []
     broken: list[Broken] = []
     unreadable: list[Finding] = []
@@ -89,6 +96,30 @@ def read_file(path: str, blob: str, data: bytes) -> ReadFile:
         else:
             unreadable += found
     return ReadFile(path, tuple(drafts), tuple(broken), tuple(unreadable))
+
+
+PARAMETER_FILE = "ParameterFile"
+"""What a tree file is as a resource: it holds or falls as a whole. Its name is its path, its spec what it declares."""
+
+
+def _parameters(path: str, blob: str, data: bytes) -> ReadFile:
+    """A tree file, a file of resources, or both in one. Raises `Invalid` where nobody can say what it declares."""
+    declared = parameters.read(data, path)
+    found = _resources(path, blob, declared.resources)
+    known, place = uid(PARAMETER_FILE, path), Place(path)
+    if declared.findings:
+        broken = Broken(known, PARAMETER_FILE, path, place, tuple(declared.findings))
+        return ReadFile(path, found.drafts, (*found.broken, broken), found.unreadable)
+    if not declared.trees:
+        return found
+    metadata = Metadata.model_construct(name=path)
+    tree = Draft(
+        known, PARAMETER_FILE, path, metadata, declared.parameters, place, Places(data, path), blob, _WHOLE_FILE
+    )
+    return ReadFile(path, (*found.drafts, tree), found.broken, found.unreadable)
+
+
+_WHOLE_FILE = -1
 
 
 def _document(path: str, blob: str, data: bytes) -> ReadFile:

@@ -15,6 +15,8 @@ from reconciler.core.resource import Resource, uid
 from reconciler.engine.catalog import Catalog
 from reconciler.engine.conditions import access_conditions, conditions, fleet_condition
 from reconciler.engine.history import Memory, Past, settle
+from reconciler.engine.parameters import KINDS as PARAMETER_KINDS
+from reconciler.engine.parameters import collected
 from reconciler.engine.revision import Good, Revision
 from reconciler.engine.sources import Sources, Workings
 
@@ -108,6 +110,7 @@ def assemble(main: Settled, access: Settled, memory: Memory | None) -> Catalog:
         warnings=tuple(sorted(warnings, key=lambda finding: (finding.place, finding.message))),
         unresolved=frozenset(each.uid for each in kept if each.good is None),
         blind=frozenset(kind.name for path in main.unknown for kind in kinds_at(path)),
+        parameters=collected(draft for draft in drawn.drafts if draft.kind in PARAMETER_KINDS),
         memory=memory,
     )
 
@@ -119,6 +122,7 @@ class _InForce:
         self.resources: dict[str, Resource] = {}
         self.compiled: dict[str, Compiled] = {}
         good = {known: kept.good for known, kept in state.items() if kept.good is not None}
+        self.drafts = [found.draft for found in good.values()]
         self._groups = {found.draft.name: found for found in good.values() if found.draft.kind == "Group"}
         for known, found in good.items():
             self._add(known, found.draft.name, found)

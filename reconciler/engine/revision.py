@@ -10,10 +10,14 @@ from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes import association
 from reconciler.capabilities.trust import operator
 from reconciler.core import select
+from reconciler.core.parameters import is_parameters
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.resource import uid as uid_of
 from reconciler.documents.compile import compile_document
+from reconciler.documents.stored import NotStored
+from reconciler.engine import parameters
 from reconciler.engine.nesting import nesting
+from reconciler.engine.sources import Referred
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -85,6 +89,7 @@ class Revision:
                 self._faults.setdefault(broken.uid, []).extend(broken.findings)
         self._refuse_shared_keys()
         self._refuse_bad_nesting()
+        self._collect_parameters()
 
     def verdict(self, uid: str) -> Good | Bad | None:
         """Whether a resource is valid with all it refers to; None where no file names it."""
@@ -137,6 +142,17 @@ class Revision:
             Finding(what, second.place, expected, related=(first.place,))
         )
 
+    def _collect_parameters(self) -> None:
+        """Refuse parameters that do not go together, and let references find the others."""
+        drafts = [draft for kind in parameters.KINDS for draft in self.drafts(kind)]
+        found = parameters.collected(drafts)
+        for uid, finding in found.faults:
+            self._faults.setdefault(uid, []).append(finding)
+        if any(uid in self._faults for uid in (draft.uid for draft in drafts)):
+            found = parameters.collected(draft for draft in drafts if draft.uid not in self._faults)
+        self.parameters = found
+        self._sources.kept = Referred(found.stored(lambda: self._sources.history(self.commit)))
+
     def _refuse_shared_keys(self) -> None:
         """A key that two operators have would not tell who signed."""
         holders: dict[bytes, tuple[str, Place]] = {}
@@ -174,6 +190,9 @@ class Revision:
             return self._association(draft)
         if draft.kind == "Group":
             return self._group(draft)
+        if draft.kind == "Parameter" and self.parameters.declared.get(draft.spec.name) is None:
+            place = draft.places.of(("spec", "name"))
+            return self._without(f"nothing gives `{draft.spec.name}` a value", place, "`value` here, or a tree file")
         warnings = draft.spec.warnings if draft.kind == "Document" else ()
         return Good(draft, self.commit, _fingerprint(draft), warnings=warnings)
 
@@ -197,6 +216,9 @@ class Revision:
             finding = Finding(f"the document `{spec.document}` is not valid", draft.places.of(("spec", "document")))
             return bad or Bad("DocumentInvalid", (finding,), cause)
         compiled = self._compiled(draft, document.draft)
+        if isinstance(compiled, Bad) and compiled.reason == _NOT_STORED and not bad:
+            first = compiled.findings[0]
+            return self._without(first.message, first.place, first.expected, compiled.findings)
         if isinstance(compiled, Bad):
             return Bad("Invalid", (*(bad.findings if bad and not bad.cause else ()), *compiled.findings))
         if bad:
@@ -204,6 +226,19 @@ class Revision:
         ready, warnings = compiled
         fingerprint = _fingerprint(draft, groups, ready.body_digest)
         return Good(draft, self.commit, fingerprint, ready, groups, warnings)
+
+    def _without(self, message: str, place: Place, expected: str, findings: tuple[Finding, ...] = ()) -> Bad:
+        """What lacks a parameter is wrong itself, unless a file that may declare it is."""
+        for kind in parameters.KINDS:
+            for uid in self.of(kind):
+                if uid in self._faults:
+                    where = self.known[uid].place
+                    finding = Finding(f"{message}, and {where.path} is not valid", place, related=(where,))
+                    return Bad("ParameterInvalid", (finding,), uid)
+        hidden = next(filter(is_parameters, self.unreadable), "")
+        if hidden:
+            return Bad("ParameterInvalid", (Finding(f"{message}, and {hidden} cannot be read", place),), hidden)
+        return Bad("Invalid", findings or (Finding(message, place, expected),))
 
     def _compiled(self, draft: Draft, document: Draft) -> tuple[Compiled, tuple[Finding, ...]] | Bad:
         """The association's body; found in what was compiled before where nothing that it is made of differs."""
@@ -230,6 +265,9 @@ class Revision:
         return found, invalid[0] if invalid else None
 
 
+_NOT_STORED = "NotStored"
+
+
 def _compile(draft: Draft, document: Draft, files: Any) -> tuple[Compiled, tuple[Finding, ...]] | Bad:
     spec: association.AssociationSpec = draft.spec
 
@@ -237,7 +275,9 @@ def _compile(draft: Draft, document: Draft, files: Any) -> tuple[Compiled, tuple
         return draft.places.of(("spec", "parameters", *loc)) if loc else draft.places.of(("spec",), key=True)
 
     try:
-        steps = compile_document(document.spec, spec.parameters, files, where)
+        steps = compile_document(document.spec, spec.parameters, files, where, files.kept)
+    except NotStored as missing:
+        return Bad(_NOT_STORED, missing.findings)
     except Invalid as invalid:
         return Bad("Invalid", invalid.findings)
     return association.compiled(draft.uid, spec, steps, draft.place), steps.warnings

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agent.contract.canonical import digest
 from agent.contract.wire import FileRef
+from reconciler.core.parameters import Declared, History, Stored
 from reconciler.core.ports import REGULAR
 from reconciler.core.problem import Finding, Place, nearest
 from reconciler.documents import templates
@@ -19,11 +20,16 @@ from reconciler.engine.drafts import ReadFile, is_read, read_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.core.ports import Commit, Entry
+    from reconciler.core.parameters import Parameter, Selector
+    from reconciler.core.ports import Change, Commit, Entry
 
 T = TypeVar("T")
 LARGEST_MANIFEST = 4 << 20
 """Bytes of a file that declares something; a larger one is not read."""
+
+
+PAST_KEPT = 2
+"""Histories of parameters that are kept for the loads to come: the newest commits'."""
 
 
 class View(Protocol):
@@ -38,13 +44,17 @@ class View(Protocol):
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
         """`oid` and its first-parent ancestors, newest first, at most `limit`."""
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> Iterable[tuple[Commit, list[Change]]] | None:
+        """First-parent commits since `after` that changed files below a folder, oldest first; None if nobody knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A value, and the blobs (None: no such file) that it was made of by path."""
+    """A value, and what it was made of: blobs by path (None: no such file), parameters as they were referred to."""
 
     value: Any
     depends: Mapping[str, str | None]
+    referred: Mapping[Selector, Parameter | None]
 
 
 @dataclass(slots=True)
@@ -55,9 +65,10 @@ class Workings:
     made: dict[tuple[Any, ...], _Made] = field(default_factory=dict)
     refs: dict[str, SourceFile] = field(default_factory=dict)
     flaws: dict[str, tuple[templates.Flaw, ...]] = field(default_factory=dict)
+    past: dict[str, History] = field(default_factory=dict)
 
     def copy(self) -> Workings:
-        return Workings(self.files.copy(), self.made.copy(), self.refs.copy(), self.flaws.copy())
+        return Workings(self.files.copy(), self.made.copy(), self.refs.copy(), self.flaws.copy(), self.past.copy())
 
     def used_by(self, *trees: Mapping[str, Entry]) -> Workings:
         """Without what is made of blobs that these trees do not have at those paths."""
@@ -68,6 +79,7 @@ class Workings:
             {key: made for key, made in self.made.items() if key[:2] in present and key[3:5] in present},
             {oid: ref for oid, ref in self.refs.items() if oid in oids},
             {oid: flaws for oid, flaws in self.flaws.items() if oid in oids},
+            dict([*self.past.items()][-PAST_KEPT:]),
         )
 
 
@@ -77,6 +89,8 @@ class Sources:
     def __init__(self, view: View, tree: Mapping[str, Entry], workings: Workings) -> None:
         self._view, self._tree, self._workings = view, tree, workings
         self._used: dict[str, str | None] = {}
+        self.kept = Referred(Stored(Declared(), lambda: None))
+        """The commit's parameters, as compiling asks for them."""
 
     def read(self, wanted: Callable[[str], bool]) -> list[ReadFile]:
         """What the wanted files that declare something declare. New blobs are fetched in one batch."""
@@ -92,11 +106,18 @@ class Sources:
         """What `build` makes of `key` and the files it asks for; found again where none of them differs."""
         made = self._workings.made
         found = made.get(key)
-        if found is None or any(self._oid(path) != oid for path, oid in found.depends.items()):
-            self._used = {}
-            found = made[key] = _Made(build(self), self._used)
+        if found is None or self._differs(found):
+            self._used, self.kept = {}, Referred(self.kept.stored)
+            found = made[key] = _Made(build(self), self._used, self.kept.found)
         value: T = found.value
         return value
+
+    def history(self, commit: str) -> History | None:
+        """The versions that parameters have at a commit, None where nobody knows."""
+        past = self._workings.past
+        if commit not in past and (found := History.at(self._view, commit, past)) is not None:
+            past[commit] = found
+        return past.get(commit)
 
     def source(self, path: str) -> SourceFile | None:
         """The regular file at that path, None where there is none; without a digest where it is too large to be one."""
@@ -124,9 +145,32 @@ class Sources:
         """The existing file whose path is closest, or an empty string."""
         return nearest(path, (known for known in self._tree if not is_read(known)))
 
+    def _differs(self, made: _Made) -> bool:
+        find = self.kept.stored.find
+        return any(self._oid(path) != oid for path, oid in made.depends.items()) or any(
+            find(selector) != parameter for selector, parameter in made.referred.items()
+        )
+
     def _oid(self, path: str) -> str | None:
         entry = self._tree.get(path)
         return entry.oid if entry is not None and entry.mode in REGULAR else None
+
+
+class Referred:
+    """Parameters that somebody refers to; `found` remembers what was asked for."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+        self.found: dict[Selector, Parameter | None] = {}
+
+    def find(self, selector: Selector) -> Parameter | None:
+        """The parameter as that version has it; None where there is no such version."""
+        found = self.found[selector] = self.stored.find(selector)
+        return found
+
+    def nearest(self, selector: Selector) -> str:
+        """What is there that is closest to a selector of which nothing was found, or an empty string."""
+        return self.stored.nearest(selector)
 
 
 def _is_manifest(entry: Entry) -> bool:

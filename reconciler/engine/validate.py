@@ -72,6 +72,10 @@ class _OneTree:
     def tree(self, oid: str) -> Mapping[str, Entry]:  # noqa: ARG002  # the port's shape
         return self._tree
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> None:
+        """A working tree has no past."""
+        del oid, folder, after
+
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         return {oid: self._files[oid] for oid in oids}
 

@@ -19,7 +19,7 @@ from reconciler.adapters.private_files import EVERYONE_READS, write_whole
 from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import read_key
 from reconciler.controller.contents import FileContents
-from reconciler.core.ports import Commit
+from reconciler.core.ports import Change, Commit
 from reconciler.core.problem import Refused, Unavailable
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
@@ -77,6 +77,21 @@ class WorktreeView:
         wanted = set(oids)
         here = {oid: data for oid in wanted if (data := self._worktree.contents.get(oid)) is not None}
         return here | self._source.blobs(wanted - here.keys())
+
+    def touching(self, oid: str, folder: str, after: str | None = None) -> list[tuple[Commit, list[Change]]]:
+        if oid != WORKTREE:
+            return self._source.touching(oid, folder, after)
+        head = self._source.fetch()
+        before = self._source.tree(head) if head is not None else {}
+        steps = self._source.touching(head, folder, after) if head is not None else []
+        after_all = self._worktree.tree()
+        paths = sorted(path for path in before.keys() | after_all.keys() if path.startswith(folder))
+        changes = [
+            Change(path, before.get(path), after_all.get(path))
+            for path in paths
+            if before.get(path) != after_all.get(path)
+        ]
+        return [*steps, (Commit(WORKTREE, (), "", 0, ""), changes)] if changes else steps
 
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
         if oid != WORKTREE:

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.adapters.git import Worktree
-from reconciler.core.problem import Defect, Place
+from reconciler.adapters.git import Checkout, Worktree
+from reconciler.adapters.parameters import TreeParameters
+from reconciler.core.problem import Defect, Place, Refused
 from reconciler.documents import document as documents
 from reconciler.documents.compile import compile_document
 from reconciler.engine.commands import body_of
@@ -21,7 +23,7 @@ from reconciler.engine.sources import Sources, Workings
 from reconciler.wiring.local import WORKTREE, WorktreeView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from reconciler.core.manifest import Loc
     from reconciler.core.ports import Entry
@@ -40,6 +42,13 @@ class _Nothing:
         del oids
         return {}
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> Any:
+        del oid, folder, after
+        return []
+
+    def fetch(self) -> None:
+        return None
+
     def first_parents(self, oid: str, limit: int) -> Any:
         del oid, limit
         return iter(())
@@ -53,14 +62,30 @@ def run(
     `repo` is the config repository whose files steps may name. Raises `Invalid` for what is wrong with the document.
     """
     document = documents.load(data, path)
-    view: Any = WorktreeView(Worktree.at(repo), _Nothing()) if repo is not None else _Nothing()  # type: ignore[arg-type]  # its past is not asked for
-    sources = Sources(view, view.tree(WORKTREE), Workings())
-    steps = compile_document(document, given, sources, parameter_place, at=int(time.time() * 1000))
-    blobs = view.blobs({file.blob for file in steps.files.values()})
+    with _past(repo) as past:
+        view: Any = WorktreeView(Worktree.at(repo), past) if repo is not None else past
+        sources = Sources(view, view.tree(WORKTREE), Workings())
+        kept = TreeParameters(view, WORKTREE)
+        steps = compile_document(document, given, sources, parameter_place, kept, at=int(time.time() * 1000))
+        blobs = view.blobs({file.blob for file in steps.files.values()})
     files = {file.ref.digest: base64.b64encode(blobs[file.blob]).decode() for file in steps.files.values()}
     asked = {"body": json.loads(body_of(document.name, steps, check=check)), "files": files}
     with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
         return _in_child(state, json.dumps(asked).encode(), said)
+
+
+@contextmanager
+def _past(repo: Path | None) -> Iterator[Any]:
+    """What was committed in a directory, if anything: it is where versions of parameters come from."""
+    try:
+        checkout = Checkout(repo) if repo is not None else None
+    except Refused:
+        checkout = None
+    if checkout is None:
+        yield _Nothing()
+        return
+    with checkout:
+        yield checkout
 
 
 def parameter_place(loc: Loc) -> Place:

@@ -33,6 +33,9 @@ class _Tree:
         known = dict(self._blobs.values())
         return {oid: known[oid] for oid in oids}
 
+    def touching(self, oid: str, folder: str, after: str | None = None) -> None:
+        return None
+
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
         return iter(())
 

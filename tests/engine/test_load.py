@@ -488,6 +488,7 @@ class Counting:
         self._source = told.source
         self.blobs_read = 0
         self.tree, self.first_parents = self._source.tree, self._source.first_parents
+        self.touching = self._source.touching
 
     def blobs(self, oids: object) -> dict[str, bytes]:
         found = self._source.blobs(oids)  # type: ignore[arg-type]  # whatever loading hands over

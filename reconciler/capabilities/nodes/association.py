@@ -116,7 +116,7 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
         claims=steps.claims,
         document_uid=steps.document_uid,
         files=steps.files,
-        closure=frozenset({place.path, steps.document_path, *steps.files}),
+        closure=frozenset({place.path, steps.document_path, *steps.files, *steps.parameter_files}),
         place=place,
         runs=steps.runs,
         content=content,

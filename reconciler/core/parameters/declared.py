@@ -37,11 +37,18 @@ class Declared:
         """The parameter of an absolute name."""
         return self._by_name.get(name)
 
+    def __len__(self) -> int:
+        return len(self._by_name)
+
     def below(self, path: str, *, recursive: bool) -> list[Parameter]:
         """Those below a level of the hierarchy, ordered by name; without `recursive` only those right below it."""
         above = "/" if path in ("", "/") else absolute(path).rstrip("/") + "/"
         found = (name for name in self.names if name.startswith(above))
         return [self._by_name[name] for name in found if recursive or "/" not in name[len(above) :]]
+
+    def longer_than(self, characters: int) -> list[Parameter]:
+        """Those whose values have more characters."""
+        return [found for found in self._by_name.values() if len(found.value) > characters]
 
     @cached_property
     def names(self) -> list[str]:

@@ -32,6 +32,7 @@ _TEXT: Type = "String"
 _LIST: Type = "StringList"
 _METADATA = "sops"
 """The key under which SOPS keeps what it needs, beside what it encrypts."""
+_SHOWN = 100
 _ENCRYPTED = re.compile(r"ENC\[AES256_GCM,data:")
 _REFERENCE = re.compile(r"\{\{\s*(?:resolve:)?ssm(?:-secure)?:")
 
@@ -157,9 +158,9 @@ def _take(declared: Declaration, name: str, value: Any, places: Placing, loc: Lo
     kind = SECURE if encrypted else _LIST if isinstance(value, list) else _TEXT
     if wrong is None and not encrypted:
         wrong = flaw_of_items(value) if isinstance(value, list) else flaw_of_text(value)
-        wrong = (f"`{name}` {wrong[0]}", wrong[1]) if wrong else None
     if wrong is not None:
-        declared.findings.append(Finding(wrong[0], places.of(loc), wrong[1]))
+        shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
+        declared.findings.append(Finding(f"`{shown}` {wrong[0]}", places.of(loc), wrong[1]))
         return
     text = ",".join(value) if isinstance(value, list) else str(value)
     declared.add(Parameter(name, kind, text, declared.path, places, loc))

@@ -28,8 +28,11 @@ class Past(Protocol):
     def first_parents(self, oid: str, limit: int) -> Iterator[Commit]:
         """`oid` and its first-parent ancestors, newest first, at most `limit`."""
 
-    def touching(self, oid: str, folder: str, after: str | None) -> Iterable[tuple[Commit, list[Change]]]:
-        """First-parent commits since `after` (None: ever) that changed files below a folder, oldest first."""
+    def touching(self, oid: str, folder: str, after: str | None = None) -> Iterable[tuple[Commit, list[Change]]] | None:
+        """First-parent commits since `after` (None: ever) that changed files below a folder, oldest first.
+
+        None where the past is not at hand.
+        """
 
     def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
         """Contents by blob id."""
@@ -49,13 +52,19 @@ class History:
         return self._versions.get(name, ())
 
     @classmethod
-    def at(cls, past: Past, commit: str, earlier: History | None = None) -> History:
-        """The history of a commit; with that of an earlier one on its line, the cost is what changed since."""
-        if earlier is not None and all(found.oid != earlier.commit for found in past.first_parents(commit, LOOK_BACK)):
-            earlier = None
+    def at(cls, past: Past, commit: str, known: Mapping[str, History] | None = None) -> History | None:
+        """The history of a commit, None where it is not at hand.
+
+        With histories of earlier commits on its line among those `known`, the cost is what changed since.
+        """
+        line = (found.oid for found in past.first_parents(commit, LOOK_BACK)) if known else iter(())
+        earlier = next((known[oid] for oid in line if oid in known), None) if known else None
         if earlier is not None and earlier.commit == commit:
             return earlier
-        steps = list(past.touching(commit, FOLDER, earlier.commit if earlier is not None else None))
+        steps = past.touching(commit, FOLDER, earlier.commit if earlier is not None else None)
+        if steps is None:
+            return None
+        steps = list(steps)
         if earlier is not None and not steps:
             return cls(commit, earlier._files, earlier._versions)
         files = dict(earlier._files) if earlier is not None else {}

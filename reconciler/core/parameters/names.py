@@ -26,13 +26,13 @@ def flaw_of_name(name: str) -> tuple[str, str] | None:
     """What is wrong with an absolute name, and what was expected; None where nothing is."""
     levels = name.removeprefix("/").split("/")
     if not all(_LEVEL.fullmatch(level) for level in levels):
-        return f"`{name[:100]}` cannot name a parameter", NAME_EXPECTED
+        return "cannot name a parameter", NAME_EXPECTED
     if levels[0].lower().startswith(RESERVED):
-        return f"`{name[:100]}` begins with a word that is reserved", "no name that begins with `aws` or `ssm`"
+        return "begins with a word that is reserved", "no name that begins with `aws` or `ssm`"
     if len(levels) > LEVELS:
-        return f"`{name[:100]}` has {len(levels)} levels", f"at most {LEVELS}"
+        return f"has {len(levels)} levels", f"at most {LEVELS}"
     if len(name) > LONGEST:
-        return f"`{name[:100]}...` has {len(name)} characters", f"at most {LONGEST}"
+        return f"has {len(name)} characters", f"at most {LONGEST}"
     return None
 
 
