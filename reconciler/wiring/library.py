@@ -62,6 +62,11 @@ def of_file(path: Path) -> Shelved:
         raise Unavailable(str(path), error.strerror or str(error)) from error
 
 
+def built_in() -> dict[str, tuple[str, bytes]]:
+    """Documents that come with the program: by name the file's name and its text."""
+    return {shelved.name: (shelved.path, shelved.data) for shelved in _built_in()}
+
+
 def _built_in() -> Iterator[Shelved]:
     for file in (importlib.resources.files("reconciler.documents") / "library").iterdir():
         if file.name.endswith(SUFFIXES):
