@@ -71,7 +71,7 @@ def start(
     Examples:
       opsctl automation start restart-web -p Role=web
       opsctl automation start fix.yaml -p Node=web-1 --interactive
-      opsctl automation start patch --targets tag:Role=web --target-parameter-name Node --max-concurrency 10%
+      opsctl automation start fix --targets "*" --target-parameter-name Node
 
     Exit status:
       0  it succeeded, or --no-wait was given
@@ -162,7 +162,7 @@ def approve(
     """Approve what an execution waits for; you have to be among its approvers, by name or by a role that you hold.
 
     Examples:
-      opsctl automation approve 01953e5c-0000-7000-8000-000000000001 --comment "as agreed"
+      opsctl automation approve 01953e5c-0000-7000-8000-000000000001 --comment agreed
     """
     return _say(execution, "Approve", comment, format_, server, ca, key)
 
@@ -179,7 +179,7 @@ def reject(
     """Reject what an execution waits for: the step fails.
 
     Examples:
-      opsctl automation reject 01953e5c-0000-7000-8000-000000000001 --comment "not on a Friday"
+      opsctl automation reject 01953e5c-0000-7000-8000-000000000001 --comment no
     """
     return _say(execution, "Reject", comment, format_, server, ca, key)
 
