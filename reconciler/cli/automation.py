@@ -162,7 +162,7 @@ def approve(
     """Approve what an execution waits for; you have to be among its approvers, by name or by a role that you hold.
 
     Examples:
-      opsctl automation approve 01953e5c-0000-7000-8000-000000000001 --comment agreed
+      opsctl automation approve 01953e5c-0000-7000-8000-000000000001 --comment ok
     """
     return _say(execution, "Approve", comment, format_, server, ca, key)
 
