@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from reconciler.api.authentication import Asker, Doorkeeper
+    from reconciler.api.events import News
     from reconciler.api.hooks import GitHook
     from reconciler.api.service import Service
 
@@ -35,8 +36,8 @@ def build(
         for path in routes.PATHS
     ]
     followed = [
-        Route(routes.PREFIX + path, guarded(_follower(service, doorkeeper, events, look)), methods=["GET"])
-        for path, look in routes.FOLLOWED.items()
+        Route(routes.PREFIX + path, guarded(_follower(service, doorkeeper, events, *told)), methods=["GET"])
+        for path, told in routes.FOLLOWED.items()
     ]
     return Starlette(
         routes=[
@@ -63,13 +64,13 @@ def _handler(service: Service, doorkeeper: Doorkeeper, path: routes.Path) -> Han
 
 
 def _follower(
-    service: Service, doorkeeper: Doorkeeper, events: Events, look: Callable[[Service, routes.Asked], Any]
+    service: Service, doorkeeper: Doorkeeper, events: Events, look: Callable[[Service, routes.Asked], Any], news: News
 ) -> Handler:
     async def follow(request: Request) -> Response:
         asker = doorkeeper.admit(request.scope, request.headers)
         await body_of(request, asker, 0)
         asked = routes.Asked(asker.subject, request.path_params, requests.Nothing())
-        return await events.follow(lambda: look(service, asked))
+        return await events.follow(lambda: look(service, asked), news)
 
     return follow
 

@@ -22,7 +22,7 @@ from reconciler.api.routes import PREFIX
 from reconciler.core.problem import Defect, Refused, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from reconciler.core.ports import Signer
@@ -132,11 +132,19 @@ class Client:
         return self._get(f"/commands/{_part(command_id)}")
 
     def command_events(self, command_id: str) -> Iterator[dict[str, Any]]:
-        """The command's progress now and at each change, until it is finished."""
-        return self._events(f"/commands/{_part(command_id)}/events")
+        """The command's progress now and at each change, until it is finished; always whole."""
+        jobs: dict[str, dict[str, Any]] = {}
+        for progress in self._events(f"/commands/{_part(command_id)}/events"):
+            jobs |= {one["job"]: one for one in progress["invocations"]}
+            listed = sorted(jobs.values(), key=lambda one: one["node"])
+            yield {**progress, "invocations": listed}
 
     def cancel(self, command_id: str) -> dict[str, Any]:
         return self._post(f"/commands/{_part(command_id)}/cancel")
+
+    def retry(self, command_id: str, which: Iterable[str]) -> dict[str, Any]:
+        """Run it again where it did not succeed; the new command's progress."""
+        return self._post(f"/commands/{_part(command_id)}/retry", {"which": sorted(which)})
 
     def output(self, command_id: str, job: str, step: str, stream: str, offset: int) -> bytes:
         """Part of what a step says, from `offset` on; empty where there is no more."""

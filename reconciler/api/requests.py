@@ -78,6 +78,7 @@ class Run(Model):
     max_errors: Annotated[str, Field(pattern=rate.ERRORS_PATTERN)] = commands.DEFAULT_ERRORS
     timeout_seconds: Annotated[StrictInt, Field(ge=30, le=2_592_000)] = commands.DELIVERY_TIMEOUT
     check: bool = False
+    comment: Annotated[str, Field(max_length=1024)] = ""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -120,6 +121,12 @@ class ExecutionsQuery(Model):
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
     parent: Annotated[str, Field(max_length=64)] | None = None
+
+
+class Retry(Model):
+    """POST /commands/{id}/retry"""
+
+    which: Annotated[set[Literal["failed", "skipped", "offline"]], Field(min_length=1)]
 
 
 class CommandsQuery(Model):

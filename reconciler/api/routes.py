@@ -94,6 +94,10 @@ def _cancel(service: Service, asked: Asked) -> Any:
     return service.commands.cancel(asked.subject, asked["id"])
 
 
+def _retry(service: Service, asked: Asked) -> Any:
+    return service.commands.retry(asked.subject, asked["id"], asked.form.which)
+
+
 def _output(service: Service, asked: Asked) -> Any:
     form = asked.form
     return service.commands.output(asked.subject, asked["id"], form.job, form.step, form.stream, form.offset)
@@ -120,12 +124,22 @@ def _stop(service: Service, asked: Asked) -> Any:
     return service.automations.stop(asked.subject, asked["id"], asked.form.reason)
 
 
+def _whole(_: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    return newer
+
+
+def _of_command(older: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """A command's progress with those of its invocations that are not as they were."""
+    known = {one["job"]: one for one in older["invocations"]}
+    return {**newer, "invocations": [one for one in newer["invocations"] if known.get(one["job"]) != one]}
+
+
 FOLLOWED = {
-    "/apply/{id}/events": apply_status,
-    "/commands/{id}/events": command,
-    "/automations/{id}/events": execution,
+    "/apply/{id}/events": (apply_status, _whole),
+    "/commands/{id}/events": (command, _of_command),
+    "/automations/{id}/events": (execution, _whole),
 }
-"""What is told of at each change, until it is finished."""
+"""What is told of at each change, until it is finished; and what of it, where that may be many rows."""
 
 
 def _items(values: list[dict[str, Any]]) -> dict[str, Any]:
@@ -150,6 +164,7 @@ PATHS = (
     Path("GET", "/commands", requests.CommandsQuery, _commands),
     Path("GET", "/commands/{id}", requests.Nothing, command),
     Path("POST", "/commands/{id}/cancel", requests.Nothing, _cancel),
+    Path("POST", "/commands/{id}/retry", requests.Retry, _retry),
     Path("GET", "/commands/{id}/output", requests.OutputQuery, _output),
     Path("POST", "/automations", requests.Start, _start, RUN_LIMIT),
     Path("GET", "/automations", requests.ExecutionsQuery, _executions),

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.api.requests import Run, Start
     from reconciler.core.access import Subject
+    from reconciler.core.commands import Left
 
 Signal: TypeAlias = Literal["Approve", "Reject", "StartStep", "StopStep", "Resume"]
 
@@ -31,6 +32,9 @@ class Commands(Protocol):
 
     def cancel(self, subject: Subject, command_id: str) -> dict[str, Any]:
         """Ask for its end; its progress."""
+
+    def retry(self, subject: Subject, command_id: str, which: Collection[Left]) -> dict[str, Any]:
+        """Run the same again on those nodes of a command where it did not succeed; the new command's progress."""
 
     def output(
         self, subject: Subject, command_id: str, job_id: str, step: str, stream: str, offset: int

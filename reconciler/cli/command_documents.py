@@ -1,4 +1,4 @@
-"""What `opsctl document run` and `opsctl command` print with `--format json`."""
+"""What `opsctl document run` and `opsctl run` print with `--format json`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,8 @@ class CommandView(TypedDict):
     subject: str
     targets: str
     check: bool
+    comment: str
+    reviewed: bool
     requestedAt: str
     finishedAt: str | None
     status: Status
@@ -79,13 +81,13 @@ class CommandView(TypedDict):
 
 
 class CommandDocument(CommandView):
-    """`opsctl document run --targets`, `opsctl command show` and `cancel`."""
+    """`opsctl run`, `opsctl document run --targets`, `opsctl run show` and `cancel`."""
 
     format: Literal["opsctl.command/v1"]
 
 
 class CommandsDocument(TypedDict):
-    """`opsctl command list`: without their invocations, and so without counts of them."""
+    """`opsctl run list`: without their invocations, and so without counts of them."""
 
     format: Literal["opsctl.commands/v1"]
     commands: list[CommandView]

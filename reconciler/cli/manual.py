@@ -56,6 +56,18 @@ class Group(TyperGroup):
         _write_sections(self.help or "", formatter)
 
 
+class GroupWithDefault(Group):
+    """A group of which one command needs no name: whatever begins with none of its commands is that one's."""
+
+    default = "start"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the name of the default put before them where they name none."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
 def _describe(text: str, formatter: Any) -> None:
     formatter.write_paragraph()
     with formatter.indentation():

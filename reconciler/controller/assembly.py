@@ -42,6 +42,7 @@ from reconciler.controller.trust import AccessTrust
 from reconciler.controller.visits import Visits
 from reconciler.core.access import RECONCILER
 from reconciler.core.problem import Problem, Refused
+from reconciler.documents import built_in
 from reconciler.execute import Executor
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Ports:
     outputs: OutputStore
     outside: Mapping[str, Outside] = field(default_factory=dict)
     """Who does the work of an automation's step elsewhere, by action."""
-    library: Callable[[], Mapping[str, tuple[str, bytes]]] = dict
+    library: Callable[[], Mapping[str, tuple[str, bytes]]] = built_in.texts
     """Documents that are built in: by name the file's name and its text."""
 
 

@@ -136,12 +136,19 @@ class CommandDesk:
         command = (self._open or {}).get(command_id)
         row = command.row if command is not None else self._store.command(command_id)
         if row is None:
-            raise Refused(f"no command {command_id:.40} is known", "command", "see opsctl command list")
+            raise Refused(f"no command {command_id:.40} is known", "command", "see opsctl run list")
         return row
 
     def newest(self, limit: int) -> list[CommandRow]:
         """Commands as the store has them, newest first."""
         return self._store.commands(limit=limit)
+
+    def body(self, row: CommandRow) -> bytes:
+        """What every node of a command was given. `Refused` where it is not kept any more."""
+        data = self._store.body(row.body_digest)
+        if data is None:
+            raise Refused(f"what command {row.id} ran is not kept any more", "command", "run the document again")
+        return data
 
     def invocations(self, command_id: str) -> list[InvocationRow]:
         """A command's, by the names of their nodes."""
@@ -167,6 +174,8 @@ class CommandDesk:
             "subject": row.subject,
             "targets": row.targets,
             "check": row.check,
+            "comment": row.comment,
+            "reviewed": row.reviewed,
             "requestedAt": instant(row.requested_at),
             "finishedAt": instant(row.finished_at) if row.finished_at else None,
             "status": row.status,

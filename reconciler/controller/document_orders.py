@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
+    from reconciler.core.commands import CommandRow
     from reconciler.core.manifest import Loc
     from reconciler.core.nodeset import NodeSet
     from reconciler.core.ports import Clock, Source
@@ -59,6 +60,8 @@ class DocumentOrders:
         max_errors: str,
         delivery_timeout: int,
         check: bool = False,
+        comment: str = "",
+        reviewed: bool = True,
     ) -> tuple[Dispatch, dict[str, bytes]]:
         """The command, and the bytes of the files that it names. `kind` is what the verb `run` is asked for.
 
@@ -81,9 +84,34 @@ class DocumentOrders:
             max_errors=max_errors,
             delivery_timeout=delivery_timeout,
             check=check,
+            comment=comment,
+            reviewed=reviewed,
         )
         blobs = self._source.blobs({file.blob for file in steps.files.values()})
         return effect, {file.ref.digest: blobs[file.blob] for file in steps.files.values()}
+
+    def again(self, subject: Subject, row: CommandRow, body: bytes, node_ids: Sequence[str], targets: str) -> Dispatch:
+        """The same command for these nodes of it. Raises as `order`."""
+        kind = OF_THE_REPOSITORY if row.reviewed else BROUGHT
+        self._permissions.check(subject, "run", kind)
+        if not row.check:
+            self.require_thaw()
+        world = self._state.world
+        nodes = world.nodes.listed(list(node_ids))
+        require_reach(nodes, self._permissions.reach(subject, "run", kind, world.nodes), (targets,), world)
+        return Dispatch(
+            document=row.document,
+            nodes=nodes,
+            body=body,
+            targets=targets,
+            parameters=row.parameters,
+            max_concurrency=row.max_concurrency,
+            max_errors=row.max_errors,
+            delivery_timeout=row.delivery_timeout,
+            check=row.check,
+            comment=row.comment,
+            reviewed=row.reviewed,
+        )
 
     def _compiled(self, document: Document, given: Mapping[str, Sequence[str]], catalog: Catalog) -> Steps:
         files = Sources(self._source, self._source.tree(catalog.commit), Workings())
@@ -104,7 +132,7 @@ def short_targets(texts: Sequence[str]) -> tuple[Target, ...]:
     return targets
 
 
-def require_reach(nodes: NodeSet, reach: NodeSet, targets: Sequence[Target], world: World) -> None:
+def require_reach(nodes: NodeSet, reach: NodeSet, targets: Sequence[Target | str], world: World) -> None:
     """Raises `Refused` where the targets select no node, or one beyond reach."""
     if not nodes:
         raise Refused(f"no enrolled node is selected by {' '.join(map(str, targets))}", "targets")

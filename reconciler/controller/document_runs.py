@@ -14,9 +14,10 @@ from reconciler.controller.document_orders import BROUGHT, OF_THE_REPOSITORY, sh
 from reconciler.core.effect import Cancel
 from reconciler.core.problem import Refused
 from reconciler.documents import document as documents
+from reconciler.engine.commands import left
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.controller.automation.runs import AutomationRuns
     from reconciler.controller.commands import CommandDesk
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
-    from reconciler.core.commands import CommandRow, InvocationRow
+    from reconciler.core.commands import CommandRow, InvocationRow, Left
     from reconciler.documents.document import Document
 
 OUTPUT_AT_ONCE = 256 * 1024
@@ -56,6 +57,8 @@ class Asked(Protocol):
     def timeout_seconds(self) -> int: ...
     @property
     def check(self) -> bool: ...
+    @property
+    def comment(self) -> str: ...
 
 
 class DocumentRuns:
@@ -89,9 +92,10 @@ class DocumentRuns:
                 return self._automations.start(
                     subject, StartAsked(asked.document, asked.content, asked.path, asked.parameters)
                 )
+            reviewed = asked.content is None and self._shelf.is_reviewed(document)
             effect, files = self._orders.order(
                 subject,
-                kind,
+                OF_THE_REPOSITORY if reviewed else BROUGHT,
                 document,
                 asked.parameters,
                 short_targets(asked.targets),
@@ -99,6 +103,8 @@ class DocumentRuns:
                 max_errors=asked.max_errors,
                 delivery_timeout=asked.timeout_seconds,
                 check=asked.check,
+                comment=asked.comment,
+                reviewed=reviewed,
             )
             cause = self._reconciler.cause(subject, f"run {document.name}")
             row = self._loop.call(lambda: self._desk.dispatch(effect, cause, files))
@@ -126,6 +132,20 @@ class DocumentRuns:
             cause = self._reconciler.cause(subject, f"cancel {command_id}")
             row = self._loop.call(lambda: self._desk.cancel(Cancel(command_id), cause))
         return self._desk.view(row, self._desk.invocations(row.id))
+
+    def retry(self, subject: Subject, command_id: str, which: Collection[Left]) -> dict[str, Any]:
+        """Run the same again on those nodes of a command where it did not succeed, as these words say.
+
+        What is run is what was run: the body that the first one had, whatever became of its document since.
+        """
+        with self._permissions.recorded(subject, "retry", command_id):
+            row = self._desk.find(command_id)
+            chosen = [one.node_id for one in left(self._desk.invocations(row.id), which)]
+            words = "+".join(sorted(which))
+            effect = self._orders.again(subject, row, self._desk.body(row), chosen, f"{words} of {row.id}")
+            cause = self._reconciler.cause(subject, f"retry {command_id}")
+            again = self._loop.call(lambda: self._desk.dispatch(effect, cause, {}))
+        return self._desk.view(again, self._desk.invocations(again.id))
 
     def output(
         self, subject: Subject, command_id: str, job_id: str, step: str, stream: str, offset: int

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.problem import Refused, Waiting, nearest
 from reconciler.core.resource import uid
 from reconciler.documents import document as documents
+from reconciler.documents.programs import takes_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,10 @@ class Shelf:
             return built_in[name][0]
         near = nearest(name, (*known, *built_in))
         raise Refused(f"there is no document {name}", "document", f"did you mean {near}?" if near else "")
+
+    def is_reviewed(self, document: Document) -> bool:
+        """Whether what a document found by its name runs is known: not a program that whoever runs it gives it."""
+        return self.catalog().documents.get(document.name) is document or not takes_programs(document)
 
     def text(self, document: Document) -> bytes:
         """The text of a document that was found by its name."""

@@ -6,9 +6,25 @@ Instants are Unix milliseconds, 0 where there is none yet.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STATUSES = ("Pending", "InProgress", "Delayed", "Success", "Cancelled", "TimedOut", "Failed", "Cancelling")
 FINAL = frozenset({"Success", "Cancelled", "TimedOut", "Failed"})
+Left = Literal["failed", "skipped", "offline"]
+LEFT: Mapping[str, Left] = {
+    "Failed": "failed",
+    "ExecutionTimedOut": "failed",
+    "InvalidPlatform": "failed",
+    "Undeliverable": "failed",
+    "Cancelled": "skipped",
+    "Terminated": "skipped",
+    "DeliveryTimedOut": "offline",
+}
+"""Why a node has still to do it, by the details of its invocation: what was begun and did not succeed, what was kept
+from beginning, whoever was not here."""
 DEFAULT_CONCURRENCY, DEFAULT_ERRORS = "50", "0"
 DELIVERY_TIMEOUT = 3600
 """Seconds in which a node has to take its job, where nobody says otherwise."""
@@ -19,7 +35,8 @@ class CommandRow:
     """What was asked for, and what it has come to.
 
     `parameters` is canonical JSON, `targets` text as people write it. `check`: nodes only say what they would do.
-    `cancelled_by` is who asked for its end. Timeouts are in seconds: until a node takes its job, and for the job.
+    `cancelled_by` is who asked for its end, `comment` why it was asked for, `reviewed` whether the document stood in
+    the repository. Timeouts are in seconds: until a node takes its job, and for the job.
     """
 
     id: str
@@ -39,6 +56,8 @@ class CommandRow:
     details: str = "Pending"
     cancelled_by: str = ""
     finished_at: int = 0
+    comment: str = ""
+    reviewed: bool = False
 
     @property
     def final(self) -> bool:

@@ -75,7 +75,8 @@ class Dispatch:
     """Run the body once on `nodes`, as many at once and for as long as the limits say: a command.
 
     `body` is its canonical JSON, `parameters` that of what it was made with; `targets` is what was asked for, as text.
-    `check`: nodes only say what they would do. `delivery_timeout` is in seconds.
+    `check`: nodes only say what they would do. `delivery_timeout` is in seconds; `comment` is why, in the
+    words of who asked; `reviewed` is whether the document stands in the repository, not brought along by who asked.
     """
 
     document: str
@@ -87,6 +88,8 @@ class Dispatch:
     max_errors: str = "0"
     delivery_timeout: int = 3600
     check: bool = False
+    comment: str = ""
+    reviewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

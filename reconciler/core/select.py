@@ -43,7 +43,7 @@ class Index(Protocol):
 
 
 def parse_short(text: str) -> Target:
-    """`tag:Env=prod,stage`, `group:web`, `*`, or a node's name, as a Target."""
+    """`tag:Env=prod,stage`, `group:web`, `*`, or nodes' names with commas between them, as a Target."""
     if text == "*":
         return Target("*", ())
     key, equals, values = text.partition("=")
@@ -51,7 +51,7 @@ def parse_short(text: str) -> Target:
         return Target(key.strip(), tuple(value.strip() for value in values.split(",")))
     if text.startswith("group:"):
         return Target("group", (text.removeprefix("group:"),))
-    return Target("name", (text,))
+    return Target("name", tuple(name.strip() for name in text.split(",")))
 
 
 KEYS = ("*", "InstanceIds", "group", "name", "tag-key", "tag:<Label>")

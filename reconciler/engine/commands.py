@@ -16,15 +16,16 @@ from agent.contract.job import Job, Revocation
 from agent.contract.leave import Envelope
 from agent.contract.wire import PROTOCOL, Body
 from reconciler.core import nodeset, rate
-from reconciler.core.commands import FINAL, CommandRow, InvocationRow
+from reconciler.core.commands import FINAL, LEFT, CommandRow, InvocationRow
 from reconciler.core.effect import effect_id, job_id
 from reconciler.documents.steps import asked_of_agents
 from reconciler.engine.leave import GRACE, longest_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from agent.contract.wire import Report
+    from reconciler.core.commands import Left
     from reconciler.core.effect import Cause, Dispatch
     from reconciler.core.world import World
     from reconciler.documents.compile import Steps
@@ -72,6 +73,8 @@ def begun(effect: Dispatch, world: World, cause: Cause, ordinal: int = 0, known:
         delivery_timeout=effect.delivery_timeout,
         execution_timeout=longest_run(effect.body),
         check=effect.check,
+        comment=effect.comment,
+        reviewed=effect.reviewed,
     )
     invocations = {}
     for bit in nodeset.positions(effect.nodes):
@@ -123,6 +126,11 @@ def overall(row: CommandRow, invocations: Iterable[InvocationRow]) -> tuple[str,
     if all(one.status == "Success" for one in listed):
         return "Success", "Success"
     return "Failed", "Incomplete"
+
+
+def left(invocations: Iterable[InvocationRow], which: Collection[Left]) -> list[InvocationRow]:
+    """Those that did not succeed and are over, in one of these ways."""
+    return [one for one in invocations if one.final and LEFT.get(one.details) in which]
 
 
 def errors(invocations: Iterable[InvocationRow]) -> int:

@@ -6,16 +6,20 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent.contract.canonical import digest
 from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes import association
 from reconciler.capabilities.trust import operator
 from reconciler.core import select
 from reconciler.core.parameters import is_parameters
 from reconciler.core.problem import Finding, Invalid, Place, nearest
+from reconciler.core.resource import Metadata
 from reconciler.core.resource import uid as uid_of
+from reconciler.documents import built_in
 from reconciler.documents.compile import compile_document
 from reconciler.documents.stored import NotStored
 from reconciler.engine import parameters
+from reconciler.engine.drafts import Draft
 from reconciler.engine.nesting import nesting
 from reconciler.engine.sources import Referred
 
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.capabilities.nodes.association import Compiled
     from reconciler.core.manifest import Loc
-    from reconciler.engine.drafts import Broken, Draft, ReadFile
+    from reconciler.engine.drafts import Broken, ReadFile
     from reconciler.engine.sources import Sources
 
 DEEPEST = 32
@@ -205,9 +209,9 @@ class Revision:
     def _association(self, draft: Draft) -> Good | Bad:
         spec: association.AssociationSpec = draft.spec
         groups, bad = self._groups(draft, _references_of_targets(spec.targets))
-        document = self.verdict(uid_of("Document", spec.document))
+        document = self.verdict(uid_of("Document", spec.document)) or self._built_in(spec.document)
         if document is None:
-            names = [self.known[uid].name for uid in self.of("Document")]
+            names = [*(self.known[uid].name for uid in self.of("Document")), *built_in.texts()]
             near, place = nearest(spec.document, names), draft.places.of(("spec", "document"))
             finding = Finding(f"there is no document `{spec.document}`", place, "a file in documents/", near)
             return Bad("Invalid", (*(bad.findings if bad else ()), finding))
@@ -226,6 +230,15 @@ class Revision:
         ready, warnings = compiled
         fingerprint = _fingerprint(draft, groups, ready.body_digest)
         return Good(draft, self.commit, fingerprint, ready, groups, warnings)
+
+    def _built_in(self, name: str) -> Good | None:
+        """A document that comes with the program: as valid as its code."""
+        document = built_in.find(name)
+        if document is None:
+            return None
+        known, place, blob = uid_of("Document", name), Place(document.path), digest(built_in.texts()[name][1])
+        draft = Draft(known, "Document", name, Metadata(name=name), document, place, document.places, blob, 0)
+        return Good(draft, self.commit, _fingerprint(draft))
 
     def _without(self, message: str, place: Place, expected: str, findings: tuple[Finding, ...] = ()) -> Bad:
         """What lacks a parameter is wrong itself, unless a file that may declare it is."""

@@ -30,7 +30,6 @@ from reconciler.controller.assembly import LEASE_SECONDS, Controller, Ports, Wak
 from reconciler.controller.assembly import Identity as ControllerIdentity
 from reconciler.controller.restart import declare_restored
 from reconciler.core.problem import Refused
-from reconciler.wiring import library
 from reconciler.wiring import settings as server_settings
 from reconciler.wiring.local import agent_archive
 
@@ -223,7 +222,6 @@ class Daemon:
             visitor=SshVisitor(agent_archive, _ssh(settings), self._attend),
             renderer=renderer,
             outputs=DirectoryOutputs(state / "outputs"),
-            library=library.built_in,
         )
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.registry import DOCUMENTS, SUFFIXES
 from reconciler.core.problem import Refused, Unavailable, nearest
+from reconciler.documents import built_in
 from reconciler.documents.checked import name_of
 from reconciler.documents.document import read
 
@@ -62,15 +62,9 @@ def of_file(path: Path) -> Shelved:
         raise Unavailable(str(path), error.strerror or str(error)) from error
 
 
-def built_in() -> dict[str, tuple[str, bytes]]:
-    """Documents that come with the program: by name the file's name and its text."""
-    return {shelved.name: (shelved.path, shelved.data) for shelved in _built_in()}
-
-
 def _built_in() -> Iterator[Shelved]:
-    for file in (importlib.resources.files("reconciler.documents") / "library").iterdir():
-        if file.name.endswith(SUFFIXES):
-            yield Shelved(name_of(file.name), file.name, OURS, file.read_bytes())
+    for name, (path, data) in built_in.texts().items():
+        yield Shelved(name, path, OURS, data)
 
 
 def _of_repository(repo: Path) -> Iterator[Shelved]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from reconciler.api.requests import Run, Start
     from reconciler.api.service import Signal
     from reconciler.core.access import Subject
+    from reconciler.core.commands import Left
 
 
 @dataclass
@@ -34,6 +35,9 @@ class MemoryCommands:
 
     def cancel(self, subject: Subject, command_id: str) -> dict[str, Any]:
         return self.service.called(subject, "cancel", "cancel", command_id)
+
+    def retry(self, subject: Subject, command_id: str, which: Collection[Left]) -> dict[str, Any]:
+        return self.service.called(subject, "run", "retry", command_id, sorted(which))
 
     def output(
         self, subject: Subject, command_id: str, job_id: str, step: str, stream: str, offset: int

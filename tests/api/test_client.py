@@ -314,7 +314,7 @@ def test_a_server_that_stops_ends_what_follows_it(edge: Edge) -> None:
 
     async def follow() -> list[Any]:
         stream = events_module.Events(stopping.is_set)
-        response: Any = await stream.follow(lambda: {"finished": False})
+        response: Any = await stream.follow(lambda: {"finished": False}, lambda _, newer: newer)
         chunks = []
         async for chunk in response.body_iterator:
             chunks.append(chunk)

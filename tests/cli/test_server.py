@@ -105,9 +105,9 @@ def test_documents_of_commands_are_as_their_schemas_say(scene: Scene, ask: Run, 
     file.write_text(config.document("mine", *steps)["documents/mine.yaml"])
     ran = ask("document", "run", str(file), "--targets", "web-1", *json)
     assert (ran.code, ran.document["status"]) == (0, "Success")
-    assert ask("command", "show", ran.document["command"], *json).document["invocations"][0]["node"] == "web-1"
-    assert ask("command", "list", *json).document["commands"][0]["command"] == ran.document["command"]
-    assert ask("command", "cancel", ran.document["command"], *json).code == 1
+    assert ask("run", "show", ran.document["command"], *json).document["invocations"][0]["node"] == "web-1"
+    assert ask("run", "list", *json).document["commands"][0]["command"] == ran.document["command"]
+    assert ask("run", "cancel", ran.document["command"], *json).code == 1
 
 
 def test_status(scene: Scene, ask: Run) -> None:

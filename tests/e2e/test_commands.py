@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -171,14 +172,14 @@ def test_cancelled_scripts_end_and_others_never_begin(scene: Scene) -> None:
     go = scene.directory / "never"
     known = begun(scene, "wait", "*", {"go": str(go)}, maxConcurrency="2")
     scene.wait("two to begin", lambda: sorted(details(command(scene, known)).values()).count("InProgress") == 2)
-    scene.opsctl("command", "cancel", known)
+    scene.opsctl("run", "cancel", known)
     done = over(scene, known)
     assert (set(details(done).values()), done["statusDetails"]) == ({"Cancelled"}, "Cancelled")
     assert [len(one["steps"]) for one in done["invocations"]].count(0) == 1
-    again = scene.daemon.run("command", "cancel", known, check=False)
+    again = scene.daemon.run("run", "cancel", known, check=False)
     assert (again.returncode, "it is over: Cancelled" in again.stderr) == (1, True)
-    assert known in scene.opsctl("command", "list")
-    assert "Cancelled" in scene.opsctl("command", "show", known)
+    assert known in scene.opsctl("run", "list")
+    assert "Cancelled" in scene.opsctl("run", "show", known)
 
 
 @pytest.mark.fault
@@ -202,3 +203,27 @@ def test_killed_in_the_middle_a_script_runs_once_and_its_end_is_told(scene: Scen
     go.touch()
     (one,) = over(scene, known)["invocations"]
     assert (one["status"], one["standardOutput"], log.read_text()) == ("Success", "end\n", "begin\n")
+
+
+def test_a_command_and_again_where_it_failed(scene: Scene, tmp_path: Path) -> None:
+    said = scene.opsctl("run", "-t", "web-1,web-2", "--comment", "INC-42", "--", "echo", "hello  you")
+    assert "2 nodes Success: web-1, web-2\n  hello  you\n" in said
+    assert "INC-42" in scene.opsctl("run", "list")
+    gate, unlike = tmp_path / "gate", scene.node("web-2")["id"]
+    line = f"echo tried; [ -e {gate} ] || [ $AWS_SSM_INSTANCE_ID != {unlike} ]"
+    asked = ("run", "-t", "tag:Role=web", "--max-errors", "3", "--format", "json", "--", line)
+    first = json.loads(scene.daemon.run(*asked, check=False).stdout)
+    assert details(first) == {"web-1": "Success", "web-2": "Failed", "web-3": "Success"}
+    gate.touch()
+    again = json.loads(scene.opsctl("run", "retry", first["command"], "--failed", "--format", "json"))
+    assert (details(again), again["targets"]) == ({"web-2": "Success"}, f"failed of {first['command']}")
+    assert "no enrolled node" in scene.opsctl("run", "retry", again["command"], code=1)
+    assert scene.opsctl("run", "show", again["command"], "--node", "web-2", "--full").startswith("tried\n")
+
+
+def test_what_a_command_is_becomes_desired_state(scene: Scene, tmp_path: Path) -> None:
+    saved = tmp_path / "tuned.yaml"
+    scene.opsctl("run", "-t", "web-1", "--save", str(saved), "--", f"echo tuned >>{tmp_path}/tuned")
+    scene.push("Keep it so", {"associations/tuned.yaml": saved.read_text()})
+    scene.wait_for_report("web-1", "tuned", status="Success")
+    assert (tmp_path / "tuned").read_text() == "tuned\n" * 2

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -250,6 +251,8 @@ commands = Table(
     _text("details"),
     _text("cancelled_by"),
     _number("finished_at"),
+    Column("comment", Text, nullable=False, server_default=""),
+    Column("reviewed", Boolean, nullable=False, server_default=false()),
 )
 Index(
     "commands_open",
