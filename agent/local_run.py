@@ -27,7 +27,7 @@ from agent.durable import make_directory
 from agent.host import facts
 from agent.host.executions import cancel
 from agent.host.local import LocalHost
-from agent.rounds import job_run
+from agent.rounds import job_run, orchestration
 from agent.rounds.exclusion import AnyTurn
 from agent.rounds.job_report import overall, report_of
 from agent.rounds.look import Look
@@ -97,6 +97,7 @@ def _run(state: str, body: Body, files: Dict[str, bytes], journal: Journal, ende
         blob=files.__getitem__,
         debts=os.path.join(state, "debts.json"),
         turn=AnyTurn(),
+        downloads=orchestration.of_job(os.path.abspath(state)),
     )
     environment = {"AWS_SSM_INSTANCE_ID": name, "AWS_SSM_PLATFORM_TYPE": host.platform}
     began = instant(clock.now())

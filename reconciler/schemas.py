@@ -38,7 +38,7 @@ _REFERENCE = {"type": "string", "pattern": r"\{\{.*\}\}", "description": "Put to
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?\Z")
 _NOTES = ("description", "default", "x-opsctl")
 _CHOICES = re.compile(r"\^\(([\w:.-]+(?:\|[\w:.-]+)*)\)\$")
-_INTERNAL = ("x-expected", "x-one-or-many", "x-quoted", "x-subtree", "title", "discriminator")
+_INTERNAL = ("x-expected", "x-json", "x-one-or-many", "x-quoted", "x-subtree", "title", "discriminator")
 
 
 def generate() -> dict[str, bytes]:
@@ -184,6 +184,8 @@ def _as_read(schema: Schema) -> Schema:
         return _either(schema, schema["items"])
     if schema.get("x-quoted") and kind in ("integer", "boolean"):
         return _either(schema, _QUOTED[kind])
+    if schema.get("x-json"):
+        return _either(schema, {"type": "string", "pattern": r"^\s*\{"})
     return schema
 
 

@@ -44,12 +44,13 @@ def described(
     one_or_many: bool = False,
     octal: bool = False,
     quoted: bool = False,
+    json: bool = False,
     pattern: str = "",
 ) -> Any:
     """A dataclass field with its documentation.
 
     `one_or_many`: a single text is accepted where the field is a list of texts. `octal`: text of an octal file mode.
-    `quoted`: a number or boolean may be quoted, as SSM writes them.
+    `quoted`: a number or boolean may be quoted, as SSM writes them. `json`: a mapping may be its JSON text, likewise.
     """
     extra: Dict[str, Any] = {}
     if one_or_many:
@@ -58,6 +59,8 @@ def described(
         extra["format"] = "octal-mode"
     if quoted:
         extra["x-quoted"] = True
+    if json:
+        extra["x-json"] = True
     if pattern:
         extra["pattern"] = pattern
     metadata: Dict[str, Any] = {"description": text}

@@ -132,7 +132,8 @@ class BodyStep(Wire):
 
     `on_failure` is `stop`, `continue`, `exit` or `successAndExit`; after `on_success: exit` nothing follows success.
     `finally_step`: it is run whatever ended the body before it. `environment` is what its scripts find in theirs,
-    besides what all do. A body that has one of these three names it in `mustUnderstand`.
+    besides what all do. `within` is the step that runs the document which this one is of: its name begins with that
+    step's. A body that has one of these four names it in `mustUnderstand`.
     """
 
     name: str
@@ -144,6 +145,7 @@ class BodyStep(Wire):
     on_success: str = ""
     finally_step: bool = False
     environment: Dict[str, str] = field(default_factory=dict)
+    within: str = ""
 
 
 @dataclass(frozen=True)

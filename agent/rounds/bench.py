@@ -9,6 +9,7 @@ from agent.contract.record import NamedTuple
 from agent.durable import make_directory
 from agent.host import LocalHost, facts
 from agent.host.port import Host
+from agent.rounds import orchestration
 from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.ledger import Ledger
 from agent.steps.rendering import rendered
@@ -17,7 +18,8 @@ from agent.steps.rendering import rendered
 class Bench(NamedTuple):
     """`facts` are gathered when they are asked for; `render` renders a template over a context, both texts.
 
-    `turn` is taken while an association is looked at: a job's steps that hold something wait for it.
+    `turn` is taken while an association is looked at: a job's steps that hold something wait for it. Runs have their
+    directories below `orchestration`.
     """
 
     host: Host
@@ -26,6 +28,7 @@ class Bench(NamedTuple):
     boot_id: str
     render: Callable[[str, str], str] = rendered
     turn: Turn = AnyTurn()
+    orchestration: str = ""
 
     def environment(self, node_id: str, facts: Optional[Mapping[str, Any]] = None) -> Dict[str, str]:
         """The names that SSM gives scripts, as far as they mean something here."""
@@ -48,4 +51,4 @@ def local_host(state: str, root: str, *, runs_scripts: bool) -> LocalHost:
 def local_bench(state: str, host: LocalHost, boot_id: str, *, dry: bool = False) -> Bench:
     """The bench of an agent with this state directory. Facts are the machine's, also for a sandbox."""
     machine, ledger = LocalHost(), Ledger(os.path.join(state, "ledger.json"), read_only=dry)
-    return Bench(host, ledger, lambda: facts.collect(machine), boot_id)
+    return Bench(host, ledger, lambda: facts.collect(machine), boot_id, orchestration=orchestration.base(state, host))

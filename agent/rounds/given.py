@@ -16,8 +16,11 @@ def given_of(
     blob: Callable[[str], bytes],
     environment: Mapping[str, str],
     render: Callable[[str, str], str] = rendered,
+    downloads: str = "",
 ) -> Given:
-    """`blob` gives bytes by digest; `environment` is told to scripts; `render` renders a template over a context."""
+    """`blob` gives bytes by digest; `environment` is told to scripts; `render` renders a template over a context;
+    `downloads` is the run's own directory for what it downloads.
+    """
     return Given(
         name=context.name,
         labels=context.labels,
@@ -28,4 +31,5 @@ def given_of(
         environment=dict(environment),
         context=context_text(context.name, context.labels, context.vars_, facts),
         render=render,
+        downloads=downloads,
     )

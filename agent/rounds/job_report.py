@@ -104,7 +104,7 @@ def _step(look: Look, paths: Paths) -> StepReport:
         whole = {stream: sum(map(_size, paths(name, stream))) for stream in STREAMS}
         sizes = {stream: size for stream, size in whole.items() if size}
         stdout, stderr = ("".join(_said([name], stream, paths, STEP_OUTPUT)) for stream in STREAMS)
-        said = transcript(stdout, stderr)
+        said = transcript(stdout, stderr) or cut(look.output, STEP_OUTPUT)
     if look.changes and (look.applied or not is_run(look.step)):
         said = said or cut("\n".join(map(_told, look.changes)), STEP_OUTPUT)
     elif look.changes and not sizes:

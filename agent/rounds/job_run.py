@@ -38,7 +38,8 @@ GENERATION = 1
 class Bed(NamedTuple):
     """What a job's steps are run in. `held` are the bodies of the node's associations; `blob` gives bytes by digest.
 
-    `debts` is the file that remembers which restarts the job owes.
+    `debts` is the file that remembers which restarts the job owes; `downloads` is the job's own directory for what it
+    downloads, as the host knows it.
     """
 
     host: Host
@@ -50,6 +51,7 @@ class Bed(NamedTuple):
     blob: Callable[[str], bytes]
     debts: str
     turn: Turn
+    downloads: str = ""
     keeps_nothing: bool = False
 
 
@@ -79,7 +81,7 @@ def run(uid: str, body: Body, bed: Bed, environment: Mapping[str, str], stopped:
         host=bed.host,
         body=ours,
         ledger=ledger,
-        given=given_of(ours, bed.context, bed.facts, bed.blob, environment),
+        given=given_of(ours, bed.context, bed.facts, bed.blob, environment, downloads=bed.downloads),
         held=claimants([*bed.held, ours]),
         runs=Runs(bed.host, bed.journal, ours, GENERATION, "", bed.boot_id),
         restarts=Restarts(ours, ledger),

@@ -16,7 +16,7 @@ from agent.contract.job import OUTPUT_KEPT, STREAMS
 from agent.contract.record import NamedTuple
 from agent.contract.wire import Body, NodeContext, Report
 from agent.host.local import LocalHost
-from agent.rounds import job_run
+from agent.rounds import job_run, orchestration
 from agent.rounds.bench import Bench
 from agent.rounds.job_report import overall, report_of
 from agent.rounds.look import Look
@@ -282,7 +282,15 @@ class JobRunner:
             blob=self._node.assignments.objects.read,
             debts=os.path.join(self._node.jobs.place(taken.id), "debts.json"),
             turn=bench.turn,
+            downloads=self._downloads(taken),
             keeps_nothing=identity.ephemeral,
+        )
+
+    def _downloads(self, taken: Taken) -> str:
+        """In the job's own place, and so gone with it; a sandbox has it in the sandbox."""
+        jobs, sandbox = self._node.jobs, self._root != "/"
+        return orchestration.of_job(
+            os.path.join(self._bench.orchestration, taken.id) if sandbox else jobs.place(taken.id)
         )
 
     def _held(self) -> Tuple[List[Body], Optional[NodeContext]]:

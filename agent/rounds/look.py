@@ -60,10 +60,16 @@ class Look:
         return self.step.on_failure != "continue"
 
     @property
-    def fails_run(self) -> bool:
+    def fails(self) -> bool:
+        """Whether the document of the step fails by it."""
         if isinstance(self.problem, RebootWanted):
             return True
         return self.problem is not None and self.step.on_failure != "successAndExit"
+
+    @property
+    def fails_run(self) -> bool:
+        """Whether the run does. A document within another one has its say by the step that runs it."""
+        return self.fails and not self.step.within
 
     def skip(self, reason: str) -> None:
         """The step is not tried, whatever is wrong with it."""
@@ -88,6 +94,12 @@ def begun(step: BodyStep, given: Given) -> Look:
     except Malformed as error:
         look.problem = StepFailed("its inputs are malformed: %s" % error)
     return look
+
+
+def left_out_by(ended: Optional[Look]) -> str:
+    """Why a step was left out that comes after one which ended its document."""
+    assert ended is not None
+    return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")
 
 
 def reports(look: Look) -> Iterator[ClaimReport]:

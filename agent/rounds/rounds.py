@@ -12,6 +12,7 @@ from agent import log
 from agent.contract.canonical import instant, milliseconds
 from agent.contract.causes import ASSIGNED, BOOT, DRIFT, INTERVAL, SCHEDULE
 from agent.contract.wire import Assignment
+from agent.rounds import orchestration
 from agent.rounds.agenda import NO_TURN, Agenda, allowed
 from agent.rounds.bench import Bench
 from agent.rounds.departures import Departures
@@ -289,27 +290,33 @@ class Rounds:
         self, subject: Subject, cause: str, run_instant: str, may_change: bool, seen: Optional[Seen] = None
     ) -> RunResult:
         reason, context = self._held.unusable.get(subject.uid, ""), self._held.context
+        bench = self._bench
+        downloads = orchestration.of_run(bench.orchestration, subject.uid, subject.generation, run_instant)
         if context is not None and not reason:
             try:
-                return converge(
-                    self._bench.host,
+                result = converge(
+                    bench.host,
                     self._held.bodies[subject.uid],
                     context,
                     self._facts,
                     self._node.journal,
-                    self._bench.ledger,
+                    bench.ledger,
                     generation=subject.generation,
                     cause=cause,
                     run_instant=run_instant,
                     boot_id=subject.boot_id,
                     blob=self._held.blob,
                     apply=may_change,
-                    environment=self._bench.environment(self._node.identity.node_id, self._facts),
+                    environment=bench.environment(self._node.identity.node_id, self._facts),
                     claimants=self._held.claimants,
                     left_alone=self._drift.left_alone(subject.uid),
                     seen=seen,
-                    render=self._bench.render,
+                    render=bench.render,
+                    downloads=downloads,
                 )
+                if result.changed:
+                    orchestration.forget_earlier(bench.host, downloads)
+                return result
             except OSError as error:
                 log.log(log.ERROR, "%s: %s", subject.uid, error)
                 reason = "the agent's own state cannot be kept: %s" % why(error)

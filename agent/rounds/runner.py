@@ -20,19 +20,19 @@ from agent.host.port import Host
 from agent.log import WARNING, log
 from agent.rounds import claimants as owners
 from agent.rounds import look as looking
-from agent.rounds import permission
-from agent.rounds.batches import batches
+from agent.rounds import order, permission
 from agent.rounds.claimants import Claimants
+from agent.rounds.documents import Document, no_document
 from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger, prune
-from agent.rounds.look import Look, is_run
-from agent.rounds.outcome import RunResult, failed, fitted
+from agent.rounds.look import Look, is_run, left_out_by
+from agent.rounds.outcome import RunResult, failed
 from agent.rounds.preconditions import unmet
 from agent.rounds.restarts import Restarts
 from agent.rounds.runs import Journal, Runs
 from agent.rounds.standing import Seen
-from agent.rounds.verdict import verdict
+from agent.rounds.verdict import result_of
 from agent.steps.registry import BATCHES, RESTORABLE, SCRIPTS, STEPS
 from agent.steps.rendering import rendered
 from agent.steps.step import (
@@ -40,7 +40,6 @@ from agent.steps.step import (
     Given,
     InvalidPlatform,
     Planned,
-    RebootWanted,
     StepFailed,
     defect,
     why,
@@ -69,6 +68,7 @@ def converge(
     left_alone: FrozenSet[str] = frozenset(),
     seen: Optional[Seen] = None,
     render: Callable[[str, str], str] = rendered,
+    downloads: str = "",
 ) -> RunResult:
     """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
 
@@ -76,13 +76,13 @@ def converge(
     schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
     `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
     text) are looked at and not put right. `seen` takes note of what is read of the node. `render` renders a template
-    over a context, both texts.
+    over a context, both texts. `downloads` is the run's own directory for what it downloads.
     """
     return Run(
         host=host,
         body=body,
         ledger=ledger,
-        given=given_of(body, context, facts, blob, environment or {}, render),
+        given=given_of(body, context, facts, blob, environment or {}, render, downloads),
         held=claimants if claimants is not None else owners.claimants([body]),
         runs=Runs(host, journal, body, generation, run_instant, boot_id),
         restarts=Restarts(body, ledger),
@@ -98,7 +98,7 @@ class Run:
     """One body's, from its first step to its last.
 
     `turn` is taken for each step that holds something; `stopped` says why no further step is begun, empty while they
-    are.
+    are; `document` gives the steps of a document that is on this node alone.
     """
 
     host: Host
@@ -116,6 +116,7 @@ class Run:
     stopped: Callable[[], str] = str
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
+    document: Document = no_document
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
@@ -123,7 +124,7 @@ class Run:
         if foreign:
             reason = "Unsupported: this agent does not understand %s; upgrade it" % ", ".join(foreign)
             return failed(started_at, reason)
-        self._do_all()
+        order.take(self, [step for step in self.body.steps if not step.within])
         pruned: List[ClaimReport] = []
         if self.body.prune:
             changing = self.allowed and self._may_correct()
@@ -134,25 +135,34 @@ class Run:
             self.ledger.save()
         except OSError as error:  # it has what it must have, from before each change; the rest waits in memory
             log(WARNING, "what %s made cannot all be written down yet: %s", self.body.uid, why(error))
-        return self._result(started_at, pruned)
+        return result_of(self.looks, pruned, started_at, instant(self.host.now()))
 
-    def _do_all(self) -> None:
-        for batch in batches([step for step in self.body.steps if not step.finally_step]):
-            self._take_turn(batch)
-        for step in self.body.steps:
-            if step.finally_step and not self._goes_on():
-                self.ended_by = None
-                self._take_turn([step])
+    # What `order` asks for
 
-    def _goes_on(self) -> bool:
-        """Whether the run goes on after a reboot: this is not its end yet."""
-        return self.ended_by is not None and isinstance(self.ended_by.problem, RebootWanted)
+    def steps_within(self, step: BodyStep) -> List[BodyStep]:
+        found = [one for one in self.body.steps if one.within == step.name]
+        if not found:
+            fetched = self.document(step, self.given)
+            at = self.body.steps.index(step) + 1
+            self.body = dataclasses.replace(self.body, steps=[*self.body.steps[:at], *fetched, *self.body.steps[at:]])
+            found = [one for one in fetched if one.within == step.name]
+        return found
 
-    def _take_turn(self, batch: Sequence[BodyStep]) -> None:
+    def entered(self, step: BodyStep) -> Look:
+        look = looking.begun(step, self.given)
+        look.began = look.ended = instant(self.host.now())
+        if self.ended_by:
+            look.skip(left_out_by(self.ended_by))
+        elif not look.problem:
+            look.skip(unmet(step, self.host))
+        self.looks.append(look)
+        return look
+
+    def take_turn(self, batch: Sequence[BodyStep]) -> None:
         began, first = instant(self.host.now()), len(self.looks)
         reason = self.stopped()
         if reason and not self._begun(batch[0]):
-            self._leave_out(batch, reason)
+            self.leave_out(batch, reason)
         elif is_run(batch[0]):
             self._do(batch)
         else:
@@ -166,7 +176,7 @@ class Run:
         """Whether the step is a script that was begun, and so has to be accounted for."""
         return is_run(step) and (self.runs.recalled(step) is not None or self.runs.under_way(step))
 
-    def _leave_out(self, batch: Sequence[BodyStep], reason: str) -> None:
+    def leave_out(self, batch: Sequence[BodyStep], reason: str) -> None:
         for step in batch:
             look = looking.begun(step, self.given)
             look.skip(reason)
@@ -190,7 +200,7 @@ class Run:
         self.looks += looks
         self.ended_by = self.ended_by or next((look for look in looks if look.ends), None)
         if len(looks) < len(batch):
-            self._leave_out(batch[len(looks) :], _left_out_by(self.ended_by))
+            self.leave_out(batch[len(looks) :], left_out_by(self.ended_by))
 
     # Looking
 
@@ -314,7 +324,7 @@ class Run:
                 self._look_again(look)
                 self.restarts.after(look)
         for look in due[len(results) :]:
-            look.skip(_left_out_by(due[len(results) - 1]))
+            look.skip(left_out_by(due[len(results) - 1]))
 
     def _attempt(self, due: List[Look], begin: Callable[[], None]) -> List[Optional[StepFailed]]:
         """One result for each that was tried. Only steps that are done in batches come in numbers."""
@@ -377,17 +387,3 @@ class Run:
             self.ledger.adopt(self.body.uid, claim)
             if self.ledger.incomplete(claim):
                 self.ledger.complete(claim, step.state(look.observed, claim))
-
-    # Telling
-
-    def _result(self, started_at: str, pruned: List[ClaimReport]) -> RunResult:
-        status, reason = verdict(self.looks, pruned)
-        claims = [report for look in self.looks for report in looking.reports(look)] + pruned
-        kept, output, truncated = fitted(claims, looking.output(self.looks))
-        changed = any(look.applied for look in self.looks) or any(report.outcome == "Changed" for report in pruned)
-        return RunResult(status, kept, started_at, instant(self.host.now()), reason, output, truncated, changed)
-
-
-def _left_out_by(ended: Optional[Look]) -> str:
-    assert ended is not None
-    return "left out: step %s %s" % (ended.step.name, "failed" if ended.problem else "ended the document")

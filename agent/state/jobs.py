@@ -273,9 +273,10 @@ def shown(state: str) -> Dict[str, Dict[str, Any]]:
 
 def _remove(place: str) -> None:
     """A directory with all in it, as far as can be. Not by `shutil`, which brings more than it is needed for."""
-    for directory, _, names in os.walk(place, topdown=False):
+    for directory, below, names in os.walk(place, topdown=False):
+        links = [name for name in below if os.path.islink(os.path.join(directory, name))]
         with contextlib.suppress(OSError):
-            for name in names:
+            for name in names + links:
                 os.unlink(os.path.join(directory, name))
             os.rmdir(directory)
 

@@ -44,6 +44,12 @@ def run_lines(host: Host, lines: List[str], directory: Optional[str], timeout: i
     return in_time(ran, timeout)
 
 
+def downloaded(host: Host, given: Given) -> Optional[str]:
+    """Where SSM runs a script that says nothing else: among what its run has downloaded; None where that is nothing."""
+    there = host.lstat(given.downloads) if given.downloads else None
+    return given.downloads if there is not None and there.kind == "directory" else None
+
+
 def in_time(ran: Ran, timeout: int) -> Ran:
     """The same, where it ended by itself. Raises `StepFailed`."""
     if ran.timed_out:

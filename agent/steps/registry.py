@@ -78,7 +78,10 @@ _BATCHES = {action: _RESTORABLE[action] for action in ("ops:directory", "ops:fil
 BATCHES = cast(Mapping[str, BatchStep], _Table(_BATCHES))
 RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
 SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS))
-STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS}))
+_ONCE = {"aws:downloadContent": "download_content.DownloadContentStep"}
+STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}))
+OF_OTHER_STEPS = ("aws:runDocument",)
+"""Actions that are no step by themselves: other steps are what they do."""
 NOT_IN_A_SANDBOX = {
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",
@@ -94,12 +97,12 @@ NO_SCRIPTS = "a script would act on the machine itself, not on the sandbox; --sc
 
 def versions() -> Dict[str, int]:
     """The contract version of each action that this agent does, as its Hello says."""
-    return {action: ACTIONS[action].version for action in sorted(STEPS)}
+    return {action: ACTIONS[action].version for action in sorted((*STEPS, *OF_OTHER_STEPS))}
 
 
 def unsupported(action: str, version: int) -> Optional[str]:
     """Why this agent does not do an action at a contract version; None where it does."""
-    if action not in STEPS:
+    if action not in STEPS and action not in OF_OTHER_STEPS:
         return "Unsupported: this agent does not know the action %s; upgrade it" % action
     if version > ACTIONS[action].version:
         return "Unsupported: %s at contract version %d; this agent does %d: upgrade it" % (

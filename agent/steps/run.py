@@ -14,6 +14,7 @@ from agent.steps.diff import bounded
 from agent.steps.execution import (
     REBOOT,
     SUCCESS_AND_EXIT,
+    downloaded,
     ending,
     in_time,
     run_lines,
@@ -68,7 +69,8 @@ class ScriptRun:
     def apply(self, host: Host, desired: Any, changes: List[Change], given: Given) -> Applied:
         del changes
         lines, time = self.lines(host, desired), self.time(desired)
-        return self.outcome(desired, run_lines(host, lines, self.directory(desired), time, given))
+        directory = self.directory(desired) or downloaded(host, given)
+        return self.outcome(desired, run_lines(host, lines, directory, time, given))
 
     def outcome(self, desired: Any, ran: Ran) -> Applied:
         in_time(ran, self.time(desired))

@@ -79,6 +79,8 @@ class Given:
     render: Callable[[str, str], str] = rendered
     changed: FrozenSet[str] = frozenset()
     """Those steps named by `restartOn` and `reloadOn` for which this one is to be restarted or reloaded."""
+    downloads: str = ""
+    """The run's own directory for what it downloads, which may not be there yet; empty where there is none."""
 
 
 def context_text(name: str, labels: Mapping[str, str], vars_: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from agent.steps.user import account_of
 
 _COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
 _CREDENTIALS = re.compile(r"https?://[^/]*@")
-_PLAIN = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never", "advice.detachedHead=false")
+PLAIN = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never", "advice.detachedHead=false")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes", "LC_ALL": "C"}
 _LOOK_TIME, _TIME = 60.0, 1800.0
 
@@ -36,7 +36,7 @@ class WorkingTree:
         if _CREDENTIALS.match(desired.remote) or desired.remote.startswith("-"):
             raise StepFailed("`remote` holds credentials or an option; let git have them from a helper or a key")
         self._host, self._desired = host, desired
-        options = [word for setting in _PLAIN for word in ("-c", setting)]
+        options = [word for setting in PLAIN for word in ("-c", setting)]
         as_owner = ["runuser", "-u", desired.owner, "--"] if desired.owner else []
         self._argv = [*as_owner, "git", *options]
         self._environment: Dict[str, str] = dict(_ENVIRONMENT)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent.contract.claims import Claim, meet
+from agent.contract.inputs.content import DEPTH
 from agent.contract.interpolation import PREFIXES, interpolate, references
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.typed import Wrong
 from reconciler.core.typed.words import one_of, path_text
-from reconciler.documents import environment, parameters, system_variables
+from reconciler.documents import document as documents
+from reconciler.documents import environment, nesting, parameters, system_variables
 from reconciler.documents.runbook.references import texts
 from reconciler.documents.steps import Finished, finish
 from reconciler.documents.stored import NOTHING_KEPT, NotStored, References
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.core.manifest import Loc, Places
     from reconciler.documents.checked import DocumentType
     from reconciler.documents.document import Document
+    from reconciler.documents.nesting import DocumentFile
     from reconciler.documents.parameters import Where
     from reconciler.documents.steps import ReadyStep
     from reconciler.documents.stored import Kept
@@ -54,6 +57,12 @@ class Files(Protocol):
 
     def nearest(self, path: str) -> str:
         """The existing file whose path is closest, or an empty string."""
+
+    def document(self, name: str) -> DocumentFile | None:
+        """The document of that name, None where there is none."""
+
+    def nearest_document(self, name: str) -> str:
+        """The existing document whose name is closest, or an empty string."""
 
 
 class Placed(NamedTuple):
@@ -95,17 +104,19 @@ def compile_document(
     where: Where,
     kept: Kept = NOTHING_KEPT,
     at: int | None = None,
+    outer: tuple[str, ...] = (),
 ) -> Steps:
     """The steps for these parameters. `where` tells the place of a given parameter, by its path below `parameters`.
 
     `kept` are the parameters that `{{ ssm:name }}` refers to. `at` is the instant, in Unix milliseconds, at which the
-    document is run; None for one that is held. Raises `Invalid` with everything that is wrong:
-    parameters, what becomes of inputs, files that are not there; `NotStored` where stored parameters alone are missing.
+    document is run; None for one that is held. `outer` are the names of the documents that this one is run within, the
+    outermost first. Raises `Invalid` with everything that is wrong: parameters, what becomes of inputs, files and
+    documents that are not there; `NotStored` where stored parameters alone are missing.
     """
     if document.type not in RUN_ON_NODES:
         message = f"the document `{document.name}` is of type {document.type}"
         raise Invalid((Finding(message, where(()), one_of(RUN_ON_NODES)),))
-    compiler = _Compiler(document, files, kept, at)
+    compiler = _Compiler(document, files, kept, at, outer)
     given = compiler.stored.given(document, given, where)
     try:
         compiler.values = parameters.values(document, given, where) if not compiler.stored.findings else None
@@ -129,11 +140,19 @@ def unused_findings(document: Document, files: Files) -> list[Finding]:
 class _Compiler:
     """Grows the steps one by one; raises only at the end, so that every finding is reported."""
 
-    def __init__(self, document: Document, files: Files, kept: Kept = NOTHING_KEPT, at: int | None = None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        files: Files,
+        kept: Kept = NOTHING_KEPT,
+        at: int | None = None,
+        outer: tuple[str, ...] = (),
+    ) -> None:
         self.findings: list[Finding] = []
-        self.stored = References(kept)
+        self.stored, self._kept = References(kept), kept
         self.values: Mapping[str, Any] | None = None
         self._document, self._files, self._at = document, files, at
+        self._chain = (*outer, document.name)
         self._in_environment = environment.names(document)
         self._steps: list[BodyStep] = []
         self._claims: dict[tuple[str, str], list[Placed]] = {}
@@ -152,7 +171,8 @@ class _Compiler:
             variables = environment.variables(self._document, self.values)
             finished = finished._replace(step=replace(finished.step, environment=variables))
         self._triggers(ready, finished.step)
-        self._steps.append(finished.step)
+        other = self._named(ready, finished.step)
+        self._steps.append(_carrying(finished.step, other))
         if finished.source is not None:
             self._source(ready, finished.source, template=finished.template)
         name, places = finished.step.name, self._document.places
@@ -160,6 +180,8 @@ class _Compiler:
             self._claim(Placed(claim, name, places, ready.loc))
         if not finished.claims:
             self._runs.append(Placed(Claim("script", name), name, places, ready.loc))
+        if other is not None and finished.step.action == nesting.RUN_DOCUMENT and self.values is not None:
+            self._nest(ready, finished.step, other)
 
     def steps(self) -> Steps:
         findings = (*self.findings, *self.stored.findings)
@@ -244,6 +266,58 @@ class _Compiler:
             here = Place(path, flaw.line, 1 if flaw.line else 0)
             self.findings.append(Finding(flaw.message, here, flaw.expected, flaw.nearest, flaw.severity))
 
+    def _named(self, ready: ReadyStep, step: BodyStep) -> DocumentFile | None:
+        """The document that a step names, if it does."""
+        text = nesting.named_by(step)
+        if not text:
+            return None
+        name, version = nesting.named(text)
+        found = self._files.document(name)
+        loc = (*ready.inputs_loc, *(("documentPath",) if step.action == nesting.RUN_DOCUMENT else ("sourceInfo",)))
+        place = self._document.places.of(loc)
+        if found is None:
+            near = self._files.nearest_document(name)
+            self.findings.append(Finding(f"there is no document `{name}`", place, "a document's name", near))
+        elif version:
+            message = f"version `{version}` of `{name}` is not kept apart: the document is taken as it is in force"
+            self.findings.append(Finding(message, place, "a name without a version", severity="warning"))
+        return found
+
+    def _nest(self, ready: ReadyStep, step: BodyStep, other: DocumentFile) -> None:
+        """Add the steps of the document that a step runs."""
+        places = self._document.places
+        name = nesting.named(step.inputs["documentPath"]).name
+        place = places.of((*ready.inputs_loc, "documentPath"))
+        if name in self._chain or len(self._chain) > DEPTH:
+            round_ = " > ".join([*self._chain, name])
+            what = "runs itself" if name in self._chain else f"is run {len(self._chain)} deep"
+            expected = f"at most {DEPTH} documents within each other"
+            self.findings.append(Finding(f"`{name}` {what}: {round_}", place, expected))
+            return
+
+        def where(loc: Loc) -> Place:
+            return places.of((*ready.inputs_loc, "documentParameters", *loc)) if loc else place
+
+        given = nesting.given(step.inputs.get("documentParameters", {}))
+        try:
+            inner = compile_document(
+                documents.load(other.data, other.path), given, self._files, where, self._kept, self._at, self._chain
+            )
+        except NotStored as missing:
+            self.stored.findings += missing.findings
+            self.stored.missing += missing.findings
+            return
+        except Invalid as invalid:
+            self.findings += invalid.findings
+            return
+        self.stored.paths |= inner.parameter_files
+        self.findings += inner.warnings
+        self._steps += (nesting.inner_step(step.name, one) for one in inner.steps)
+        self._runs += (one._replace(step=nesting.inner_name(step.name, one.step)) for one in inner.runs)
+        self._sources |= inner.files
+        for placed in inner.claims:
+            self._claim(placed._replace(step=nesting.inner_name(step.name, placed.step)))
+
     def _claim(self, placed: Placed) -> None:
         held = self._claims.setdefault(placed.claim[:2], [])
         for other in held:
@@ -261,6 +335,14 @@ def _mentioned(name: str, ready: ReadyStep) -> Loc:
             if name in references(text, set()):
                 return (*loc, *below)
     return ready.inputs_loc
+
+
+def _carrying(step: BodyStep, other: DocumentFile | None) -> BodyStep:
+    """A step with the text of the document that it downloads."""
+    if other is None or step.action != nesting.DOWNLOAD_CONTENT:
+        return step
+    source = {**step.inputs["sourceInfo"], "content": nesting.as_json(other)}
+    return replace(step, inputs={**step.inputs, "sourceInfo": source})
 
 
 def _texts(precondition: Any) -> dict[str, list[str]]:

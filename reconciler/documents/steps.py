@@ -131,10 +131,12 @@ def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tu
     typed, found = inputs.load(step.action, tree, places, loc)
     if typed is None:
         return None, list(found)
+    findings = list(found)
     body = _body(ready, action.version, to_wire(typed), precondition)
     claims = tuple(claims_of(step.action, typed))
     template = bool(getattr(typed, "template", False))
-    findings = list(_inline_flaws(typed.content, places, loc)) if template and typed.content is not None else []
+    if template and typed.content is not None:
+        findings += _inline_flaws(typed.content, places, loc)
     if any(finding.severity == "error" for finding in findings):
         return None, findings
     return Finished(body, claims, getattr(typed, "source", None), template), findings
@@ -146,6 +148,7 @@ def asked_of_agents(steps: Sequence[BodyStep]) -> list[str]:
         "environment": any(step.environment for step in steps),
         "finallyStep": any(step.finally_step for step in steps),
         "onSuccess": any(step.on_success for step in steps),
+        "within": any(step.within for step in steps),
     }
     return [word for word, asked in said.items() if asked]
 

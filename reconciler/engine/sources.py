@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agent.contract.canonical import digest
 from agent.contract.wire import FileRef
+from reconciler.capabilities.registry import is_document
 from reconciler.core.parameters import Declared, History, Stored
 from reconciler.core.ports import REGULAR
 from reconciler.core.problem import Finding, Place, nearest
-from reconciler.documents import templates
+from reconciler.documents import built_in, templates
+from reconciler.documents.checked import name_of
 from reconciler.documents.compile import MAX_SOURCE_BYTES, SourceFile
+from reconciler.documents.nesting import DocumentFile
 from reconciler.engine.drafts import ReadFile, is_read, read_file
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ LARGEST_MANIFEST = 4 << 20
 
 PAST_KEPT = 2
 """Histories of parameters that are kept for the loads to come: the newest commits'."""
+_BY_NAME = "document:"
+"""Begins what a compiled thing depends on where it asked for a document by its name."""
 
 
 class View(Protocol):
@@ -91,6 +96,7 @@ class Sources:
         self._used: dict[str, str | None] = {}
         self.kept = Referred(Stored(Declared(), lambda: None))
         """The commit's parameters, as compiling asks for them."""
+        self._documents: dict[str, str] | None = None
 
     def read(self, wanted: Callable[[str], bool]) -> list[ReadFile]:
         """What the wanted files that declare something declare. New blobs are fetched in one batch."""
@@ -151,7 +157,29 @@ class Sources:
             find(selector) != parameter for selector, parameter in made.referred.items()
         )
 
+    def document(self, name: str) -> DocumentFile | None:
+        """The document of that name, of the repository or built in; None where there is none."""
+        oid = self._used[_BY_NAME + name] = self._oid(_BY_NAME + name)
+        if oid is not None:
+            return DocumentFile(self._by_name()[name], self._view.blobs([oid])[oid])
+        known = built_in.texts().get(name)
+        return DocumentFile(*known) if known is not None else None
+
+    def nearest_document(self, name: str) -> str:
+        """The existing document whose name is closest, or an empty string."""
+        return nearest(name, self._by_name().keys() | built_in.texts().keys())
+
+    def _by_name(self) -> Mapping[str, str]:
+        """Paths of the repository's documents by their names."""
+        if self._documents is None:
+            self._documents = {
+                name_of(path): path for path, entry in self._tree.items() if is_document(path) and _is_manifest(entry)
+            }
+        return self._documents
+
     def _oid(self, path: str) -> str | None:
+        if path.startswith(_BY_NAME):
+            path = self._by_name().get(path.removeprefix(_BY_NAME), "")
         entry = self._tree.get(path)
         return entry.oid if entry is not None and entry.mode in REGULAR else None
 

@@ -130,6 +130,12 @@ class Files:
     def nearest(self, path: str) -> str:
         return ""
 
+    def document(self, name: str) -> None:
+        return None
+
+    def nearest_document(self, name: str) -> str:
+        return ""
+
     def __call__(self, digest_: str) -> bytes | None:
         return self._bytes.get(digest_)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
+from agent.contract.codec import camel
 from agent.contract.inputs import ACTIONS as ON_NODES
+from agent.contract.inputs.content import SECRETS, SOURCES
 from reconciler.documents.needs import lacking
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.rules import Input
@@ -19,6 +23,19 @@ def plugins(_: str, _page: str) -> str:
         if name not in ON_NODES
     ]
     return "\n".join(["| action | inputs | needs |", "|---|---|---|", *rows])
+
+
+def sources(_: str, _page: str) -> str:
+    """What each kind of place that `aws:downloadContent` knows is described by, without what is refused."""
+    rows = ["| `sourceType` | field | default | meaning |", "|---|---|---|---|"]
+    for name, source in SOURCES.items():
+        kind: Any = source  # a dataclass, as every wire type is
+        for field in dataclasses.fields(kind):
+            said, default = camel(field.name), field.default
+            if said not in (*SECRETS, "content"):
+                shown = "required" if default is dataclasses.MISSING else f"`{str(default).lower()}`" if default else ""
+                rows.append(f"| `{name}` | `{said}` | {shown} | {field.metadata['description']} |")
+    return "\n".join(rows)
 
 
 def automation(_: str, _page: str) -> str:

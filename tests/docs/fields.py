@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from agent.contract.inputs import ACTIONS
 from reconciler.core import rate
 from reconciler.core.resource import NAME_PATTERN
+from reconciler.documents.actions import OF_COMMANDS
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 Schema = dict[str, Any]
@@ -43,7 +43,7 @@ def of_action(action: str, _page: str) -> str:
 def steps(_: str, _page: str) -> str:
     """Every action with its page and what it is."""
     lines = ["| action | what |", "|---|---|"]
-    for action in ACTIONS:
+    for action in OF_COMMANDS:
         page = f"steps/{action.replace(':', '-')}"
         what = published(page)["description"].split("\n\n")[0].rstrip(".")
         lines.append(f"| [`{action}`]({page}.md) | {_cell(what)} |")

@@ -28,6 +28,7 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "model": fields.of_command_document,
     "plugins": actions.plugins,
     "server-settings": fields.of_server_settings,
+    "sources": actions.sources,
     "steps": fields.steps,
     "watched": dry_run.watched,
 }

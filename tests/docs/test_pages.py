@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
+from reconciler.documents.actions import OF_COMMANDS
 from reconciler.engine.validate import validate
 from tests.docs import examples
 from tests.docs.pages import PAGES, ROOT, generated
@@ -54,7 +54,7 @@ def test_every_kind_has_a_page_with_its_fields_and_an_example(kind: str) -> None
     assert any(f"\nkind: {kind}\n" in example for example in examples.of(text).values())
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", OF_COMMANDS)
 def test_every_step_has_a_page_with_all_that_is_to_be_known(action: str) -> None:
     text = (DOCS / "steps" / f"{action.replace(':', '-')}.md").read_text()
     assert text.startswith(f"# {action}\n")
@@ -67,7 +67,7 @@ def test_no_page_is_of_something_that_is_not_there() -> None:
     kinds = {path.stem for path in (DOCS / "kinds").iterdir()}
     steps = {path.stem for path in (DOCS / "steps").iterdir()}
     assert kinds == {kind.lower() for kind in KINDS}
-    assert steps == {action.replace(":", "-") for action in ACTIONS}
+    assert steps == {action.replace(":", "-") for action in OF_COMMANDS}
 
 
 def test_every_page_can_be_reached_from_the_first() -> None:

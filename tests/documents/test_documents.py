@@ -15,7 +15,9 @@ from reconciler.core.problem import Invalid, Place, nearest
 from reconciler.documents import compile as compiling
 from reconciler.documents import document, templates
 from reconciler.documents.actions import RUNNABLE
+from reconciler.documents.checked import name_of
 from reconciler.documents.compile import SourceFile, compile_document, unused_findings
+from reconciler.documents.nesting import DocumentFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +48,14 @@ class Repository:
 
     def nearest(self, path: str) -> str:
         return nearest(path, self._files)
+
+    def document(self, name: str) -> DocumentFile | None:
+        path = f"documents/{name}.yaml"
+        data = self._files.get(path)
+        return DocumentFile(path, data) if data is not None else None
+
+    def nearest_document(self, name: str) -> str:
+        return nearest(name, (name_of(path) for path in self._files))
 
 
 def where(loc: Loc) -> Place:

@@ -29,6 +29,12 @@ class NoFiles:
     def nearest(self, path: str) -> str:
         return ""
 
+    def document(self, name: str) -> None:
+        return None
+
+    def nearest_document(self, name: str) -> str:
+        return ""
+
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_stored(case: dict[str, Any]) -> None:

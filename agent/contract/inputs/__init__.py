@@ -69,4 +69,6 @@ ACTIONS: Dict[str, Action] = {
     "aws:runPowerShellScript": Action("scripts.RunPowerShellScriptInputs", 1, False),
     "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
     "aws:executeScript": Action("scripts.ExecuteScriptInputs", 1, False, returns=True),
+    "aws:downloadContent": Action("content.DownloadContentInputs", 1, False),
+    "aws:runDocument": Action("content.RunDocumentInputs", 1, False),
 }

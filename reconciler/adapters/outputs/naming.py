@@ -8,7 +8,7 @@ from agent.contract.job import STREAMS
 from reconciler.core.problem import Refused
 
 _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-_STEP = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+_STEP = re.compile(r"[A-Za-z0-9_.:-]{1,240}\Z")
 
 
 def checked(job_id: str, step: str, stream: str) -> tuple[str, str]:

@@ -6,7 +6,8 @@ Does not belong here: the types themselves, reading files (see `reconciler.core.
 A type is a pydantic model or a dataclass of the contract. Its JSON Schema, the one that is published for editors,
 leads the coercion; pydantic then validates and builds the instance. Extensions of the schema that are understood:
 `format: octal-mode`, `x-one-or-many` (an array whose only item may stand alone), `x-quoted` (a number or boolean may be
-quoted), `x-subtree` (left as read), `x-expected` (what an error says was expected).
+quoted), `x-json` (a mapping may be its JSON text), `x-subtree` (left as read), `x-expected` (what an error says was
+expected).
 """
 
 from reconciler.core.typed.loading import check, load

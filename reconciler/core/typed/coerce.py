@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,6 +68,8 @@ class Coercion:
             return resolve(text)
         if shape.one_or_many and shape.items and not (plain and text == ""):
             return [self.value(shape.items, text, loc)]
+        if shape.json and (mapping := _read_mapping(text)) is not None:
+            return self._mapping(shape, mapping, loc)
         return self._misfit(shape, text, loc)
 
     def _text(self, shape: Shape, rule: TextRule, text: str, loc: Loc) -> str:
@@ -164,3 +167,16 @@ class Coercion:
             expected += ' ("" for an empty one)'
         self.misfits.append(Misfit(loc, message, expected, near))
         return value
+
+
+def _read_mapping(text: str) -> dict[str, Any] | None:
+    """The mapping that a JSON text is; None for any other text."""
+    try:
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)

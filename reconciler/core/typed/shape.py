@@ -64,6 +64,7 @@ class Shape:
     text: TextRule | None = None
     items: Shape | None = None
     one_or_many: bool = False
+    json: bool = False
     mappings: list[Fields] = field(default_factory=list)
     tagged: Tagged | None = None
     expected: str = ""
@@ -130,6 +131,7 @@ class _Compiler:
             shape.items = self.shape(schema.get("items", True))
             shape.one_or_many = bool(schema.get("x-one-or-many"))
         elif kind == "object":
+            shape.json = shape.json or bool(schema.get("x-json"))
             shape.mappings.append(self._mapping(schema))
         else:
             shape.subtree = bool(schema.get("x-subtree"))

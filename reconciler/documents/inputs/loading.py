@@ -11,32 +11,38 @@ from agent.contract.inputs import ACTIONS
 from reconciler.core.problem import Finding, Place
 from reconciler.core.typed import check
 from reconciler.core.typed.words import path_text
-from reconciler.documents.inputs import accounts, files, machine, network, packages, scripts, services, words
+from reconciler.documents.inputs import accounts, content, files, machine, network, packages, scripts, services, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.core.manifest import Loc, Places, Tree
     from reconciler.documents.inputs.flaw import Checks, Flaw
 
 _CHECKS: Checks = {
     action: found
-    for module in (accounts, files, machine, network, packages, scripts, services)
+    for module in (accounts, content, files, machine, network, packages, scripts, services)
     for action, found in module.CHECKS.items()
 }
+_TYPED_WITHIN: Mapping[str, Callable[[Any, Tree, Places, Loc], tuple[Any, tuple[Finding, ...]]]] = {
+    "aws:downloadContent": content.with_source
+}
+"""What gives types to inputs whose own type depends on another one."""
 _PATHS = ("path", "working_directory", "home")
 
 
 def load(action: str, tree: Tree, places: Places, loc: Loc) -> tuple[Any, tuple[Finding, ...]]:
-    """The inputs of a runnable action, None where there are findings."""
+    """The inputs of a runnable action, None where a finding is an error. Findings may be warnings alone."""
     typed, findings = check(ACTIONS[action].inputs, tree, places, loc)
+    if typed is not None and action in _TYPED_WITHIN:
+        typed, findings = _TYPED_WITHIN[action](typed, tree, places, loc)
     if typed is None:
         return None, findings
     found = tuple(
         Finding(f"{_path(flaw, loc)} {flaw.message}", _place(flaw, places, loc), flaw.expected)
         for flaw in _flaws(action, typed)
     )
-    return (None, found) if found else (typed, ())
+    return (None, (*findings, *found)) if found else (typed, findings)
 
 
 @functools.cache

@@ -1,0 +1,117 @@
+"""What is brought to the node from each kind of place that `aws:downloadContent` knows."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Callable, Dict
+from urllib.parse import quote, unquote, urlsplit
+
+from agent.contract.inputs.content import DocumentSource, GitHubSource, GitSource, HttpSource, S3Source
+from agent.host.port import Host
+from agent.steps import archives, downloads
+from agent.steps.archives import Archive, Member
+from agent.steps.cloning import clone
+from agent.steps.step import StepFailed
+
+BYTES_AT_MOST = 1 << 30
+TIME = 3600.0
+"""Seconds that one file may take."""
+_ARCHIVE = ".opsctl-archive"
+
+
+def retrieve(host: Host, kind: str, source: Any, place: str) -> str:
+    """Bring what is wanted to the place, as `downloads.destination` has it; where it is then."""
+    return _RETRIEVE[kind](host, source, place)
+
+
+def _git(host: Host, source: GitSource, place: str) -> str:
+    clone(host, source, place)
+    return posixpath.normpath(place)
+
+
+def _http(host: Host, source: HttpSource, place: str) -> str:
+    path = downloads.file_at(host, place, _name_of(source.url) or "download")
+    downloads.put(host, path, host.fetch(source.url, BYTES_AT_MOST, TIME))
+    return path
+
+
+def _s3(host: Host, source: S3Source, place: str) -> str:
+    url = source.path.replace("+", "%20")
+    name = _name_of(url)
+    if not name:
+        raise StepFailed("%s is a prefix; objects below it cannot be listed without credentials of AWS's" % source.path)
+    path = downloads.file_at(host, place, name)
+    downloads.put(host, path, host.fetch(url, BYTES_AT_MOST, TIME))
+    return path
+
+
+def _document(host: Host, source: DocumentSource, place: str) -> str:
+    name = source.name.rpartition("/")[2].partition(":")[0]
+    path = downloads.file_at(host, place, name + ".json")
+    downloads.put(host, path, source.content.encode())
+    return path
+
+
+def _github(host: Host, source: GitHubSource, place: str) -> str:
+    """By the archive that GitHub makes of a revision: a node needs no git for it."""
+    if source.token_info:
+        raise StepFailed("`tokenInfo` needs secrets, which are not sealed for nodes by this version")
+    revision = source.get_options.partition(":")[2] or "HEAD"
+    url = "https://github.com/%s/%s/archive/%s.tar.gz" % (source.owner, source.repository, quote(revision))
+    holder = downloads.make(host, place if place.endswith("/") else posixpath.dirname(place))
+    fetched = posixpath.join(holder, _ARCHIVE)
+    host.stage(fetched, host.fetch(url, BYTES_AT_MOST, TIME), 0o600)
+    try:
+        with host.open_staged(fetched) as file, archives.opened(file) as archive:
+            return _unpacked(host, source, archive, place)
+    finally:
+        host.discard(fetched)
+
+
+def _unpacked(host: Host, source: GitHubSource, archive: Archive, place: str) -> str:
+    wanted = source.path.strip("/")
+    members = archives.contents(archive, 1, BYTES_AT_MOST)
+    found = members.get(wanted) if wanted else None
+    if found is not None and found.kind == "file":
+        path = downloads.file_at(host, place, posixpath.basename(wanted))
+        downloads.put(host, path, archives.pieces(archive, found))
+        return path
+    below = {_below(wanted, path): member for path, member in members.items() if _below(wanted, path)}
+    if not below:
+        raise StepFailed("%s/%s has no %s" % (source.owner, source.repository, source.path or "files"))
+    directory = downloads.make(host, place)
+    for path, member in below.items():
+        _put_member(host, posixpath.join(directory, path), archive, member)
+    return directory
+
+
+def _put_member(host: Host, path: str, archive: Archive, member: Member) -> None:
+    if member.kind == "directory":
+        downloads.make(host, path)
+    elif member.kind == "link":
+        downloads.make(host, posixpath.dirname(path))
+        host.symlink(member.target, path)
+    else:
+        downloads.put(host, path, archives.pieces(archive, member))
+
+
+def _below(wanted: str, path: str) -> str:
+    """A path as it is below the wanted one; empty for others."""
+    if not wanted:
+        return path
+    return path[len(wanted) + 1 :] if path.startswith(wanted + "/") else ""
+
+
+def _name_of(url: str) -> str:
+    """The last part of a URL's path, as a file may be called; empty where there is none."""
+    name = posixpath.basename(unquote(urlsplit(url).path))
+    return "" if name in (".", "..") or "\0" in name else name
+
+
+_RETRIEVE: Dict[str, Callable[[Host, Any, str], str]] = {
+    "Git": _git,
+    "GitHub": _github,
+    "HTTP": _http,
+    "S3": _s3,
+    "SSMDocument": _document,
+}
