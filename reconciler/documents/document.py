@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.core.manifest import examine_one
@@ -86,6 +86,7 @@ def read(data: bytes, path: str) -> Reading:
         return Reading(invalid.findings)
     checked = formats.check(manifest)
     told = {finding.place for finding in strange}
+    told |= {replace(place, column=place.column - 1) for place in told}  # the first of two braces that lack quotes
     others = [finding for finding in checked.findings if finding.place not in told]
     findings = tuple(sorted((*strange, *others), key=_place))
     if any(finding.severity == "error" for finding in findings):
