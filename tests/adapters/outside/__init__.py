@@ -1,0 +1,1 @@
+"""Work done elsewhere: a web server of this machine's, and AWS as moto has it."""
