@@ -14,6 +14,7 @@ from reconciler.controller.automation.desk import AutomationDesk
 from reconciler.controller.automation.errands import Errands
 from reconciler.controller.automation.performing import Performing
 from reconciler.controller.automation.run_command import RunCommand
+from reconciler.controller.automation.runbooks import Runbooks
 from reconciler.controller.automation.runs import AutomationRuns
 from reconciler.controller.automation.work import Handlers, outside
 from reconciler.controller.catalogs import Catalogs
@@ -165,10 +166,13 @@ class Controller:
             on_nodes={"aws:runCommand": RunCommand(shelf, orders)},
         )
         self._errands = errands = Errands(loop, begin_errand)
+        runbooks = Runbooks(store)
         beginnings = Beginnings(state, permissions, shelf)
         performing = Performing(handlers, errands, commands, store, clock)
-        self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings)
-        automations = AutomationRuns(state, loop, store, reconciler, permissions, shelf, orders, beginnings, desk_)
+        self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings, runbooks)
+        automations = AutomationRuns(
+            state, loop, store, reconciler, permissions, shelf, orders, beginnings, desk_, runbooks
+        )
         self.service = ControllerService(
             state,
             loop,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.contract.canonical import canonical, digest
+from agent.contract.canonical import digest
 from reconciler.capabilities.changes import automation
+from reconciler.controller.automation.runbooks import source_of
 from reconciler.controller.document_orders import require_reach
 from reconciler.core import nodeset
 from reconciler.core.executions import ExecutionRow
 from reconciler.core.fields import TARGET_EXPECTED
 from reconciler.core.problem import Finding, Invalid, Place, Refused
 from reconciler.core.select import Target, known_key
-from reconciler.documents import document as documents
 from reconciler.documents.runbook import Runbook
 
 if TYPE_CHECKING:
@@ -190,16 +189,3 @@ def listed_targets(given: Any) -> tuple[Target, ...]:
             raise Invalid((Finding(f"`{target}` is no target", place, f"{TARGET_EXPECTED}, or {VALUES}"),))
         found.append(target)
     return tuple(found)
-
-
-def source_of(path: str, text: bytes) -> bytes:
-    """The body that a runbook is kept in."""
-    return canonical({"path": path, "text": text.decode()})
-
-
-def runbook_in(source: bytes) -> Runbook:
-    """The runbook of a body. Raises `Invalid` where this version of the program takes it no more."""
-    kept = json.loads(source)
-    content = documents.load(kept["text"].encode(), kept["path"]).content
-    assert isinstance(content, Runbook)
-    return content

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.controller.automation.errands import Errands
     from reconciler.controller.automation.going import Going
     from reconciler.controller.automation.performing import Performing
+    from reconciler.controller.automation.runbooks import Runbooks
     from reconciler.controller.keeper import Keeper
     from reconciler.core.executions import ExecutionRow
     from reconciler.core.ports import Clock, Store
@@ -57,7 +58,9 @@ class AutomationDesk:
         errands: Errands,
         performing: Performing,
         beginnings: Beginnings,
+        runbooks: Runbooks,
     ) -> None:
+        self._runbooks = runbooks
         self._keeper, self._store, self._clock = keeper, store, clock
         self._errands, self._performing, self._beginnings = errands, performing, beginnings
         self._going: dict[str, Going] | None = None
@@ -192,8 +195,7 @@ class AutomationDesk:
         assert started is not None
         at = max(self._clock.now_ms(), going.last)
         if started.rate and going.runbook is not None:
-            source = self._store.body(going.row.source_digest)
-            assert source is not None
+            source = self._runbooks.source(going.row.source_digest)
             make = partial(of_target, effect, going.runbook, source, started.fleet_id, at, depth)
             self._take_beginning(effect, _made_of(make))
         else:
@@ -231,7 +233,7 @@ class AutomationDesk:
     def _all(self) -> dict[str, Going]:
         """All that goes on; where that is not known it is read anew, and what is waited for is given out again."""
         if self._going is None:
-            self._going = going = read_all(self._store)
+            self._going = going = read_all(self._store, self._runbooks)
             self._wakes, self._fresh = [], {}
             for one in list(going.values()):
                 self._wake(one)

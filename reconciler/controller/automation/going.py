@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from reconciler.capabilities.changes import automation
 from reconciler.capabilities.changes.automation import ChildEnded, State
-from reconciler.controller.automation.beginning import runbook_in
 from reconciler.core.effect import Wake
 from reconciler.core.executions import EventRow
 from reconciler.core.jsontext import json_of
-from reconciler.core.problem import Problem, Unavailable
+from reconciler.core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reconciler.capabilities.changes.automation import Event
     from reconciler.controller.automation.beginning import Beginning
+    from reconciler.controller.automation.runbooks import Runbooks
     from reconciler.core.executions import ExecutionRow
     from reconciler.core.ports import Store
     from reconciler.documents.runbook import Runbook
@@ -49,14 +49,11 @@ def fresh(beginning: Beginning) -> Going:
     return Going(beginning.row, beginning.runbook, State())
 
 
-def read_all(store: Store) -> dict[str, Going]:
+def read_all(store: Store, runbooks: Runbooks) -> dict[str, Going]:
     """All that the store has open. What is not readable any more cannot go on, and keeps nobody else."""
-    runbooks: dict[str, Runbook | Problem] = {}
     found = {}
     for row in store.open_executions():
-        if row.source_digest not in runbooks:
-            runbooks[row.source_digest] = _runbook(store, row.source_digest)
-        runbook = runbooks[row.source_digest]
+        runbook = runbooks.of(row.source_digest)
         events = read_events(store, row.id)
         last = max((event.at for event in events), default=row.started_at)
         state = automation.replay(events)
@@ -85,13 +82,3 @@ def end_of(row: ExecutionRow, state: State) -> ChildEnded:
     ended = state.ended
     assert ended is not None
     return ChildEnded(ended.at, row.id, ended.status, ended.outputs, ended.reason)
-
-
-def _runbook(store: Store, source_digest: str) -> Runbook | Problem:
-    source = store.body(source_digest)
-    if source is None:
-        return Unavailable("the store", f"it has no {source_digest}")
-    try:
-        return runbook_in(source)
-    except Problem as problem:
-        return problem

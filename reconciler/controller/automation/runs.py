@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from reconciler.capabilities.changes import automation
 from reconciler.capabilities.changes.automation import AskApproval, Cancelled, Signalled
 from reconciler.controller.automation import views
-from reconciler.controller.automation.beginning import AUTOMATION, Wanted, runbook_in
+from reconciler.controller.automation.beginning import AUTOMATION, Wanted
 from reconciler.controller.automation.going import read_events
 from reconciler.controller.document_orders import BROUGHT, short_targets
 from reconciler.core.effect import effect_id, job_id
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reconciler.controller.automation.beginning import Beginnings
     from reconciler.controller.automation.desk import AutomationDesk
     from reconciler.controller.automation.going import Going
+    from reconciler.controller.automation.runbooks import Runbooks
     from reconciler.controller.document_orders import DocumentOrders
     from reconciler.controller.loop import Loop
     from reconciler.controller.permissions import Permissions
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
-    from reconciler.core.executions import ExecutionRow
     from reconciler.core.ports import Store
-    from reconciler.documents.runbook import Runbook
 
 VERBS: Mapping[str, str] = {
     "Approve": "approve",
@@ -97,10 +96,11 @@ class AutomationRuns:
         orders: DocumentOrders,
         beginnings: Beginnings,
         desk: AutomationDesk,
+        runbooks: Runbooks,
     ) -> None:
         self._state, self._loop, self._store, self._reconciler = state, loop, store, reconciler
         self._permissions, self._shelf, self._orders = permissions, shelf, orders
-        self._beginnings, self._desk = beginnings, desk
+        self._beginnings, self._desk, self._runbooks = beginnings, desk, runbooks
 
     def start(self, subject: Subject, asked: Asked) -> dict[str, Any]:
         """Start an execution; how it stands, with its id under `execution`."""
@@ -176,14 +176,8 @@ class AutomationRuns:
         events = read_events(self._store, execution)
         started = automation.replay(events[:1]).started
         children = self._store.executions(limit=10_000, parent=execution) if started and started.rate else ()
-        return views.whole(row, self._runbook(row), events, children)
-
-    def _runbook(self, row: ExecutionRow) -> Runbook | None:
-        source = self._store.body(row.source_digest)
-        try:
-            return runbook_in(source) if source is not None else None
-        except Problem:
-            return None
+        runbook = self._runbooks.of(row.source_digest)
+        return views.whole(row, None if isinstance(runbook, Problem) else runbook, events, children)
 
 
 def _wanted(asked: Asked) -> Wanted:
