@@ -16,6 +16,7 @@ from reconciler import __version__
 from reconciler.cli import (
     agent,
     apply,
+    automation,
     document,
     document_run,
     explain,
@@ -85,6 +86,7 @@ for _name, _function, _brief in (
 app.add_typer(node.app, name="node", short_help="The machines: list, show, retire.")
 document.app.command("run", cls=Command, short_help="Run a document on nodes, once.")(document_run.run)
 app.add_typer(document.app, name="document", short_help="SSM documents: run, list, describe, lint, show, draw.")
+app.add_typer(automation.app, name="automation", short_help="Automation documents: start, show, approve, stop.")
 app.add_typer(run_.app, name="run", short_help="Run a command on nodes, now; list, follow, retry, cancel.")
 app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
 app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)

@@ -10,6 +10,7 @@ import typer
 
 from reconciler.cli.command_view import STYLES, because, conclude, followed, show_steps
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
+from reconciler.cli.execution_text import follow
 from reconciler.cli.output import Format, FormatOption, counted, print_json, say
 from reconciler.cli.saying import Saying
 from reconciler.core.problem import Refused
@@ -55,6 +56,7 @@ def run(
     A name is a document of the repository, as the revision in force has it, or one that is built in, as `opsctl
     document list` shows them; a file is brought along. Nodes that are
     offline take it when they are back, within --timeout. Once more than --max-errors nodes failed, no other begins.
+    An Automation document starts an execution instead, as `opsctl automation start` does; it takes no targets here.
     With --check every node says what it would do. With --local the document runs here, as you, in a process of its own.
 
     Interrupting this command ends a --local run; on nodes the document goes on: end it with `opsctl run cancel`.
@@ -69,17 +71,16 @@ def run(
       1  it did not, or it was refused
       2  the document or its parameters are wrong
     """
-    if local == bool(targets):
+    if local and targets:
         raise typer.BadParameter("say where: --local, or --targets", param_hint="--targets")
     given = parameters(parameter or [])
     quiet = format_ is Format.json
     if local:
         return _run_here(document, given, repo, check=check, quiet=quiet)
-    path = Path(document)
     asked = {
-        **({"content": _read(path), "path": str(path)} if path.is_file() else {"document": document}),
+        **document_asked(document),
         "parameters": given,
-        "targets": targets,
+        "targets": targets or [],
         "maxConcurrency": max_concurrency,
         "maxErrors": max_errors,
         "timeoutSeconds": timeout,
@@ -87,6 +88,8 @@ def run(
     }
     with connect(server, ca, key) as client:
         progress = client.run(asked)
+        if "execution" in progress:
+            return follow(client, progress, format_, wait=not no_wait)
         if not quiet:
             say(("command ", "dim"), progress["command"], f" on {counted(progress['targetCount'], 'node')}", error=True)
         if not no_wait:
@@ -96,6 +99,12 @@ def run(
     else:
         conclude(progress)
     return 0 if no_wait or progress["status"] == "Success" else 1
+
+
+def document_asked(document: str) -> dict[str, str]:
+    """A document's file to bring along, or its name."""
+    path = Path(document)
+    return {"content": _read(path), "path": str(path)} if path.is_file() else {"document": document}
 
 
 def parameters(given: list[str]) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from reconciler.cli.automation_documents import AUTOMATION_DOCUMENTS
 from reconciler.cli.command_documents import COMMAND_DOCUMENTS
 from reconciler.cli.findings import FindingView
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
@@ -301,5 +302,6 @@ DOCUMENTS: dict[str, Any] = {
     "validate": ValidateDocument,
     **SSM_DOCUMENTS,
     **COMMAND_DOCUMENTS,
+    **AUTOMATION_DOCUMENTS,
 }
 """Every document by the name in its `format`."""
