@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reconciler.adapters.sops.flattened import dotted, flattened, nested
-from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot, replaced
+from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot
 from reconciler.adapters.sops.values import Value, of_text
 from reconciler.core.problem import Finding, Invalid
 
 if TYPE_CHECKING:
+    from reconciler.adapters.sops.sheet import Syntax
     from reconciler.core.manifest.text import Text
 
 PREFIX = f"{KEY}_"
@@ -25,7 +26,7 @@ class Dotenv:
         for line in text.content.split("\n"):
             reader.line(line, position)
             position += len(line) + 1
-        return reader.sheet()
+        return reader.sheet(self)
 
     def plaintext(self, value: Value, slot: Slot) -> str:
         try:
@@ -38,9 +39,6 @@ class Dotenv:
 
     def ciphertext(self, token: str, slot: Slot) -> str:
         return f"#{token}" if slot.comment else token
-
-    def detached(self, sheet: Sheet) -> str:
-        return replaced(sheet.text.content, ((*cut, "") for block in sheet.blocks for cut in block.cuts))
 
     def attached(self, text: str, blocks: list[str]) -> str:
         return text + ("" if not text or text.endswith("\n") else "\n") + blocks[0]
@@ -82,16 +80,16 @@ class _Reader:
         else:
             self._slots.append(Slot((key,), start, end, of_text(written.replace("\\n", "\n"))))
 
-    def sheet(self) -> Sheet:
+    def sheet(self, syntax: Syntax) -> Sheet:
         """What was found. Raises `Invalid`."""
         if not self._lines:
-            return Sheet(self._text, tuple(self._slots))
+            return Sheet(self._text, syntax, tuple(self._slots))
         try:
             metadata = nested(self._lines)
         except ValueError as error:
             raise self._invalid(self._cuts[0][0], str(error), "what SOPS wrote") from None
         block = Block(tuple(self._cuts), self._raw, self._marks)
-        return Sheet(self._text, tuple(self._slots), (block,), metadata, self._places)
+        return Sheet(self._text, syntax, tuple(self._slots), (block,), metadata, self._places)
 
     def _metadata_line(self, name: str, written: str, offset: int, end: int) -> None:
         self._lines[name] = written

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.adapters.sops.flattened import dotted, flattened, nested
-from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot, replaced
+from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot
 from reconciler.adapters.sops.values import Value, of_text
 from reconciler.core.problem import Finding, Invalid
 
 if TYPE_CHECKING:
+    from reconciler.adapters.sops.sheet import Syntax
     from reconciler.core.manifest.text import Text
 
 DEFAULT = "DEFAULT"
@@ -29,7 +30,7 @@ class Ini:
         for line in text.content.split("\n"):
             reader.line(line, position)
             position += len(line) + 1
-        return reader.sheet(len(text.content))
+        return reader.sheet(self, len(text.content))
 
     def plaintext(self, value: Value, _slot: Slot) -> str:
         try:
@@ -42,9 +43,6 @@ class Ini:
 
     def ciphertext(self, token: str, _slot: Slot) -> str:
         return token
-
-    def detached(self, sheet: Sheet) -> str:
-        return replaced(sheet.text.content, ((*cut, "") for block in sheet.blocks for cut in block.cuts))
 
     def attached(self, text: str, blocks: list[str]) -> str:
         return text + ("" if not text or text.endswith("\n") else "\n") + blocks[0]
@@ -92,10 +90,10 @@ class _Reader:
         else:
             self._slots.append(Slot((self._section, key), start, end, of_text(field["value"])))
 
-    def sheet(self, length: int) -> Sheet:
+    def sheet(self, syntax: Syntax, length: int) -> Sheet:
         """What was found; `length` is that of the file. Raises `Invalid`."""
         if self._begin is None:
-            return Sheet(self._text, tuple(self._slots))
+            return Sheet(self._text, syntax, tuple(self._slots))
         begin, end = self._begin, min(max(self._end, self._begin), length)
         try:
             metadata = nested(self._lines)
@@ -104,7 +102,7 @@ class _Reader:
         marks = {name: (start - begin, stop - begin) for name, (start, stop) in self._marks.items()}
         raw = self._text.content[begin:end]
         block = Block(((begin, end),), raw if raw.endswith("\n") else f"{raw}\n", marks)
-        return Sheet(self._text, tuple(self._slots), (block,), metadata, self._places)
+        return Sheet(self._text, syntax, tuple(self._slots), (block,), metadata, self._places)
 
     def _enter(self, name: str, offset: int) -> None:
         if name in self._sections and name != DEFAULT:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from reconciler.adapters.sops.scalars import resolve
-from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot, replaced
+from reconciler.adapters.sops.sheet import KEY, Block, Sheet, Slot
 from reconciler.adapters.sops.values import Value, go_float, of_bool, of_float, of_text
 from reconciler.core.manifest.json_syntax import parse_json
 from reconciler.core.manifest.scalar import Plain
@@ -58,7 +58,7 @@ class Json:
             raise Invalid(
                 (Finding("SOPS reads the numbers of JSON as floating, and would lose digits", place, '"..."'),)
             )
-        return Sheet(text, tuple(reader.slots), tuple(reader.blocks), metadata, reader.places)
+        return Sheet(text, self, tuple(reader.slots), tuple(reader.blocks), metadata, reader.places)
 
     def plaintext(self, value: Value, _slot: Slot) -> str:
         if value.kind in ("int", "float"):
@@ -75,15 +75,15 @@ class Json:
     def ciphertext(self, token: str, _slot: Slot) -> str:
         return f'"{token}"'
 
-    def detached(self, sheet: Sheet) -> str:
-        return replaced(sheet.text.content, ((*cut, "") for block in sheet.blocks for cut in block.cuts))
-
     def attached(self, text: str, blocks: list[str]) -> str:
         last = len(text[: text.rindex("}")].rstrip())
-        comma = "" if text[last - 1] == "{" else ","
-        block = blocks[0].removeprefix(",") if blocks[0].startswith(",") else f"\n{blocks[0]}"
-        closing = "" if text[last] == "\n" or blocks[0].startswith(",") else "\n"
-        return text[:last] + comma + block + closing + text[last:]
+        block = blocks[0]
+        if block.startswith(","):  # as it stood, with its own margin
+            block = block.removeprefix(",")
+        else:
+            block = ("\n\t" if "\n" in text[:last] else "") + block.strip()
+        only = text[last - 1] == "{"
+        return text[:last] + (block.strip() if only else f",{block}") + text[last:]
 
     def block(self, metadata: dict[str, Any]) -> str:
         written = json.dumps({KEY: metadata}, indent="\t", ensure_ascii=False, sort_keys=True)
@@ -115,6 +115,7 @@ class _Reader:
         self._inside_yaml = inside_yaml
         self._stack: list[_Frame] = []
         self._marks: dict[str, tuple[int, int]] = {}
+        self._begin = 0  # where the root object begins, after its brace
         self._position = 0  # where the last token ended
         self._value_end = 0  # where the last value of the root object ended; 0 before the first
         self._cut_to_next: int | None = None
@@ -152,6 +153,7 @@ class _Reader:
     def _open(self, offset: int, *, mapping: bool) -> None:
         self._stack.append(_Frame(self._next(), mapping=mapping))
         self._position = offset + 1
+        self._begin = self._begin or offset + 1
 
     def _next(self) -> tuple[str | int, ...]:
         if not self._stack:
@@ -180,12 +182,12 @@ class _Reader:
         frame.index += 1
 
     def _end_metadata(self) -> None:
-        begin = self._value_end or self.key_offset
+        begin = self._value_end or self._begin
         raw = self.text.content[begin : self._position]
         marks = {name: (start - begin, end - begin) for name, (start, end) in self._marks.items()}
         self.blocks = [Block(((begin, self._position),), raw, marks)]
         if not self._value_end:
-            self._cut_to_next = begin
+            self._cut_to_next = self.key_offset
 
     def _value(self, written: str, offset: int) -> Value | None:
         if not isinstance(written, Plain):

@@ -29,7 +29,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\
 _TIME = re.compile(
     r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})"
     r"(?:(?P<sign>[Tt ])(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2}):(?P<second>[0-9]{1,2})"
-    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?\Z"
+    r"(?:[.,](?P<fraction>[0-9]{1,9})[0-9]*)?(?P<zone>Z|[+-][0-9]{2}:[0-9]{2})?)?\Z"
 )
 
 
@@ -55,7 +55,9 @@ def _number(text: str) -> Value | None:
     if _DECIMAL.match(digits):
         return _whole(int(digits))
     if _BASED.match(digits):
-        return _whole(_based(digits))
+        based = _based(digits)
+        if SMALLEST_INT <= based < 2**64:
+            return _whole(based)
     if not _FLOAT.match(digits):
         return None
     value = float(digits)
@@ -71,13 +73,9 @@ def _based(digits: str) -> int:
 
 
 def _whole(value: int) -> Value:
-    if value < SMALLEST_INT:
-        return of_float(float(value))
-    if value > LARGEST_INT:
-        if value < 2**64:
-            raise TooLarge("integers above 9223372036854775807 have no type in SOPS")
-        return of_float(float(value))
-    return of_int(value)
+    if LARGEST_INT < value < 2**64:
+        raise TooLarge(f"integers above {LARGEST_INT} have no type in SOPS")
+    return of_int(value) if SMALLEST_INT <= value <= LARGEST_INT else of_float(float(value))
 
 
 def _timestamp(text: str) -> Value | None:

@@ -49,9 +49,10 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A file, read. `metadata` is None where it has none: then it is plaintext. `keys` are where its fields are."""
+    """A file, read. `metadata` is None where it is plaintext; `places` are the offsets of the metadata's fields."""
 
     text: Text
+    syntax: Syntax
     slots: tuple[Slot, ...]
     blocks: tuple[Block, ...] = ()
     metadata: dict[str, Any] | None = field(default=None, repr=False)
@@ -78,14 +79,17 @@ class Syntax(Protocol):
     def ciphertext(self, token: str, slot: Slot, /) -> str:
         """How a token is written in the place of a slot."""
 
-    def detached(self, sheet: Sheet) -> str:
-        """The text without its metadata."""
-
     def attached(self, text: str, blocks: list[str]) -> str:
         """The text with metadata: one block for each of its documents, or one for all."""
 
     def block(self, metadata: dict[str, Any]) -> str:
         """Metadata as it is written."""
+
+
+def body(sheet: Sheet, edits: Iterable[tuple[int, int, str]] = ()) -> str:
+    """The text of a sheet without its metadata, with slots replaced."""
+    cuts = [(start, end, "") for block in sheet.blocks for start, end in block.cuts]
+    return replaced(sheet.text.content, sorted([*edits, *cuts]))
 
 
 def replaced(content: str, edits: Iterable[tuple[int, int, str]]) -> str:

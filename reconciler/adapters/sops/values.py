@@ -28,7 +28,12 @@ class Value(NamedTuple):
 
     def same(self, other: Value) -> bool:
         """Whether writing one for the other would change nothing: in a text, `1` may be either sort of number."""
-        return self.data == other.data and _family(self.kind) == _family(other.kind)
+        return self.data == other.data and self.family == other.family
+
+    @property
+    def family(self) -> str:
+        """The kinds that texts do not tell apart, under one name."""
+        return {"int": "number", "float": "number", "bytes": "str"}.get(self.kind, self.kind)
 
 
 def of_text(text: str) -> Value:
@@ -71,7 +76,3 @@ def as_decrypted(kind: Kind, data: bytes) -> Value:
             raise ValueError("no boolean")
         return of_bool(data[:1] in b"Tt1")
     return Value(kind, data)
-
-
-def _family(kind: Kind) -> str:
-    return {"int": "number", "float": "number", "bytes": "str"}.get(kind, kind)

@@ -51,18 +51,24 @@ def _offsets(content: str, spans: Sequence[tuple[int, int]]) -> Iterator[int]:
         position = max(position, end)
 
 
+def _column(entry: Entry) -> int:
+    """That of its key, or of its dash."""
+    return entry.column - 2 * entry.item
+
+
 def _homes(content: str, offset: int, entries: Sequence[Entry], following: int) -> tuple[tuple[str | int, ...], ...]:
     """The likeliest home first, then all others that a comment here may have been given."""
     before = content[content.rfind("\n", 0, offset) + 1 : offset]
     earlier = entries[following - 1] if following else None
     later = entries[following] if following < len(entries) else None
     found: list[tuple[str | int, ...]] = []
-    if before.strip() and earlier is not None:
+    if before.strip(" \t-") and earlier is not None:
         found.append(earlier.parent)
-    elif later is not None and later.column - 2 * later.item <= len(before):
+    elif later is not None and (before.strip() or len(before) <= _column(later)):
         found.append(later.parent)
     else:
-        found += [entry.parent for entry in reversed(entries[:following]) if entry.column <= len(before)][:1]
+        inside = (entry.parent for entry in reversed(entries[:following]) if _column(entry) <= len(before))
+        found += list(inside)[:1]
     for entry in (later, earlier):
         if entry is not None:
             found += [entry.parent[:length] for length in range(len(entry.parent), -1, -1)]

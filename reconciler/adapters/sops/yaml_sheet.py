@@ -30,7 +30,8 @@ from reconciler.core.problem import Finding, Invalid
 if TYPE_CHECKING:
     from reconciler.core.manifest.tree import TreeBuilder
 
-_TYPED_TAGS = frozenset("tag:yaml.org,2002:" + name for name in ("int", "float", "bool", "null", "timestamp"))
+_TYPED_TAGS = frozenset("tag:yaml.org,2002:" + name for name in ("int", "float", "bool", "null"))
+_FLOAT = "tag:yaml.org,2002:float"
 _DOCUMENT = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _MARKED = ("mac", "lastmodified")
 
@@ -50,9 +51,9 @@ class Yaml:
         except MarkedYAMLError as error:  # what both parsers see, the first has said
             raise Invalid((Finding(str(error.problem), text.place(0)),)) from None
         slots = [*reader.slots, *comments(text.content, reader.spans, reader.entries)]
-        slots.sort(key=lambda slot: slot.start)
+        slots.sort(key=lambda slot: (_begins(text.content, slot), not slot.comment))
         outside = [slot for slot in slots if not any(_within(slot, block) for block in reader.blocks)]
-        return Sheet(text, tuple(outside), tuple(reader.blocks), _metadata(checked), reader.places)
+        return Sheet(text, self, tuple(outside), tuple(reader.blocks), _metadata(checked), reader.places)
 
     def plaintext(self, value: Value, slot: Slot) -> str:
         return yaml_scalar.comment(value) if slot.comment else yaml_scalar.written(value, slot.indent, flow=slot.flow)
@@ -61,9 +62,6 @@ class Yaml:
         if slot.comment:
             return f"#{token}"
         return f'"{token}"' if slot.flow else token
-
-    def detached(self, sheet: Sheet) -> str:
-        return replaced(sheet.text.content, ((start, end, "") for block in sheet.blocks for start, end in block.cuts))
 
     def attached(self, text: str, blocks: list[str]) -> str:
         ends = _document_ends(text)
@@ -213,10 +211,12 @@ class _Reader:
         self.blocks.append(Block(((begin, end),), content[begin:end], marks))
 
     def _value(self, event: ScalarEvent, start: int) -> Value | None:
-        if event.style or (event.tag is not None and event.tag not in _TYPED_TAGS):
+        typed = event.tag in _TYPED_TAGS
+        if not typed and (event.style or event.tag is not None):
             return of_text(event.value)
         try:
-            return resolve(event.value)
+            value = resolve(event.value)
+            return Value("float", value.data) if value and event.tag == _FLOAT else value
         except TooLarge as error:
             raise self._invalid(start, str(error), f'"{event.value}"') from None
 
@@ -238,6 +238,11 @@ def _metadata(checked: TreeBuilder) -> dict[str, Any] | None:
 def _ends_line(content: str, offset: int) -> bool:
     newline = content.find("\n", offset)
     return not content[offset : newline if newline >= 0 else None].strip()
+
+
+def _begins(content: str, slot: Slot) -> int:
+    """Where a slot comes in order: what is said of a line at its end is said before what is on it."""
+    return content.rfind("\n", 0, slot.start) + 1 if slot.comment else slot.start
 
 
 def _within(slot: Slot, block: Block) -> bool:
