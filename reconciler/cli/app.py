@@ -23,6 +23,7 @@ from reconciler.cli import (
     init,
     node,
     plan,
+    secret,
     serve,
     status,
     token,
@@ -88,6 +89,7 @@ document.app.command("run", cls=Command, short_help="Run a document on nodes, on
 app.add_typer(document.app, name="document", short_help="SSM documents: run, list, describe, lint, show, draw.")
 app.add_typer(automation.app, name="automation", short_help="Automation documents: start, show, approve, stop.")
 app.add_typer(run_.app, name="run", short_help="Run a command on nodes, now; list, follow, retry, cancel.")
+app.add_typer(secret.app, name="secret", short_help="Secrets in Git: init, edit, verify, recipients.")
 app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
 app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)
 app.add_typer(agent.app, name="agent", short_help="The program that runs on machines.")

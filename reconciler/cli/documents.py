@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from reconciler.cli.automation_documents import AUTOMATION_DOCUMENTS
 from reconciler.cli.command_documents import COMMAND_DOCUMENTS
 from reconciler.cli.findings import FindingView
+from reconciler.cli.secret_documents import SECRET_DOCUMENTS
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
 
@@ -303,5 +304,6 @@ DOCUMENTS: dict[str, Any] = {
     **SSM_DOCUMENTS,
     **COMMAND_DOCUMENTS,
     **AUTOMATION_DOCUMENTS,
+    **SECRET_DOCUMENTS,
 }
 """Every document by the name in its `format`."""

@@ -75,6 +75,12 @@ def read_ssh_identity(data: bytes, source: str, ask: AskPassphrase) -> Identity:
         raise Refused(f"{source} is no key that age takes", "", "name an ed25519 or RSA key") from None
 
 
+def new_identity() -> Identity:
+    """A new X25519 key."""
+    key = pyrage.x25519.Identity.generate()
+    return Identity(str(key.to_public()), key, "new")
+
+
 def encrypt(share: bytes, recipient: str) -> str:
     """The share of a data key for one recipient, armoured. Raises `Refused` where the recipient is none."""
     armoured: bytes = pyrage.encrypt(share, [read_recipient(recipient)], armored=True)

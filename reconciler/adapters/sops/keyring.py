@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from reconciler.adapters.private_files import read_private
 from reconciler.adapters.sops import age, shamir
 from reconciler.adapters.sops.pgp import Gpg
-from reconciler.core.problem import Refused
+from reconciler.core.problem import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,15 +44,19 @@ class Keyring:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], ask: AskPassphrase = nobody) -> Self:
-        """The keys that `sops` would find: `SOPS_AGE_KEY`, `SOPS_AGE_KEY_FILE`, `SOPS_AGE_SSH_PRIVATE_KEY_FILE`, or
-        else those in the places where they usually lie; and gpg's."""
+        """The keys that `sops` would find: `SOPS_AGE_KEY`, `SOPS_AGE_KEY_FILE`, `SOPS_AGE_KEY_CMD`,
+        `SOPS_AGE_SSH_PRIVATE_KEY_FILE`, those in the places where they usually lie, and gpg's."""
         found: list[Identity] = []
         if text := environ.get("SOPS_AGE_KEY"):
             found += age.read_identities(text.encode(), "SOPS_AGE_KEY", ask)
+        if command := environ.get("SOPS_AGE_KEY_CMD"):
+            found += age.read_identities(_output(command), "SOPS_AGE_KEY_CMD", ask)
         named = [Path(environ[name]) for name in _FILE_VARIABLES if environ.get(name)]
-        usual = [path for path in _usual_places(environ) if path not in named and path.is_file()]
         found += cls.of_files(named, ask).identities
-        found += cls.of_files(usual if not found else (), nobody if named else ask).identities
+        for path in _usual_places(environ):
+            if path not in named and path.is_file():
+                with suppress(Refused):  # locked, or readable by others: whoever needs it names it
+                    found += cls.of_files([path]).identities
         return cls(found, Gpg(environ))
 
     def __repr__(self) -> str:
@@ -112,7 +119,19 @@ class Keyring:
         )
 
 
+_SECONDS = 120
 _FILE_VARIABLES = ("SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE")
+
+
+def _output(command: str) -> bytes:
+    """What a command prints that hands out a key. Raises `Unavailable`; nothing of the output is in that."""
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, timeout=_SECONDS, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise Unavailable("SOPS_AGE_KEY_CMD", type(error).__name__) from None
+    if done.returncode != 0:
+        raise Unavailable("SOPS_AGE_KEY_CMD", f"it ended with {done.returncode}")
+    return done.stdout
 
 
 def _usual_places(environ: Mapping[str, str]) -> Iterator[Path]:
