@@ -17,12 +17,14 @@ import agent
 from agent import log
 from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
+from agent.contract.inventory import FEATURE as INVENTORY
 from agent.contract.job import FEATURE
 from agent.contract.wire import PROTOCOL, Hello
 from agent.host.pages import give_back, use_one_heap
 from agent.link.carrier import Door
 from agent.link.link import Link
 from agent.rounds.bench import local_bench, local_host
+from agent.rounds.itself import ThisAgent
 from agent.rounds.jobs import JobRunner
 from agent.rounds.rounds import Rounds
 from agent.rounds.telling import Telling
@@ -37,7 +39,7 @@ GRACE = 60.0
 """Seconds that a step in progress is given at shutdown; what is cut off then is in the journal as started."""
 LINK_GRACE = 3.0
 """Seconds for the link to say goodbye; one that is still dialling is left behind."""
-FEATURES = ("hold", "permit", FEATURE)
+FEATURES = ("hold", "permit", FEATURE, INVENTORY)
 """What this agent does beyond its steps, as it tells servers."""
 REST = 20.0
 """Seconds without work after which memory is given back."""
@@ -68,7 +70,10 @@ class Agent:
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
         self.host = local_host(state, root, runs_scripts=runs_scripts)
         self._renderer = Renderer()
-        bench = local_bench(state, self.host, self._boot_id)._replace(turn=threading.Lock())
+        bench = local_bench(state, self.host, self._boot_id)._replace(
+            turn=threading.Lock(), itself=ThisAgent(self.node)
+        )
+        self.node.inventory.changed = self.link.wake
         if watching:
             bench = bench._replace(render=self._renderer.render)
         self._facts = bench.facts

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any, Dict, Tuple, Type
 
-from agent.contract import job, leave, wire
+from agent.contract import inventory, job, leave, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.record import NamedTuple
 
@@ -34,6 +34,8 @@ CONTROL: Dict[str, Type[Wire]] = {
     "revoked": job.Revoked,
     "output": job.Output,
     "stored": job.Stored,
+    "inventory": inventory.Inventory,
+    "inventoried": inventory.Inventoried,
 }
 """Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `job`, `revocation`, `report`)
 carry `Signed`."""

@@ -39,6 +39,11 @@ class LocalFiles:
             return _entry(here, name)
         return None
 
+    def times(self, path: str) -> Tuple[int, int]:
+        with self._tree.parent(path) as (here, name):
+            found = os.stat(name, dir_fd=here, follow_symlinks=False)
+            return found.st_mtime_ns // 1_000_000, found.st_atime_ns // 1_000_000
+
     def walking_once(self) -> ContextManager[None]:
         return self._tree.walking_once()
 

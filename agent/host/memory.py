@@ -71,6 +71,10 @@ class MemoryHost:
         size = len(node.target or node.data)
         return Entry(node.kind, node.mode, node.uid, node.gid, size, 1, node.target)
 
+    def times(self, path: str) -> Tuple[int, int]:
+        self._node(path)
+        return self.now(), self.now()
+
     def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:
         entry = self.lstat(path)
         if entry is None or entry.kind != "file":

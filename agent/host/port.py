@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from typing import BinaryIO, ContextManager, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Union
+from typing import BinaryIO, ContextManager, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, Union
 
 from agent.contract.record import NamedTuple
 
@@ -94,6 +94,9 @@ class Host(Protocol):
 
     def lstat(self, path: str) -> Optional[Entry]:
         """What is there, or None."""
+
+    def times(self, path: str) -> Tuple[int, int]:
+        """When what is there was changed and read last, in Unix milliseconds."""
 
     def snapshot(self, path: str, keep: int = CONTENT_KEPT) -> Optional[Snapshot]:
         """What is there with its content, or None. Opens regular files only."""

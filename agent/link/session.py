@@ -6,6 +6,7 @@
     server: hold (signed)        agent: ask ...               server: permit (signed), or postponed
     server: job (signed)         agent: accepted, fetch ...   server: revocation (signed)
     agent: output                server: stored               agent: chunks ...
+    agent: inventory             server: inventoried          agent: inventory, with its content
 
 Nothing is obeyed before the server has proven to hold the controller key that this node pinned, and no assignment
 set, hold or permit without that key's signature of its own.
@@ -23,6 +24,7 @@ from agent.contract import frames, sshsig
 from agent.contract.canonical import NotCanonical, canonical, digest_of, instant
 from agent.contract.closing import OTHER_PROTOCOL, UNAUTHENTICATED
 from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
+from agent.contract.inventory import Inventoried
 from agent.contract.job import Stored
 from agent.contract.leave import Ask, Permit, Postponed
 from agent.contract.wire import (
@@ -40,6 +42,7 @@ from agent.contract.wire import (
     Unsupported,
 )
 from agent.crypto import opened
+from agent.link.inventory import InventoryTalk
 from agent.link.jobs import FRAMES as JOB_FRAMES
 from agent.link.jobs import JobTalk, RefusedJob
 from agent.link.transfer import Misdelivery, Transfers
@@ -85,6 +88,7 @@ class Session:
         self._last_sent = 0
         self._asked: Dict[Ask, float] = {}
         self._jobs = JobTalk(node, self._transfers, self.outgoing.append)
+        self._inventory = InventoryTalk(node.inventory, self.outgoing.append)
         self.spoken_at = 0.0
         self.set_came = False
 
@@ -119,6 +123,7 @@ class Session:
         self._send_reports()
         self._send_asks()
         self._jobs.send()
+        self._inventory.send()
         self._advance_jobs()
         if self._retry_at is not None and self._node.clock.elapsed() >= self._retry_at:
             self._retry_at = None
@@ -237,6 +242,8 @@ class Session:
             self._advance_jobs()
         elif isinstance(message, Stored):
             self._jobs.stored(message)
+        elif isinstance(message, Inventoried):
+            self._inventory.answered(message)
         elif isinstance(message, Postponed):
             self._node.leave.permits.postponed(message)
             self._on_assigned()

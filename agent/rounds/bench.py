@@ -13,6 +13,7 @@ from agent.rounds import orchestration
 from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.ledger import Ledger
 from agent.steps.rendering import rendered
+from agent.steps.step import Itself
 
 
 class Bench(NamedTuple):
@@ -29,6 +30,7 @@ class Bench(NamedTuple):
     render: Callable[[str, str], str] = rendered
     turn: Turn = AnyTurn()
     orchestration: str = ""
+    itself: Optional[Itself] = None
 
     def environment(self, node_id: str, facts: Optional[Mapping[str, Any]] = None) -> Dict[str, str]:
         """The names that SSM gives scripts, as far as they mean something here."""

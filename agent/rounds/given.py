@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from agent.contract.wire import Body, NodeContext
 from agent.steps.rendering import rendered
-from agent.steps.step import Given, context_text
+from agent.steps.step import Given, Itself, context_text
 
 
 def given_of(
@@ -17,6 +17,7 @@ def given_of(
     environment: Mapping[str, str],
     render: Callable[[str, str], str] = rendered,
     downloads: str = "",
+    itself: Optional[Itself] = None,
 ) -> Given:
     """`blob` gives bytes by digest; `environment` is told to scripts; `render` renders a template over a context;
     `downloads` is the run's own directory for what it downloads.
@@ -32,4 +33,5 @@ def given_of(
         context=context_text(context.name, context.labels, context.vars_, facts),
         render=render,
         downloads=downloads,
+        itself=itself,
     )

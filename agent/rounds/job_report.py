@@ -19,6 +19,7 @@ from agent.rounds import look as looking
 from agent.rounds.look import Look, is_run
 from agent.rounds.outcome import PRECEDENCE, fitted
 from agent.rounds.reports import Subject
+from agent.steps.registry import SCRIPTS
 from agent.steps.step import Change
 
 JOB = "Job"
@@ -57,6 +58,7 @@ def report_of(
     claims = [report for look in looks if not is_run(look.step) for report in looking.reports(look)]
     kept, _, truncated = fitted(claims, "", _ROOM)
     scripts = [look.step.name for look in looks if is_run(look.step)]
+    own_words = "".join(map(_own_words, looks))
     made = Report(
         protocol=PROTOCOL,
         seq=0,
@@ -69,7 +71,7 @@ def report_of(
         reason=_clean(reason)[:1000] or None,
         truncated=truncated,
         job_id=job_id,
-        output=cut("".join(_said(scripts, "stdout", paths)), OUTPUT) or None,
+        output=cut("".join(_said(scripts, "stdout", paths)) + own_words, OUTPUT) or None,
         error=cut("".join(_said(scripts, "stderr", paths)), ERROR) or None,
         steps=[_step(look, paths) for look in looks],
         **subject._asdict(),
@@ -104,7 +106,7 @@ def _step(look: Look, paths: Paths) -> StepReport:
         whole = {stream: sum(map(_size, paths(name, stream))) for stream in STREAMS}
         sizes = {stream: size for stream, size in whole.items() if size}
         stdout, stderr = ("".join(_said([name], stream, paths, STEP_OUTPUT)) for stream in STREAMS)
-        said = transcript(stdout, stderr) or cut(look.output, STEP_OUTPUT)
+        said = transcript(stdout, stderr) or cut(_own_words(look), STEP_OUTPUT)
     if look.changes and (look.applied or not is_run(look.step)):
         said = said or cut("\n".join(map(_told, look.changes)), STEP_OUTPUT)
     elif look.changes and not sizes:
@@ -122,6 +124,11 @@ def _step(look: Look, paths: Paths) -> StepReport:
         sizes=sizes,
         payload=_payload(look, paths),
     )
+
+
+def _own_words(look: Look) -> str:
+    """What the agent says of a run that is its own, which is in no file."""
+    return look.output if is_run(look.step) and look.step.action not in SCRIPTS else ""
 
 
 def _payload(look: Look, paths: Paths) -> Optional[str]:

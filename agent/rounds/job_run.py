@@ -9,7 +9,7 @@ its scripts is recalled, and the rest is looked at.
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, List, Mapping
+from typing import Any, Callable, List, Mapping, Optional
 
 from agent.contract import ephemeral
 from agent.contract.causes import ASSIGNED
@@ -29,7 +29,7 @@ from agent.rounds.restarts import Restarts
 from agent.rounds.runner import Run
 from agent.rounds.runs import ATTEMPTS, Journal, Runs
 from agent.state.journal import RunKey
-from agent.steps.step import Given, State
+from agent.steps.step import Given, Itself, State
 
 GENERATION = 1
 """A job has no other."""
@@ -53,6 +53,7 @@ class Bed(NamedTuple):
     turn: Turn
     downloads: str = ""
     keeps_nothing: bool = False
+    itself: Optional[Itself] = None
 
 
 class _Debts(Ledger):
@@ -81,7 +82,7 @@ def run(uid: str, body: Body, bed: Bed, environment: Mapping[str, str], stopped:
         host=bed.host,
         body=ours,
         ledger=ledger,
-        given=given_of(ours, bed.context, bed.facts, bed.blob, environment, downloads=bed.downloads),
+        given=given_of(ours, bed.context, bed.facts, bed.blob, environment, downloads=bed.downloads, itself=bed.itself),
         held=claimants([*bed.held, ours]),
         runs=Runs(bed.host, bed.journal, ours, GENERATION, "", bed.boot_id),
         restarts=Restarts(ours, ledger),

@@ -284,6 +284,7 @@ class JobRunner:
             turn=bench.turn,
             downloads=self._downloads(taken),
             keeps_nothing=identity.ephemeral,
+            itself=bench.itself,
         )
 
     def _downloads(self, taken: Taken) -> str:

@@ -313,6 +313,7 @@ class Rounds:
                     seen=seen,
                     render=bench.render,
                     downloads=downloads,
+                    itself=bench.itself,
                 )
                 if result.changed:
                     orchestration.forget_earlier(bench.host, downloads)

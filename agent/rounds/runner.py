@@ -39,6 +39,7 @@ from agent.steps.step import (
     Applied,
     Given,
     InvalidPlatform,
+    Itself,
     Planned,
     StepFailed,
     defect,
@@ -69,6 +70,7 @@ def converge(
     seen: Optional[Seen] = None,
     render: Callable[[str, str], str] = rendered,
     downloads: str = "",
+    itself: Optional[Itself] = None,
 ) -> RunResult:
     """Makes one association true on this node, as far as its mode and `apply` allow; never raises for a bad step.
 
@@ -76,13 +78,14 @@ def converge(
     schedule. `blob` gives bytes by digest (LookupError where they are not here). `environment` is told to scripts.
     `claimants` are those of all bodies that the node holds, by default of this one alone. Claims in `left_alone` (as
     text) are looked at and not put right. `seen` takes note of what is read of the node. `render` renders a template
-    over a context, both texts. `downloads` is the run's own directory for what it downloads.
+    over a context, both texts. `downloads` is the run's own directory for what it downloads, `itself` the agent, where
+    steps may ask it for something.
     """
     return Run(
         host=host,
         body=body,
         ledger=ledger,
-        given=given_of(body, context, facts, blob, environment or {}, render, downloads),
+        given=given_of(body, context, facts, blob, environment or {}, render, downloads, itself),
         held=claimants if claimants is not None else owners.claimants([body]),
         runs=Runs(host, journal, body, generation, run_instant, boot_id),
         restarts=Restarts(body, ledger),

@@ -10,6 +10,7 @@ from agent.state import identity
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
 from agent.state.identity import Identity
+from agent.state.inventory import Inventories
 from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
@@ -26,6 +27,7 @@ class Node(NamedTuple):
     clock: Clock
     leave: Leave
     jobs: Jobs
+    inventory: Inventories
 
 
 def open_node(state: str, clock: Clock, boot_id: str) -> Node:
@@ -41,4 +43,5 @@ def open_node(state: str, clock: Clock, boot_id: str) -> Node:
     leave = Leave(state, found, contact, clock)
     assignments, jobs = Assignments(state, found), Jobs(state, found, clock.elapsed)
     assignments.also = jobs.bodies
-    return Node(found, keys.signer(), assignments, journal, contact, clock, leave, jobs)
+    inventory = Inventories(state)
+    return Node(found, keys.signer(), assignments, journal, contact, clock, leave, jobs, inventory)

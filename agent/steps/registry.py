@@ -78,11 +78,15 @@ _BATCHES = {action: _RESTORABLE[action] for action in ("ops:directory", "ops:fil
 BATCHES = cast(Mapping[str, BatchStep], _Table(_BATCHES))
 RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
 SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS))
-_ONCE = {"aws:downloadContent": "download_content.DownloadContentStep"}
+_ONCE = {
+    "aws:downloadContent": "download_content.DownloadContentStep",
+    "aws:softwareInventory": "software_inventory.SoftwareInventoryStep",
+}
 STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}))
 OF_OTHER_STEPS = ("aws:runDocument",)
 """Actions that are no step by themselves: other steps are what they do."""
 NOT_IN_A_SANDBOX = {
+    "aws:softwareInventory": "what there is, is on the machine itself, not in the sandbox",
     "ops:authorizedKey": "a sandbox has no accounts",
     "ops:certificate": "what expires, and what renews it, is the machine's, not the sandbox's",
     "ops:container": "containers run on the machine itself, not in the sandbox",

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import field
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from agent.contract.claims import Claim
 from agent.contract.record import NamedTuple, dataclass
 from agent.contract.wire import FileRef
 from agent.host.port import Host, Ran
 from agent.steps.rendering import rendered
+
+if TYPE_CHECKING:
+    from agent.contract.inventory import Inventory
 
 State = Optional[Dict[str, Any]]
 """What a claim is, as JSON for the ledger; None where there is nothing. `bytes` in it is base64 of kept content."""
@@ -55,6 +71,13 @@ class LeftAlone(Exception):
     """What opsctl once made is not taken away; the text says why."""
 
 
+class Itself(Protocol):
+    """The agent that a step is run by, where it is a node's of a fleet: what a step may ask of it."""
+
+    def collected(self, found: Sequence[Inventory]) -> None:
+        """Keeps inventory, and has it sent. Raises OSError."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What a step may know besides its inputs.
@@ -81,6 +104,7 @@ class Given:
     """Those steps named by `restartOn` and `reloadOn` for which this one is to be restarted or reloaded."""
     downloads: str = ""
     """The run's own directory for what it downloads, which may not be there yet; empty where there is none."""
+    itself: Optional[Itself] = None
 
 
 def context_text(name: str, labels: Mapping[str, str], vars_: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from agent.link.link import Link, Pace
 from agent.state import identity, status
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
+from agent.state.inventory import Inventories
 from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
@@ -38,7 +39,9 @@ class Linked:
         leave = Leave(state, found, self.contact, self.clock)
         jobs = Jobs(state, found, self.clock.elapsed)
         self.assignments.also = jobs.bodies
-        self.node = Node(found, signer, self.assignments, self.journal, self.contact, self.clock, leave, jobs)
+        self.node = Node(
+            found, signer, self.assignments, self.journal, self.contact, self.clock, leave, jobs, Inventories(state)
+        )
         self.assigned = 0
         self.pauses: list[tuple[float, float]] = []
         self.link = Link(

@@ -31,6 +31,7 @@ from agent.serve import FEATURES
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
 from agent.state.identity import Identity
+from agent.state.inventory import Inventories
 from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
@@ -84,7 +85,9 @@ class Stage:
         contact = Contact(directory, clock, "boot-1")
         leave = Leave(directory, identity, contact, clock)
         jobs = Jobs(directory, identity, clock.elapsed)
-        node = Node(identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave, jobs)
+        node = Node(
+            identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave, jobs, Inventories(directory)
+        )
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
         self.leave = leave
         for cause in ("Assigned", "Drift"):

@@ -18,6 +18,7 @@ from agent.rounds.telling import Telling
 from agent.state import identity
 from agent.state.assignments import Assignments
 from agent.state.contact import Contact
+from agent.state.inventory import Inventories
 from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
@@ -100,7 +101,15 @@ class Rig:
         jobs = Jobs(self.state, found, self.clock.elapsed)
         self.assignments.also = jobs.bodies
         self.node = Node(
-            found, self.keys.signer(), self.assignments, self.journal, self.contact, self.clock, leave, jobs
+            found,
+            self.keys.signer(),
+            self.assignments,
+            self.journal,
+            self.contact,
+            self.clock,
+            leave,
+            jobs,
+            Inventories(self.state),
         )
         scripts = self.directory / "state" / "scripts"
         scripts.mkdir(exist_ok=True)

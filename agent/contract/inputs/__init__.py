@@ -68,6 +68,7 @@ ACTIONS: Dict[str, Action] = {
     "aws:runDockerAction": Action("services.RunDockerActionInputs", 1, False),
     "aws:runPowerShellScript": Action("scripts.RunPowerShellScriptInputs", 1, False),
     "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
+    "aws:softwareInventory": Action("inventory.SoftwareInventoryInputs", 1, False),
     "aws:executeScript": Action("scripts.ExecuteScriptInputs", 1, False, returns=True),
     "aws:downloadContent": Action("content.DownloadContentInputs", 1, False),
     "aws:runDocument": Action("content.RunDocumentInputs", 1, False),
