@@ -106,6 +106,12 @@ class Client:
     def node(self, name: str) -> dict[str, Any]:
         return self._get(f"/nodes/{_part(name)}")
 
+    def inventory(self, name: str) -> list[dict[str, Any]]:
+        return self._items(f"/nodes/{_part(name)}/inventory")
+
+    def inventory_type(self, name: str, type_name: str) -> dict[str, Any]:
+        return self._get(f"/nodes/{_part(name)}/inventory/{_part(type_name)}")
+
     def retire(self, name: str) -> dict[str, Any]:
         return self._post(f"/nodes/{_part(name)}/retire")
 

@@ -69,6 +69,14 @@ def _retire(service: Service, asked: Asked) -> Any:
     return service.retire(asked.subject, asked["name"])
 
 
+def _inventory(service: Service, asked: Asked) -> Any:
+    return _items(service.inventory(asked.subject, asked["name"]))
+
+
+def _inventory_type(service: Service, asked: Asked) -> Any:
+    return service.inventory_type(asked.subject, asked["name"], asked["type"])
+
+
 def _explain(service: Service, asked: Asked) -> Any:
     return service.explain(asked.subject, asked.form.node, asked.form.claim)
 
@@ -155,6 +163,8 @@ PATHS = (
     Path("POST", "/sync", requests.Nothing, lambda service, asked: service.sync(asked.subject)),
     Path("GET", "/nodes", requests.Nothing, lambda service, asked: _items(service.nodes(asked.subject))),
     Path("GET", "/nodes/{name}", requests.Nothing, lambda service, asked: service.node(asked.subject, asked["name"])),
+    Path("GET", "/nodes/{name}/inventory", requests.Nothing, _inventory),
+    Path("GET", "/nodes/{name}/inventory/{type}", requests.Nothing, _inventory_type),
     Path("POST", "/nodes/{name}/retire", requests.Nothing, _retire),
     Path("POST", "/tokens", requests.TokenBody, _create_token),
     Path("GET", "/explain", requests.ExplainQuery, _explain),

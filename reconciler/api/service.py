@@ -98,6 +98,12 @@ class Service(Protocol):
     def node(self, subject: Subject, name: str) -> dict[str, Any]:
         """One node, by name or id, with what it was given and says."""
 
+    def inventory(self, subject: Subject, name: str) -> list[dict[str, Any]]:
+        """What a node collected about itself, by type, without the contents."""
+
+    def inventory_type(self, subject: Subject, name: str, type_name: str) -> dict[str, Any]:
+        """One type of it, with its content."""
+
     def retire(self, subject: Subject, name: str) -> dict[str, Any]:
         """Empty a node for good."""
 

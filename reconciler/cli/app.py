@@ -21,6 +21,7 @@ from reconciler.cli import (
     document_run,
     explain,
     init,
+    inventory,
     node,
     plan,
     secret,
@@ -84,6 +85,7 @@ for _name, _function, _brief in (
     ("explain", explain.explain, "Say why something is on a machine as it is."),
 ):
     app.command(_name, cls=Command, short_help=_brief)(_function)
+app.command("inventory", cls=Command, short_help="Show what a node collected about itself.")(inventory.inventory)
 app.add_typer(node.app, name="node", short_help="The machines: list, show, retire.")
 document.app.command("run", cls=Command, short_help="Run a document on nodes, once.")(document_run.run)
 app.add_typer(document.app, name="document", short_help="SSM documents: run, list, describe, lint, show, draw.")

@@ -27,6 +27,7 @@ from reconciler.controller.guests import Guests
 from reconciler.controller.holds import Holds
 from reconciler.controller.inbox import Inbox
 from reconciler.controller.intake import NodeIntake
+from reconciler.controller.inventory import InventoryDesk
 from reconciler.controller.keeper import Keeper
 from reconciler.controller.loop import Loop, ThreadLoop
 from reconciler.controller.ownership import Ownership
@@ -158,7 +159,8 @@ class Controller:
         self.visits = visits = Visits(state, loop, clock, guests, ports.visitor, identity.visits_at_once, begin_visit)
         visiting.to = visits.wake
         permissions = Permissions(state, store, clock)
-        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands)
+        inventory = InventoryDesk(loop, keeper, store)
+        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands, inventory)
         shelf = Shelf(state, source, ports.library)
         orders = DocumentOrders(state, source, clock, permissions, shelf)
         handlers = Handlers(
@@ -189,6 +191,7 @@ class Controller:
             visits,
             DocumentRuns(state, loop, reconciler, permissions, commands, shelf, orders, automations),
             automations,
+            inventory,
         )
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}

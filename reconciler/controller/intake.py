@@ -17,12 +17,14 @@ from reconciler.core.problem import Refused, Unavailable
 from reconciler.core.records import LeaveRow
 
 if TYPE_CHECKING:
+    from agent.contract.inventory import Inventoried, Inventory
     from agent.contract.job import Accepted, Output, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
     from reconciler.controller.commands import CommandDesk
     from reconciler.controller.enrolment import Enrolments
     from reconciler.controller.inbox import Inbox
+    from reconciler.controller.inventory import InventoryDesk
     from reconciler.controller.loop import Loop
     from reconciler.controller.permits import PermitDesk
     from reconciler.controller.state import State
@@ -50,9 +52,11 @@ class NodeIntake:
         inbox: Inbox,
         desk: PermitDesk,
         commands: CommandDesk,
+        inventory: InventoryDesk,
     ) -> None:
         self._state, self._loop, self._store, self._clock = state, loop, store, clock
         self._enrolments, self._inbox, self._desk, self._commands = enrolments, inbox, desk, commands
+        self._inventory = inventory
         self._files_of: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -114,6 +118,9 @@ class NodeIntake:
 
     def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
         return self._commands.output(node_id, output, offset, data)
+
+    def inventoried(self, node_id: str, said: Inventory) -> Inventoried:
+        return self._inventory.take(node_id, said)
 
     def orders(self, node_id: str) -> Orders:
         jobs, revocations = self._commands.orders(node_id)

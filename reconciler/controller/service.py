@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.controller.catalogs import Catalogs, Loaded
     from reconciler.controller.document_runs import DocumentRuns
     from reconciler.controller.enrolment import Enrolments
+    from reconciler.controller.inventory import InventoryDesk
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
     from reconciler.controller.permissions import Permissions
@@ -66,6 +67,7 @@ class ControllerService:
         visits: Visits,
         commands: DocumentRuns,
         automations: AutomationRuns,
+        inventory: InventoryDesk,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._renderer = store, source, renderer
@@ -73,6 +75,7 @@ class ControllerService:
         self._enrolments, self._permissions, self._visits = enrolments, permissions, visits
         self.commands = commands
         self.automations = automations
+        self._inventory = inventory
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:
@@ -118,9 +121,15 @@ class ControllerService:
 
     def node(self, subject: Subject, name: str) -> dict[str, Any]:
         """One node, by name or id, with what it was given and says."""
-        world = self._state.world
-        entry = _entry(name, world, self._permissions.reach(subject, "read", "Node", world.nodes))
-        return views.node(self._state, world, self._store, entry)
+        return views.node(self._state, self._state.world, self._store, self._readable(subject, name))
+
+    def inventory(self, subject: Subject, name: str) -> list[dict[str, Any]]:
+        """What a node within reach collected about itself, by type, without the contents."""
+        return self._inventory.types(self._readable(subject, name).id)
+
+    def inventory_type(self, subject: Subject, name: str, type_name: str) -> dict[str, Any]:
+        """One type of it, with its content."""
+        return self._inventory.one(self._readable(subject, name).id, type_name)
 
     def explain(self, subject: Subject, node: str, claim: str | None) -> dict[str, Any]:
         """Why a node within reach is as it is, or one thing on it."""
@@ -194,6 +203,10 @@ class ControllerService:
             return {"token": self._loop.call(lambda: create(subject, node or "", labels, ttl_seconds))}
 
     # How
+
+    def _readable(self, subject: Subject, name: str) -> NodeEntry:
+        world = self._state.world
+        return _entry(name, world, self._permissions.reach(subject, "read", "Node", world.nodes))
 
     def _refresh(self, subject: Subject) -> None:
         self._sync.refresh(self._reconciler.cause(subject, "sync"))

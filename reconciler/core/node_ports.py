@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from agent.contract.inventory import Inventoried, Inventory
     from agent.contract.job import Accepted, Job, Output, Revocation, Revoked
     from agent.contract.leave import Ask, Hold, Permit, Postponed
     from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Join, Pulse, Report
@@ -70,6 +71,9 @@ class Intake(Protocol):
 
         `Refused` for a job that is not the node's.
         """
+
+    def inventoried(self, node_id: str, said: Inventory) -> Inventoried:
+        """What the node collected about itself; whether its content is lacking. `Refused` for what is not taken."""
 
     def orders(self, node_id: str) -> Orders:
         """What the node is to know now."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         AuditRow,
         Changes,
         EffectRow,
+        InventoryRow,
         LeaveRow,
         NodeRow,
         PermitRow,
@@ -175,6 +176,12 @@ class Store(Protocol):
 
     def state(self, node_id: str, uid: str) -> StateRow | None:
         """The state row of one pair."""
+
+    def inventory(self, node_id: str) -> list[InventoryRow]:
+        """Ordered by type."""
+
+    def is_inventory(self, content_hash: str) -> bool:
+        """Whether some node has this content of some type."""
 
     def releases(self) -> list[ReleaseRow]:
         """The newest of each uid."""

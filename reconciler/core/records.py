@@ -136,6 +136,17 @@ class PermitRow:
 
 
 @dataclass(frozen=True, slots=True)
+class InventoryRow:
+    """What a node collected about itself last, of one type. `content_hash` names the content, which is a body."""
+
+    node_id: str
+    type_name: str
+    schema_version: str
+    captured_at: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRow:
     """A join token: only the digest of its secret is kept. `used_key` is the sign key of the node that used it."""
 
@@ -236,8 +247,10 @@ class Changes:
     """(node id, uid, body digest) that a node acknowledged."""
     states: tuple[StateRow, ...] = ()
     states_gone: tuple[tuple[str, str], ...] = ()
+    inventory: tuple[InventoryRow, ...] = ()
+    """Each in place of the one of its node and type."""
     retired: tuple[str, ...] = ()
-    """Node ids, retired at `at`: their assignments and states go, their rows stay."""
+    """Node ids, retired at `at`: their assignments, states and inventory go, their rows stay."""
     seen: Mapping[str, int] = field(default_factory=dict)
     """Node id -> Unix milliseconds; only grows."""
     tokens: tuple[TokenRow, ...] = ()

@@ -114,6 +114,12 @@ class MemoryService:
     def node(self, subject: Subject, name: str) -> dict[str, Any]:
         return self.called(subject, "read", "node", name)
 
+    def inventory(self, subject: Subject, name: str) -> list[dict[str, Any]]:
+        return [self.called(subject, "read", "inventory", name)]
+
+    def inventory_type(self, subject: Subject, name: str, type_name: str) -> dict[str, Any]:
+        return self.called(subject, "read", "inventory_type", name, type_name)
+
     def retire(self, subject: Subject, name: str) -> dict[str, Any]:
         return self.called(subject, "retire", "retire", name)
 

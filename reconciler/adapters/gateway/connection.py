@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.contract import frames, job, leave, wire
+from agent.contract import frames, inventory, job, leave, wire
 from agent.contract.closing import MALFORMED, TOO_SLOW, TRY_LATER
 from agent.contract.codec import Malformed
 from agent.contract.reserved import RESERVED
@@ -198,8 +198,22 @@ class Connection:
             await self._tell(self._services.intake.revoked, message)
         elif isinstance(message, job.Output):
             self._say(frames.control(await self._said().announced(message)))
+        elif isinstance(message, inventory.Inventory):
+            await self._inventoried(message)
         elif isinstance(message, wire.Unsupported):
             log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
+
+    async def _inventoried(self, said: inventory.Inventory) -> None:
+        """Nothing more is read from the agent until it is kept. Without an answer it is said again some other time."""
+        try:
+            answer = await self._services.lanes.outputs.begin(self._services.intake.inventoried, self.node_id, said)
+        except Refused as problem:
+            log.warning("inventory of node %s is not taken: %s", self.node_id, problem)
+            answer = inventory.Inventoried(said.type_name, said.content_hash, refused=True)
+        except Exception as error:
+            _log_failure(f"inventory of node {self.node_id} was not taken in", error)
+            return
+        self._say(frames.control(answer))
 
     async def _tell(self, call: Callable[[str, Any], None], message: Any) -> None:
         try:

@@ -63,6 +63,7 @@ class MemoryStore:
             named.update(row.body_digest for row in tables.commands.values())
             named.update(row.source_digest for row in tables.executions.values())
             named |= {file for body in named & tables.bodies.keys() for file in files_named_by(tables.bodies[body])}
+            named.update(row.content_hash for row in tables.inventory.values())
             gone = tables.bodies.keys() - named
             for digest in gone:
                 del tables.bodies[digest]
@@ -118,6 +119,15 @@ class MemoryStore:
 
     def state(self, node_id: str, uid: str) -> records.StateRow | None:
         return self._tables.states.get((node_id, uid))
+
+    def inventory(self, node_id: str) -> list[records.InventoryRow]:
+        with self._state.lock:
+            rows = [row for row in self._tables.inventory.values() if row.node_id == node_id]
+        return sorted(rows, key=lambda row: row.type_name)
+
+    def is_inventory(self, content_hash: str) -> bool:
+        with self._state.lock:
+            return any(row.content_hash == content_hash for row in self._tables.inventory.values())
 
     def releases(self) -> list[records.ReleaseRow]:
         newest: dict[str, records.ReleaseRow] = {}

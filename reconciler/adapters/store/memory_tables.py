@@ -28,6 +28,7 @@ class Tables:
     releases: dict[tuple[str, int], records.ReleaseRow] = field(default_factory=dict)
     assignments: dict[tuple[str, str], records.AssignmentRow] = field(default_factory=dict)
     states: dict[tuple[str, str], records.StateRow] = field(default_factory=dict)
+    inventory: dict[tuple[str, str], records.InventoryRow] = field(default_factory=dict)
     leaves: dict[str, records.LeaveRow] = field(default_factory=dict)
     permits: dict[tuple[str, str], records.PermitRow] = field(default_factory=dict)
     tokens: dict[str, records.TokenRow] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Tables:
             self.states.pop(pair, None)
         for state in changes.states:
             self.states[state.node_id, state.uid] = state
+        self.inventory.update(((row.node_id, row.type_name), row) for row in changes.inventory)
         self._live(changes)
         self._command(changes)
         self._execute(changes)
@@ -92,6 +94,8 @@ class Tables:
         self._check_events(changes)
         if not known.issuperset(state.node_id for state in changes.states):
             raise Defect("the store refused a change: a state of a node that is not enrolled")
+        if not known.issuperset(row.node_id for row in changes.inventory):
+            raise Defect("the store refused a change: inventory of a node that is not enrolled")
         for row in changes.reported:
             if row.status not in ("", *STATUSES) or row.compliance not in records.COMPLIANCES:
                 raise Defect(f"the store cannot keep a value: {row.status} {row.compliance}")
@@ -198,6 +202,7 @@ class Tables:
             self.assignments = {pair: row for pair, row in self.assignments.items() if row.node_id not in gone}
             self.permits = {pair: row for pair, row in self.permits.items() if row.node_id not in gone}
             self.states = {pair: row for pair, row in self.states.items() if row.node_id not in gone}
+            self.inventory = {pair: row for pair, row in self.inventory.items() if row.node_id not in gone}
         for node_id in touched(changes):
             if node_id in self.nodes:
                 row = self.nodes[node_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, select, tuple_
+from sqlalchemy import and_, bindparam, func, literal, select, tuple_
 from sqlalchemy import types as sql
 
 from reconciler.adapters.store import schema
@@ -69,6 +69,22 @@ CHANGED_SINCE = schema.states.c.since >= bindparam("of_since")
 """Narrows a query of states."""
 STATES_OF = STATES.where(_nodes.c.id.in_(bindparam("of_nodes", expanding=True)))
 STATE = STATES.where(_nodes.c.id == bindparam("of_node"), schema.states.c.uid == bindparam("of_uid"))
+
+INVENTORY = (
+    _of(
+        records.InventoryRow,
+        schema.inventory,
+        schema.inventory.join(_nodes, _same_node(schema.inventory)),
+        node_id=_nodes.c.id,
+    )
+    .where(_nodes.c.id == bindparam("of_node"))
+    .order_by(schema.inventory.c.type_name)
+)
+IS_INVENTORY = (
+    select(literal(1))
+    .where(schema.inventory.c.fleet_id == _FLEET, schema.inventory.c.content_hash == bindparam("of_digest"))
+    .limit(1)
+)
 
 RELEASE = _of(records.ReleaseRow, _releases).where(
     _releases.c.uid == bindparam("of_uid"), _releases.c.generation == bindparam("of_generation")
@@ -165,7 +181,10 @@ _NAMED = (
 _IN_USE = schema.bodies.c.digest.in_(_NAMED)
 BODIES_IN_USE = select(schema.bodies.c.data).where(schema.bodies.c.fleet_id == _FLEET, _IN_USE)
 """Those that an assignment, a newest release, a node's context, a command or an execution names."""
-OTHER_BODIES = select(schema.bodies.c.digest).where(schema.bodies.c.fleet_id == _FLEET, ~_IN_USE)
+_COLLECTED = select(schema.inventory.c.content_hash).where(schema.inventory.c.fleet_id == _FLEET)
+OTHER_BODIES = select(schema.bodies.c.digest).where(
+    schema.bodies.c.fleet_id == _FLEET, ~_IN_USE, schema.bodies.c.digest.not_in(_COLLECTED)
+)
 FORGET_BODY: Delete = schema.bodies.delete().where(
     schema.bodies.c.fleet_id == _FLEET, schema.bodies.c.digest == bindparam("of_digest")
 )

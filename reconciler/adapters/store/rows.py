@@ -17,6 +17,7 @@ _KINDS: tuple[type[Any], ...] = (
     records.ReleaseRow,
     records.LeaveRow,
     records.PermitRow,
+    records.InventoryRow,
     records.TokenRow,
     records.AuditRow,
     records.EffectRow,

@@ -204,6 +204,20 @@ states = Table(
     Index("states_since", "fleet_id", "since"),
 )
 
+inventory = Table(
+    "inventory",
+    metadata,
+    _fleet(),
+    _number("node_number", key=True),
+    _text("type_name", key=True),
+    _text("schema_version"),
+    _number("captured_at"),
+    _text("content_hash"),
+    _of_node(),
+    Index("inventory_content", "fleet_id", "content_hash"),
+    sqlite_with_rowid=False,
+)
+
 leaves = Table(
     "leaves",
     metadata,

@@ -134,6 +134,12 @@ class SqlStore:
     def state(self, node_id: str, uid: str) -> records.StateRow | None:
         return self._one(records.StateRow, queries.STATE, of_node=node_id, of_uid=uid)
 
+    def inventory(self, node_id: str) -> list[records.InventoryRow]:
+        return self._all(records.InventoryRow, queries.INVENTORY, of_node=node_id)
+
+    def is_inventory(self, content_hash: str) -> bool:
+        return bool(self._one(int, queries.IS_INVENTORY, of_digest=content_hash))
+
     def releases(self) -> list[records.ReleaseRow]:
         """Ordered by uid."""
         return self._all(records.ReleaseRow, queries.RELEASES)

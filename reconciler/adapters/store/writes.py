@@ -39,6 +39,7 @@ class Writer:
         self._assignments(changes)
         self._leave(changes)
         self._states(changes)
+        self._inventory(changes)
         self._lives(changes)
         self._runs(changes)
         self._outbox(changes)
@@ -106,6 +107,10 @@ class Writer:
         self._each(self._statements.state_gone, gone)
         rows = map(values, changes.states)
         self._each(self._statements.state, ({**row, "of_node": row.pop("node_id")} for row in rows))
+
+    def _inventory(self, changes: Changes) -> None:
+        rows = map(values, changes.inventory)
+        self._each(self._statements.inventory, ({**row, "of_node": row.pop("node_id")} for row in rows))
 
     def _lives(self, changes: Changes) -> None:
         """Retirement, and the serial of every node whose set changed."""

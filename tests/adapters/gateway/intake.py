@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.contract.canonical import digest
+from agent.contract.inventory import Inventoried, Inventory
 from agent.contract.wire import PROTOCOL, VALID_FOR, AssignmentSet, Enrolled
 from reconciler.adapters.outputs import MemoryOutputs
 from reconciler.core.node_ports import Orders
@@ -42,6 +43,7 @@ class MemoryIntake:
     asks: list[Ask] = field(default_factory=list)
     ordered: dict[str, Orders] = field(default_factory=dict)
     outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
+    inventory: list[Inventory] = field(default_factory=list)
     fail: dict[str, Exception] = field(default_factory=dict)
     durable: threading.Event = field(default_factory=threading.Event)
     """Reports are taken while it is set."""
@@ -139,6 +141,11 @@ class MemoryIntake:
         kept = self.outputs.append(output.job_id, output.step, output.name, offset, data)
         self._called("output", output.job_id)
         return kept
+
+    def inventoried(self, node_id: str, said: Inventory) -> Inventoried:
+        self._called("inventoried", node_id)
+        self.inventory.append(said)
+        return Inventoried(said.type_name, said.content_hash, lacking=said.content is None)
 
     def orders(self, node_id: str) -> Orders:
         return self.ordered.get(node_id, Orders())

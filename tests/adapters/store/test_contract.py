@@ -11,7 +11,7 @@ from agent.contract.canonical import canonical, digest
 from reconciler.core.commands import CommandRow, InvocationRow
 from reconciler.core.executions import EventRow, ExecutionRow
 from reconciler.core.problem import Defect, Refused
-from reconciler.core.records import AssignmentRow, AuditRow, Changes, LeaveRow, PermitRow, Withdrawn
+from reconciler.core.records import AssignmentRow, AuditRow, Changes, InventoryRow, LeaveRow, PermitRow, Withdrawn
 from tests.adapters.store import disks
 from tests.adapters.store.rows import (
     BODY,
@@ -509,3 +509,35 @@ class TestExecutions:
         store.commit(Changes(executions=(execution("x2", finished_at=20),)))
         assert store.collect(commands_before=11) == 2
         assert store.body(DIGEST) is None
+
+
+class TestInventory:
+    CONTENT = b'[{"Name":"bash"}]'
+
+    def row(self, node_id: str = "a", type_name: str = "AWS:Application", at: int = 10) -> InventoryRow:
+        return InventoryRow(node_id, type_name, "1.1", at, digest(self.CONTENT))
+
+    def test_each_takes_the_place_of_the_one_before(self, store: Store) -> None:
+        store.commit(peopled("a", "b"))
+        rows = (self.row(type_name="Custom:Rack"), self.row(), self.row("b"))
+        store.commit(Changes(inventory=rows, bodies={digest(self.CONTENT): self.CONTENT}))
+        store.commit(Changes(inventory=(self.row(at=20),)))
+        assert store.inventory("a") == [self.row(at=20), rows[0]]
+        assert store.inventory("b") == [rows[2]]
+        assert store.inventory("c") == []
+        assert (store.is_inventory(digest(self.CONTENT)), store.is_inventory(DIGEST)) == (True, False)
+
+    def test_a_content_is_kept_while_a_node_has_it(self, store: Store) -> None:
+        store.commit(peopled("a", "b"))
+        changes = Changes(inventory=(self.row(), self.row("b")), bodies={digest(self.CONTENT): self.CONTENT})
+        store.commit(changes)
+        store.commit(Changes(at=9, retired=("a",)))
+        store.collect()
+        assert (store.inventory("a"), store.body(digest(self.CONTENT))) == ([], self.CONTENT)
+        store.commit(Changes(at=9, retired=("b",)))
+        store.collect()
+        assert store.body(digest(self.CONTENT)) is None
+
+    def test_of_a_node_that_is_not_there_it_is_refused(self, store: Store) -> None:
+        with pytest.raises(Defect):
+            store.commit(Changes(inventory=(self.row("z"),)))
