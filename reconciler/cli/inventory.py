@@ -28,7 +28,8 @@ def inventory(
 
     Examples:
       opsctl inventory web-1
-      opsctl inventory web-1 --type AWS:Application --format json | jq '.types[0].content[].Name'
+      opsctl inventory web-1 --type AWS:Application
+      opsctl inventory web-1 --format json | jq '.types[].content[].Name'
     """
     with connect(server, ca, key) as client:
         heads = client.inventory(node)
