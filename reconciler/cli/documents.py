@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from reconciler.cli.automation_documents import AUTOMATION_DOCUMENTS
 from reconciler.cli.command_documents import COMMAND_DOCUMENTS
 from reconciler.cli.findings import FindingView
-from reconciler.cli.secret_documents import SECRET_DOCUMENTS
 from reconciler.cli.inventory_documents import INVENTORY_DOCUMENTS
+from reconciler.cli.secret_documents import SECRET_DOCUMENTS
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
 
