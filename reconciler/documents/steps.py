@@ -233,6 +233,7 @@ def _known_inputs(written: Written, tree: dict[str, Tree], places: Places) -> tu
     known = inputs.names(step.action)
     plugin = PLUGINS.get(step.action, Plugin())
     ignored = step.action.startswith("aws:")
+    tree = _by_their_first_name(tree, plugin)
     findings = []
     for name in tree:
         if name not in known and name not in plugin.inputs:
@@ -245,6 +246,12 @@ def _known_inputs(written: Written, tree: dict[str, Tree], places: Places) -> tu
     if "timeoutSeconds" in known and (isinstance(seconds, str) or seconds > 0):
         found.setdefault("timeoutSeconds", Plain(seconds))
     return found, findings
+
+
+def _by_their_first_name(tree: dict[str, Tree], plugin: Plugin) -> dict[str, Tree]:
+    """The inputs, those that SSM takes by another name too under the one that is theirs."""
+    first = {rule.instead: name for name, rule in plugin.inputs.items() if rule.instead and name not in tree}
+    return {first.get(name, name): value for name, value in tree.items()}
 
 
 def _inline_flaws(content: str, places: Places, loc: Loc) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def test_files_of_a_repository_are_at_hand(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [
-    ["x.yaml"], ["x.yaml", "--local", "--targets", "*"], ["x.yaml", "--local", "-p", "nothing"],
+    ["x.yaml", "--local", "--targets", "*"], ["x.yaml", "--local", "-p", "nothing"],
 ])  # fmt: skip
 def test_wrong_usage(run: Run, arguments: list[str]) -> None:
     assert run("document", "run", *arguments).code == 2
