@@ -203,13 +203,12 @@ def _sealed(file: Path, opened: Opened | None, plain: bytes, keys: Keyring) -> b
 
 def _readdressed(opened: Opened, wanted: Metadata, keys: Keyring) -> bytes:
     here, there = opened.metadata.groups, wanted.groups
-    scheme = replace(opened.metadata, groups=there, threshold=wanted.threshold)
     removed = len(here) != len(there) or any(one.names - two.names for one, two in zip(here, there, strict=True))
     if removed:
+        scheme = replace(opened.metadata, groups=there, threshold=wanted.threshold)
         return sealing.rotated(opened, scheme, keys, _now(), secrets.token_bytes)
-    if len(here) == 1:
-        scheme = replace(scheme, groups=(replace(there[0], foreign=here[0].foreign),))
-    return sealing.readdressed(opened, scheme, keys, secrets.token_bytes)
+    kept = (replace(each, foreign=before.foreign) for before, each in zip(here, there, strict=True))
+    return sealing.readdressed(opened, replace(wanted, groups=tuple(kept)), keys, secrets.token_bytes)
 
 
 def _changed(file: Path, data: bytes, scheme: Metadata) -> Changed:

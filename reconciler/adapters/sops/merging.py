@@ -151,7 +151,7 @@ def _written(
     if names == before:
         return data
     opened = opening.reopened(data, path, ours.key)
-    return sealing.readdressed(opened, replace(opened.metadata, groups=scheme.groups), keys, random)
+    return sealing.readdressed(opened, scheme, keys, random)
 
 
 class _Absent:

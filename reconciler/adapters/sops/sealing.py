@@ -82,8 +82,9 @@ def rotated(opened: Opened, scheme: Metadata, keys: Keyring, at: str, random: Ra
 
 
 def readdressed(opened: Opened, scheme: Metadata, keys: Keyring, random: Random) -> bytes:
-    """The file under the same data key, to the recipients of `scheme`. Values, MAC and `lastmodified` stay."""
-    changed = shared(scheme, opened.key, keys, random, known=opened.metadata)
+    """The file under the same data key, to the recipients of `scheme`. All else of it stays, `lastmodified` too."""
+    wanted = replace(opened.metadata, groups=scheme.groups, threshold=scheme.threshold)
+    changed = shared(wanted, opened.key, keys, random, known=opened.metadata)
     sheet = opened.sheet
     text = sheet.syntax.attached(body(sheet), [sheet.syntax.block(metadata.fields(changed))])
     reopened(text.encode(), sheet.text.path, opened.key)

@@ -51,7 +51,7 @@ class Block(NamedTuple):
 class Sheet:
     """A file, read. `metadata` is None where it is plaintext; `places` are the offsets of the metadata's fields."""
 
-    text: Text
+    text: Text = field(repr=False)
     syntax: Syntax
     slots: tuple[Slot, ...]
     blocks: tuple[Block, ...] = ()
