@@ -10,10 +10,11 @@ import posixpath
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from agent.contract import paths, publickey
+from agent.contract.inputs import CUSTOM
 from agent.contract.record import NamedTuple
 
 if TYPE_CHECKING:
-    from agent.contract.inputs import accounts, files, machine, network, packages, services
+    from agent.contract.inputs import accounts, custom, files, machine, network, packages, services
 
 
 class Claim(NamedTuple):
@@ -57,7 +58,7 @@ def unsafe_path(path: str) -> Optional[str]:
 
 def claims_of(action: str, step_inputs: Any) -> List[Claim]:
     """What a step with these inputs owns. Actions that only run something own nothing."""
-    claim = _CLAIMS.get(action)
+    claim = _custom if action.startswith(CUSTOM) else _CLAIMS.get(action)
     return claim(step_inputs) if claim else []
 
 
@@ -163,6 +164,10 @@ def _user(step: accounts.UserInputs) -> List[Claim]:
 
 def _group(step: accounts.GroupInputs) -> List[Claim]:
     return [Claim("group", step.name)]
+
+
+def _custom(step: custom.CustomInputs) -> List[Claim]:
+    return [Claim("x", step.name + (":" + step.key if step.key else ""))]
 
 
 def _authorized_key(step: accounts.AuthorizedKeyInputs) -> List[Claim]:

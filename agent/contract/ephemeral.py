@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import action_of
 
 WORD = "EphemeralNode"
 """Begins the reason of what is refused for it."""
@@ -15,7 +15,7 @@ def refusal(body: Dict[str, Any]) -> str:
     if body.get("prune") or body.get("onRemove") == "Prune":
         return "pruning takes the ledger of what was made, and an ephemeral node keeps none"
     for step in body.get("steps", ()):
-        action = ACTIONS.get(step.get("action"))
+        action = action_of(step.get("action", ""))
         if action is not None and not action.declarative:
             return (
                 "%s runs once, and resumes after a reboot, by a journal, and an ephemeral node keeps none"

@@ -7,10 +7,10 @@ import errno
 import os
 import sys
 import time
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Dict, Iterator, Mapping, Optional, Sequence
 
 from agent.host.files import LocalFiles
-from agent.host.port import ENVIRONMENT, OUTPUT_KEPT, Ran
+from agent.host.port import ENVIRONMENT, OUTPUT_KEPT, Packed, Ran
 
 _PLATFORMS = {"linux": "Linux", "darwin": "MacOS", "win32": "Windows"}
 
@@ -96,6 +96,13 @@ class LocalHost(LocalFiles):
             return None
         with self._wait():
             return executions.ended(self._executions, execution, keep)
+
+    def unpack(self, name: str, files: Mapping[str, Packed]) -> str:
+        from agent.host import programs
+
+        if self._scripts is None:
+            raise FileNotFoundError(errno.ENOENT, "this host has no directory for programs", name)
+        return programs.unpack(os.path.join(self._scripts, "programs"), name, files)
 
     def reboot(self) -> None:
         argv = ["systemctl", "reboot"] if os.path.isdir("/run/systemd/system") else ["shutdown", "-r", "now"]

@@ -9,9 +9,21 @@ import io
 import os
 import posixpath
 from dataclasses import dataclass, field
-from typing import BinaryIO, Callable, ContextManager, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
+from typing import (
+    BinaryIO,
+    Callable,
+    ContextManager,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
-from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Ran, Snapshot, UnsafePath
+from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Packed, Ran, Snapshot, UnsafePath
 
 Program = Callable[["MemoryHost", Sequence[str]], Ran]
 Shell = Callable[["MemoryHost", str], Ran]
@@ -57,6 +69,7 @@ class MemoryHost:
     writes: List[str] = field(default_factory=list)
     staged: Dict[str, Node] = field(default_factory=dict)
     web: Dict[str, bytes] = field(default_factory=dict)
+    unpacked: Dict[str, Dict[str, Packed]] = field(default_factory=dict)
 
     def walking_once(self) -> ContextManager[None]:
         return contextlib.nullcontext()
@@ -228,6 +241,10 @@ class MemoryHost:
     def ended_script(self, execution: str, keep: int = OUTPUT_KEPT) -> Optional[Ran]:
         del keep
         return self.ended.get(execution)
+
+    def unpack(self, name: str, files: Mapping[str, Packed]) -> str:
+        self.unpacked[name] = dict(files)
+        return "/programs/%s" % name
 
     def reboot(self) -> None:
         self.reboots += 1

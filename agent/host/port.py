@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import posixpath
-from typing import BinaryIO, ContextManager, Dict, Iterable, Iterator, List, Optional, Protocol, Sequence, Tuple, Union
+from typing import (
+    BinaryIO,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from agent.contract.record import NamedTuple
 
@@ -68,6 +81,14 @@ class Ran(NamedTuple):
     spilled: int = 0
     timed_out: bool = False
     cancelled: bool = False
+
+
+class Packed(NamedTuple):
+    """A file of a folder of programs: its bytes and whether it may be run; of a symbolic link, what it says."""
+
+    data: bytes = b""
+    executable: bool = False
+    target: str = ""
 
 
 class Host(Protocol):
@@ -186,6 +207,12 @@ class Host(Protocol):
 
     def ended_script(self, execution: str, keep: int = OUTPUT_KEPT) -> Optional[Ran]:
         """How a run that was begun ended, waited for while it goes on; None where nobody knows."""
+
+    def unpack(self, name: str, files: Mapping[str, Packed]) -> str:
+        """The directory that has these files by path, for programs to be run from: the same one for the same name.
+
+        What of it is not as it should be is put right. `name` is to differ where the files do.
+        """
 
     def reboot(self) -> None:
         """Asks for a reboot and returns. Raises OSError where it is refused."""

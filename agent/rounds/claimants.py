@@ -10,7 +10,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Tuple
 
 from agent.contract.claims import Claim, claims_of, meet
 from agent.contract.codec import Malformed, from_wire
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import action_of
 from agent.contract.record import NamedTuple
 from agent.contract.wire import Body, BodyStep
 
@@ -46,7 +46,10 @@ def claimants(bodies: Iterable[Body]) -> Claimants:
 
 def inputs_of(step: BodyStep) -> Any:
     """The step's inputs as its action's type. Raises `Malformed`, or KeyError for an unknown action."""
-    return from_wire(ACTIONS[step.action].inputs, step.inputs, "inputs")
+    action = action_of(step.action)
+    if action is None:
+        raise KeyError(step.action)
+    return from_wire(action.inputs, step.inputs, "inputs")
 
 
 def _claims(step: BodyStep) -> List[Claim]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from agent.contract.claims import Claim, claims_of
 from agent.contract.codec import Malformed
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import action_of
 from agent.contract.record import dataclass
 from agent.contract.wire import BodyStep, ClaimReport
 from agent.rounds.claimants import inputs_of
@@ -78,7 +78,8 @@ class Look:
 
 def is_run(step: BodyStep) -> bool:
     """Whether the step is run, once, instead of held."""
-    return step.action in ACTIONS and not ACTIONS[step.action].declarative
+    action = action_of(step.action)
+    return action is not None and not action.declarative
 
 
 def begun(step: BodyStep, given: Given) -> Look:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from agent.host.port import EndNotSeen, Host, Ran
+from agent.host.port import OUTPUT_KEPT, EndNotSeen, Host, Ran
 from agent.steps.step import Given, Interrupted, InvalidPlatform, StepFailed, why
 
 SUCCESS_AND_EXIT, FAIL_AND_EXIT, REBOOT = 168, 169, 194
@@ -26,13 +26,20 @@ def stage_lines(host: Host, lines: List[str], given: Given) -> None:
     host.stage_script(given.execution, _text(lines))
 
 
-def run_lines(host: Host, lines: List[str], directory: Optional[str], timeout: int, given: Given) -> Ran:
+def run_lines(
+    host: Host, lines: List[str], directory: Optional[str], timeout: int, given: Given, *, keep: int = OUTPUT_KEPT
+) -> Ran:
     """Raises `StepFailed` where it cannot be started or is out of time, `Interrupted` where its end was not seen."""
     _check_platform(host)
     environment = dict(given.environment)
     try:
         ran = host.run_script(
-            _text(lines), execution=given.execution, env=environment, cwd=directory or "/", timeout=timeout
+            _text(lines),
+            execution=given.execution,
+            env=environment,
+            cwd=directory or "/",
+            timeout=timeout,
+            keep=keep,
         )
     except EndNotSeen as error:
         raise Interrupted from error

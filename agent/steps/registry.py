@@ -5,28 +5,35 @@ from __future__ import annotations
 import importlib
 from typing import Any, Dict, Iterator, Mapping, Optional, cast
 
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import ACTIONS, CUSTOM, action_of
 from agent.steps.step import BatchStep, RestorableStep, ScriptedStep, Step
 
 
 class _Table(Mapping[str, Any]):
     """Steps by their actions, from what makes them: `module.Name`. A module is imported when its step is asked for.
 
-    A server needs a few of all these steps, and what is not imported takes neither time nor memory.
+    A server needs a few of all these steps, and what is not imported takes neither time nor memory. All actions of a
+    repository's own are one step, `custom`, where the table has it; they have no number and are not told one by one.
     """
 
-    def __init__(self, makers: Mapping[str, str]) -> None:
-        self._makers = makers
+    def __init__(self, makers: Mapping[str, str], custom: str = "") -> None:
+        self._makers, self._custom = makers, custom
         self._made: Dict[str, Any] = {}
 
     def __getitem__(self, action: str) -> Any:
-        if action not in self._made:
-            module, _, name = self._makers[action].partition(".")
-            self._made[action] = getattr(importlib.import_module("agent.steps." + module), name)()
-        return self._made[action]
+        maker = self._maker(action)
+        if not maker:
+            raise KeyError(action)
+        if maker not in self._made:
+            module, _, name = maker.partition(".")
+            self._made[maker] = getattr(importlib.import_module("agent.steps." + module), name)()
+        return self._made[maker]
 
     def __contains__(self, action: object) -> bool:
-        return action in self._makers
+        return bool(self._maker(str(action)))
+
+    def _maker(self, action: str) -> str:
+        return self._custom if action.startswith(CUSTOM) else self._makers.get(action, "")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -74,15 +81,16 @@ _SCRIPTS = {
     "ops:script": "script.ScriptStep",
 }
 
+_CUSTOM = "custom.CustomStep"
 _BATCHES = {action: _RESTORABLE[action] for action in ("ops:directory", "ops:file", "ops:link")}
 BATCHES = cast(Mapping[str, BatchStep], _Table(_BATCHES))
 RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
-SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS))
+SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS, _CUSTOM))
 _ONCE = {
     "aws:downloadContent": "download_content.DownloadContentStep",
     "aws:softwareInventory": "software_inventory.SoftwareInventoryStep",
 }
-STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}))
+STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}, _CUSTOM))
 OF_OTHER_STEPS = ("aws:runDocument",)
 """Actions that are no step by themselves: other steps are what they do."""
 NOT_IN_A_SANDBOX = {
@@ -108,10 +116,12 @@ def unsupported(action: str, version: int) -> Optional[str]:
     """Why this agent does not do an action at a contract version; None where it does."""
     if action not in STEPS and action not in OF_OTHER_STEPS:
         return "Unsupported: this agent does not know the action %s; upgrade it" % action
-    if version > ACTIONS[action].version:
+    known = action_of(action)
+    assert known is not None
+    if version > known.version:
         return "Unsupported: %s at contract version %d; this agent does %d: upgrade it" % (
             action,
             version,
-            ACTIONS[action].version,
+            known.version,
         )
     return None

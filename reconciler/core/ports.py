@@ -43,7 +43,8 @@ class Commit:
     subject: str
 
 
-REGULAR = ("100644", "100755")
+PLAIN, EXECUTABLE, LINK = "100644", "100755", "120000"
+REGULAR = (PLAIN, EXECUTABLE)
 """Modes of regular files in a tree."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import ACTIONS, action_of
 from reconciler.core.problem import nearest
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.runbook import actions as automation
@@ -24,8 +24,6 @@ def unknown(action: str) -> tuple[str, str] | None:
 
 def not_run(action: str) -> str:
     """Why agents of this version do not run an action that is not unknown; empty for one that they do."""
-    if action in ACTIONS:
+    if action_of(action):
         return ""
-    if action.startswith("x:"):
-        return f"`{action}`: actions of the repository's own are not run by agents of this version"
     return f"`{action}` is SSM's, but agents of this version do not run it"

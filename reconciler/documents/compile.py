@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent.contract.claims import Claim, meet
+from agent.contract.inputs import CUSTOM
 from agent.contract.inputs.content import DEPTH
+from agent.contract.inputs.custom import HOME
 from agent.contract.interpolation import PREFIXES, interpolate, references
 from agent.contract.wire import BodyStep, FileRef
 from reconciler.core.problem import Finding, Invalid, Place, nearest
@@ -14,8 +16,9 @@ from reconciler.core.typed import Wrong
 from reconciler.core.typed.words import one_of, path_text
 from reconciler.documents import document as documents
 from reconciler.documents import environment, nesting, parameters, system_variables
+from reconciler.documents.custom import step as custom
 from reconciler.documents.runbook.references import texts
-from reconciler.documents.steps import Finished, finish
+from reconciler.documents.steps import Finished, finish, finish_custom
 from reconciler.documents.stored import NOTHING_KEPT, NotStored, References
 from reconciler.documents.stored import PREFIXES as STORED
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from reconciler.core.manifest import Loc, Places
     from reconciler.documents.checked import DocumentType
+    from reconciler.documents.custom.step import Folder
     from reconciler.documents.document import Document
     from reconciler.documents.nesting import DocumentFile
     from reconciler.documents.parameters import Where
@@ -63,6 +67,12 @@ class Files(Protocol):
 
     def nearest_document(self, name: str) -> str:
         """The existing document whose name is closest, or an empty string."""
+
+    def custom(self, name: str) -> Folder | None:
+        """The step of the repository's own of that name, None where there is none. Raises `Invalid`."""
+
+    def nearest_custom(self, name: str) -> str:
+        """The step of the repository's own whose name is closest, or an empty string."""
 
 
 class Placed(NamedTuple):
@@ -204,8 +214,9 @@ class _Compiler:
     def _finished(self, ready: ReadyStep) -> Finished | None:
         """The step with parameters put in; what is wrong then is shown where the step says it."""
         values, places = self.values, self._document.places
-        if values is None:
+        if values is None and ready.references:
             return None
+        values = values or {}
         system, declared = self._system_variables(ready), set(values)
         precondition: Any = ready.step.precondition
         stored = self.stored.found(ready.tree, declared, lambda loc: places.of((*ready.inputs_loc, *loc)))
@@ -218,9 +229,37 @@ class _Compiler:
         )
         if precondition is not None:
             precondition = _texts(interpolate(precondition, declared, known.__getitem__))
+        if ready.step.action.startswith(CUSTOM):
+            timeout = interpolate(ready.step.timeout_seconds, declared, known.__getitem__)
+            return self._custom(ready, tree, precondition, timeout)
         finished, findings = finish(ready, tree, precondition, places)
         self.findings += findings
         return finished
+
+    def _custom(self, ready: ReadyStep, tree: dict[str, Any], precondition: Any, timeout: Any) -> Finished | None:
+        """A step of the repository's own; all files of its folder go with the body."""
+        places, name = self._document.places, ready.step.action.removeprefix(CUSTOM)
+        try:
+            folder = self._files.custom(name)
+        except Invalid as invalid:
+            self.findings += invalid.findings
+            return None
+        if folder is None:
+            near = self._files.nearest_custom(name)
+            message, expected = f"there is no step `{ready.step.action}`", f"a manifest {HOME}{name}/step.yaml"
+            place = places.of((*ready.loc, "action"))
+            self.findings.append(Finding(message, place, expected, near and CUSTOM + near))
+            return None
+        desired, findings = custom.desired(folder.step, tree, places, ready.inputs_loc)
+        seconds, wrong = custom.timeout_of(timeout, places.of((*ready.loc, "timeoutSeconds")))
+        self.findings += [*findings, *wrong]
+        if findings or wrong:
+            return None
+        for path in folder.sizes:
+            found = self._files.source(folder.source(path))
+            assert found is not None
+            self._sources[folder.source(path)] = found
+        return finish_custom(ready, custom.inputs(folder, desired, seconds), precondition)
 
     def _system_variables(self, ready: ReadyStep) -> dict[str, str] | None:
         """The values of SSM's own words; None where one has none, which is said where it stands."""

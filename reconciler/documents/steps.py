@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agent.contract.canonical import NotCanonical, canonical
 from agent.contract.claims import Claim, claims_of
 from agent.contract.codec import to_wire
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import ACTIONS, CUSTOM
 from agent.contract.interpolation import references
 from agent.contract.wire import BodyStep
 from reconciler.core.manifest import Plain, resolve
@@ -22,6 +22,7 @@ from reconciler.documents.plugins import PLUGINS, Plugin
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from agent.contract.inputs.custom import CustomInputs
     from reconciler.core.manifest import Loc, Places, Tree
     from reconciler.documents.model import Precondition, Step
 
@@ -101,10 +102,10 @@ def prepare(written: Written, declared: set[str], places: Places) -> tuple[Ready
         written.inputs_loc,
         tree,
         control,
-        frozenset(references(tree, declared) | references(step.precondition or {}, declared)),
+        frozenset(references([tree, step.precondition, step.timeout_seconds], declared)),
         _missing(written, places),
     )
-    if not ready.references:
+    if not ready.references and not step.action.startswith(CUSTOM):
         fixed, found = finish(ready, tree, step.precondition, places)
         ready = replace(ready, fixed=fixed)
         findings += found
@@ -140,6 +141,12 @@ def finish(ready: ReadyStep, tree: Any, precondition: Any, places: Places) -> tu
     if any(finding.severity == "error" for finding in findings):
         return None, findings
     return Finished(body, claims, getattr(typed, "source", None), template), findings
+
+
+def finish_custom(ready: ReadyStep, typed: CustomInputs, precondition: Any) -> Finished:
+    """A step of the repository's own, with what agents are given of it."""
+    body = _body(ready, 1, to_wire(typed), precondition)
+    return Finished(body, tuple(claims_of(ready.step.action, typed)))
 
 
 def asked_of_agents(steps: Sequence[BodyStep]) -> list[str]:

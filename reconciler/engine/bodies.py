@@ -11,7 +11,8 @@ import orjson
 
 from agent.contract.claims import claims_of
 from agent.contract.codec import from_wire
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import CUSTOM, action_of
+from agent.contract.inputs.custom import HOME
 
 if TYPE_CHECKING:
     from reconciler.capabilities.nodes.association import Compiled
@@ -41,6 +42,13 @@ class ReadBody:
     def file_of(self, step: Step) -> str:
         """The digest of the file that a step names, empty for none."""
         return self.files.get(step["inputs"].get("source"), "") if self.files else ""
+
+    def files_of(self, step: Step) -> Sequence[str]:
+        """The digests of the files that a step is made of, by path where these are a whole folder."""
+        if not step["action"].startswith(CUSTOM):
+            return (self.file_of(step),)
+        folder = f"{HOME}{step['inputs']['name']}/"
+        return [f"{path} {digest}" for path, digest in sorted(self.files.items()) if path.startswith(folder)]
 
 
 def read_body(data: bytes) -> ReadBody:
@@ -78,7 +86,7 @@ class _Claims(dict[str, Sequence[str]]):
 
     def __missing__(self, name: str) -> Sequence[str]:
         step = next(step for step in self._steps if step["name"] == name)
-        action = ACTIONS.get(step["action"])
+        action = action_of(step["action"])
         claims = claims_of(step["action"], from_wire(action.inputs, step["inputs"])) if action else []
         found = self[name] = [str(claim) for claim in claims]
         return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.contract import template
+from agent.contract.inputs import CUSTOM
 from agent.contract.template import TemplateError
 from reconciler.engine.bodies import is_template
 from reconciler.engine.reading import what_is_read
@@ -39,8 +40,10 @@ _SCRIPTS: Mapping[str, Sequence[str]] = {
 }
 """Inputs that are lines of a script, by action: shown as content."""
 
-_SHOWN_ELSEWHERE = frozenset({"path", "content", "source", "template", "runCommand", "test", "apply"})
-_SAID_BY_THE_CLAIM = _SHOWN_ELSEWHERE | {"name"}
+_SHOWN_ELSEWHERE = frozenset({"path", "content", "source", "template", "runCommand", "test", "apply", "desired"})
+_SAID_BY_THE_CLAIM = _SHOWN_ELSEWHERE | {"name", "key"}
+_OF_CUSTOM = frozenset({"timeoutSeconds", "version"})
+"""What is told of a step of the repository's own when it is new, besides its content."""
 _STEP_NAMES = frozenset({"name", "action", "version", "inputs"})
 
 
@@ -85,6 +88,8 @@ class Differ:
             return None, ""
         if step["action"] in _SCRIPTS:
             return _script(step), ""
+        if step["action"].startswith(CUSTOM):
+            return _wanted(step, body.files_of(step)), ""
         if "content" not in inputs and "source" not in inputs and step["action"] != "ops:file":
             return None, ""
         text = self._text(body, step)
@@ -226,7 +231,7 @@ def _same(old: ReadBody, new: ReadBody, *, templates: bool) -> AbstractSet[str]:
     """Names of the steps that both have, which come to the same; of templates only where they are rendered alike."""
     alike = {name for name, step in new.steps.items() if old.steps.get(name) == step}
     if new.files:
-        alike = {name for name in alike if old.file_of(old.steps[name]) == new.file_of(new.steps[name])}
+        alike = {name for name in alike if old.files_of(old.steps[name]) == new.files_of(new.steps[name])}
     return alike if templates or not new.templates else alike.difference(step["name"] for step, _ in new.templates)
 
 
@@ -274,6 +279,12 @@ def _is_first(claim: str, body: ReadBody, step: str) -> bool:
     return not claims or claims[0] == claim
 
 
+def _wanted(step: Step, files: Sequence[str]) -> str:
+    """What a step of the repository's own is to bring about, and the files that it does that with."""
+    desired = step["inputs"]["desired"]
+    return "".join(f"{line}\n" for line in [*(f"{name}: {_short(desired[name])}" for name in sorted(desired)), *files])
+
+
 def _script(step: Step) -> str:
     """The lines of a script; of a pair, the check, then what brings it about."""
     parts = (step["inputs"].get(name, ()) for name in _SCRIPTS[step["action"]])
@@ -282,7 +293,8 @@ def _script(step: Step) -> str:
 
 def _attributes(step: Step) -> list[str]:
     inputs = step["inputs"]
-    return [f"{key}: {_short(inputs[key])}" for key in sorted(inputs.keys() - _SAID_BY_THE_CLAIM)]
+    shown = _OF_CUSTOM & inputs.keys() if step["action"].startswith(CUSTOM) else inputs.keys() - _SAID_BY_THE_CLAIM
+    return [f"{key}: {_short(inputs[key])}" for key in sorted(shown)]
 
 
 def _differing_attributes(old: Step, new: Step) -> list[str]:

@@ -18,6 +18,7 @@ from reconciler.core.typed import check
 from reconciler.core.typed.words import is_what, one_of
 from reconciler.documents import document
 from reconciler.documents.checked import name_of
+from reconciler.documents.custom import manifest as custom
 
 if TYPE_CHECKING:
     from reconciler.capabilities.registry import Kind
@@ -67,13 +68,16 @@ class ReadFile:
 
 def is_read(path: str) -> bool:
     """Whether a file of this path declares anything."""
-    return is_document(path) or bool(kinds_at(path)) or parameters.is_parameters(path)
+    ours = is_document(path) or bool(kinds_at(path)) or bool(custom.name_at(path))
+    return ours or parameters.is_parameters(path)
 
 
 def read_file(path: str, blob: str, data: bytes) -> ReadFile:
     """What a file declares. Never raises for what the file holds."""
     if is_document(path):
         return _document(path, blob, data)
+    if custom.name_at(path):
+        return _step(path, blob, data)
     try:
         if parameters.is_parameters(path):
             return _parameters(path, blob, data)
@@ -132,6 +136,17 @@ def _document(path: str, blob: str, data: bytes) -> ReadFile:
         return ReadFile(path, broken=(Broken(known, document.KIND, name, place, invalid.findings),))
     metadata = Metadata(name=name)
     return ReadFile(path, (Draft(known, document.KIND, name, metadata, found, place, found.places, blob, 0),))
+
+
+def _step(path: str, blob: str, data: bytes) -> ReadFile:
+    name = custom.name_at(path)
+    known, place = uid(custom.KIND, name), Place(path)
+    try:
+        found = custom.load(data, path)
+    except Invalid as invalid:
+        return ReadFile(path, broken=(Broken(known, custom.KIND, name, place, invalid.findings),))
+    metadata = Metadata(name=name)
+    return ReadFile(path, (Draft(known, custom.KIND, name, metadata, found, place, found.places, blob, 0),))
 
 
 def _resource(manifest: Manifest, allowed: tuple[Kind, ...], blob: str) -> Draft | Broken | tuple[Finding, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.contract.claims import claims_of, meet
 from agent.contract.codec import Malformed, from_wire
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import action_of
 from reconciler.core.effect import Assign, Withdraw
 from reconciler.core.nodeset import EMPTY, NodeSet
 
@@ -42,7 +42,7 @@ def owned_by(body: bytes) -> Owned:
     """What a body owns, from its canonical JSON. Steps that this version does not know own nothing."""
     found: list[Claim] = []
     for step in json.loads(body)["steps"]:
-        action = ACTIONS.get(step["action"])
+        action = action_of(step["action"])
         if action is not None:
             try:
                 found += claims_of(step["action"], from_wire(action.inputs, step["inputs"]))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from agent.contract.inputs import ACTIONS
+from agent.contract.inputs import action_of
 from agent.contract.schedule import next_after
 from reconciler.core.records import LeaveRow
 
@@ -70,7 +70,7 @@ def longest_run(body: bytes) -> int:
 
 def _limits(body: bytes) -> Iterator[int]:
     for step in json.loads(body)["steps"]:
-        action = ACTIONS.get(step["action"])
+        action = action_of(step["action"])
         if action is not None and not action.declarative:
             default = getattr(action.inputs, "timeout_seconds", 0)
             stages = sum(name in step["inputs"] for name in ("test", "apply")) or 1

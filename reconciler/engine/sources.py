@@ -19,12 +19,14 @@ from reconciler.documents.checked import name_of
 from reconciler.documents.compile import MAX_SOURCE_BYTES, SourceFile
 from reconciler.documents.nesting import DocumentFile
 from reconciler.engine.drafts import ReadFile, is_read, read_file
+from reconciler.engine.step_folders import StepFolders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.core.parameters import Parameter, Selector
     from reconciler.core.ports import Change, Commit, Entry
+    from reconciler.documents.custom.step import Folder
 
 T = TypeVar("T")
 LARGEST_MANIFEST = 4 << 20
@@ -97,6 +99,7 @@ class Sources:
         self.kept = Referred(Stored(Declared(), lambda: None))
         """The commit's parameters, as compiling asks for them."""
         self._documents: dict[str, str] | None = None
+        self._folders = StepFolders(tree, self._file, view.blobs)
 
     def read(self, wanted: Callable[[str], bool]) -> list[ReadFile]:
         """What the wanted files that declare something declare. New blobs are fetched in one batch."""
@@ -177,7 +180,28 @@ class Sources:
             }
         return self._documents
 
+    def custom(self, name: str) -> Folder | None:
+        """The step of the repository's own of that name, None where there is none. Raises `Invalid`."""
+        folder = self._folders.path(name)
+        self._used[folder] = self._oid(folder)
+        return self._folders.find(name)
+
+    def nearest_custom(self, name: str) -> str:
+        """The step of the repository's own whose name is closest, or an empty string."""
+        return self._folders.nearest(name)
+
+    def _file(self, entry: Entry) -> ReadFile:
+        """What a file declares, read now where it was not read before."""
+        files = self._workings.files
+        if not _is_manifest(entry):
+            return _unreadable(entry)
+        if (entry.path, entry.oid) not in files:
+            files[entry.path, entry.oid] = read_file(entry.path, entry.oid, self._view.blobs([entry.oid])[entry.oid])
+        return files[entry.path, entry.oid]
+
     def _oid(self, path: str) -> str | None:
+        if path.endswith("/"):
+            return self._folders.state(path)
         if path.startswith(_BY_NAME):
             path = self._by_name().get(path.removeprefix(_BY_NAME), "")
         entry = self._tree.get(path)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from reconciler.capabilities.registry import KINDS, SUFFIXES
 from reconciler.core.nodeset import EMPTY
-from reconciler.core.ports import Commit, Entry
-from reconciler.core.problem import Finding, Place, nearest
+from reconciler.core.ports import EXECUTABLE, PLAIN, Commit, Entry
+from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.resource import API_VERSION
 from reconciler.documents.compile import unused_findings
+from reconciler.documents.custom.manifest import KIND
 from reconciler.engine.conflicts import conflicts
 from reconciler.engine.contexts import declared
 from reconciler.engine.drafts import is_read
@@ -23,7 +24,7 @@ from reconciler.engine.load import assemble, below_access, outside_access, revis
 from reconciler.engine.sources import Sources, Workings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from reconciler.core.nodes import Nodes
     from reconciler.core.nodeset import NodeSet
@@ -37,12 +38,19 @@ _HERE = "worktree"
 _NAMES_SHOWN = 5
 
 
-def validate(files: Mapping[str, bytes], others: Iterable[Entry] = ()) -> tuple[Finding, ...]:
+def validate(
+    files: Mapping[str, bytes],
+    others: Iterable[Entry] = (),
+    *,
+    executable: Collection[str] = (),
+    links: Mapping[str, bytes] | None = None,
+) -> tuple[Finding, ...]:
     """Findings on the files of a working tree (path from its root -> bytes), by place; errors and warnings.
 
-    `others` are what else stands in the tree: links, and files too large to be read.
+    `others` are what else stands in the tree: links, and files too large to be read. `executable` are those of `files`
+    that may be run, and `links` say by blob id where links lead.
     """
-    view = _OneTree(files, others)
+    view = _OneTree(files, others, executable, links or {})
     workings = Workings()
     main = settle([_HERE], revisions(view, workings, outside_access), None)
     access = settle([_HERE], revisions(view, workings, below_access), None)
@@ -56,6 +64,7 @@ def validate(files: Mapping[str, bytes], others: Iterable[Entry] = ()) -> tuple[
         *(_conflict(conflict, nodes) for conflict in conflicts(catalog.compiled, targets)),
         *_matching_nothing(main.head, catalog, nodes, targets),
         *_of_unused_documents(main.head, catalog, sources),
+        *_of_steps(main.head, sources),
         *_astray(files),
     ]
     return tuple(sorted(set(found), key=lambda finding: (finding.place, finding.severity, finding.message)))
@@ -64,9 +73,16 @@ def validate(files: Mapping[str, bytes], others: Iterable[Entry] = ()) -> tuple[
 class _OneTree:
     """A view with one commit, whose blobs go by their path."""
 
-    def __init__(self, files: Mapping[str, bytes], others: Iterable[Entry]) -> None:
-        self._files = files
-        self._tree = {path: Entry(path, path, "100644", len(data)) for path, data in files.items()}
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        others: Iterable[Entry],
+        executable: Collection[str],
+        links: Mapping[str, bytes],
+    ) -> None:
+        self._files = {**files, **links}
+        modes = dict.fromkeys(executable, EXECUTABLE)
+        self._tree = {path: Entry(path, path, modes.get(path, PLAIN), len(data)) for path, data in files.items()}
         self._tree |= {entry.path: entry for entry in others}
 
     def tree(self, oid: str) -> Mapping[str, Entry]:  # noqa: ARG002  # the port's shape
@@ -133,6 +149,15 @@ def _of_unused_documents(revision: Revision, catalog: Catalog, sources: Sources)
     for draft in revision.drafts("Document"):
         if draft.uid not in used:
             yield from unused_findings(draft.spec, sources)
+
+
+def _of_steps(revision: Revision, sources: Sources) -> Iterator[Finding]:
+    """What is wrong with the folders of steps, whoever uses them."""
+    for draft in revision.drafts(KIND):
+        try:
+            sources.custom(draft.name)
+        except Invalid as invalid:
+            yield from invalid.findings
 
 
 def _astray(files: Mapping[str, bytes]) -> Iterator[Finding]:

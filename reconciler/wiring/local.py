@@ -19,7 +19,7 @@ from reconciler.adapters.private_files import EVERYONE_READS, write_whole
 from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import read_key
 from reconciler.controller.contents import FileContents
-from reconciler.core.ports import Change, Commit
+from reconciler.core.ports import EXECUTABLE, LINK, Change, Commit
 from reconciler.core.problem import Refused, Unavailable
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
@@ -42,7 +42,9 @@ WORKTREE = "worktree"
 def validate(directory: Path) -> tuple[tuple[Finding, ...], int]:
     """Findings on the files as they lie in `directory`, and how many files there are."""
     tree = Worktree.at(directory)
-    return find(tree.files(), tree.others()), len(tree.entries)
+    executable = {entry.path for entry in tree.entries.values() if entry.mode == EXECUTABLE}
+    links = {entry.oid: tree.contents[entry.oid] for entry in tree.entries.values() if entry.mode == LINK}
+    return find(tree.files(), tree.others(), executable=executable, links=links), len(tree.entries)
 
 
 def plan_from_git(repo: str, rev: str | None, base: str | None, *, worktree: bool) -> PlanView:

@@ -136,6 +136,12 @@ class Files:
     def nearest_document(self, name: str) -> str:
         return ""
 
+    def custom(self, name: str) -> None:
+        return None
+
+    def nearest_custom(self, name: str) -> str:
+        return ""
+
     def __call__(self, digest_: str) -> bytes | None:
         return self._bytes.get(digest_)
 

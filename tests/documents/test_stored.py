@@ -35,6 +35,12 @@ class NoFiles:
     def nearest_document(self, name: str) -> str:
         return ""
 
+    def custom(self, name: str) -> None:
+        return None
+
+    def nearest_custom(self, name: str) -> str:
+        return ""
+
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_stored(case: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ names a file of the config repository; the body that a node gets says which byte
 from __future__ import annotations
 
 import importlib
-from typing import Dict, Type, cast
+from typing import Dict, Optional, Type, cast
 
 from agent.contract.codec import Wire
 from agent.contract.record import NamedTuple
@@ -73,3 +73,11 @@ ACTIONS: Dict[str, Action] = {
     "aws:downloadContent": Action("content.DownloadContentInputs", 1, False),
     "aws:runDocument": Action("content.RunDocumentInputs", 1, False),
 }
+CUSTOM = "x:"
+"""What the names of actions begin with that are a config repository's own."""
+_CUSTOM = Action("custom.CustomInputs", 1, True)
+
+
+def action_of(name: str) -> Optional[Action]:
+    """What an action is; None for one that this version does not know."""
+    return _CUSTOM if name.startswith(CUSTOM) else ACTIONS.get(name)
