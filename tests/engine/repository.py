@@ -9,6 +9,8 @@ from reconciler.adapters.git.memory import MemoryRepository, MemorySource
 from reconciler.engine.load import LOOK_BACK, load
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reconciler.engine.catalog import Catalog
 
 FLEET = "apiVersion: ops/v1\nkind: Fleet\nmetadata: {name: acme}\n"
@@ -70,9 +72,9 @@ class Told:
         """Edit files by path (`__` stands for `/`, a trailing `_` for nothing); None deletes."""
         return self.edit({_path(name): content for name, content in files.items()})
 
-    def edit(self, files: dict[str, str | None]) -> str:
+    def edit(self, files: dict[str, str | None], modes: Mapping[str, str] | None = None) -> str:
         edits = {path: None if content is None else content.encode() for path, content in files.items()}
-        return self.repository.commit("main", edits)
+        return self.repository.commit("main", edits, modes=modes or {})
 
     def load(self, commit: str, access: str | None = None, look_back: int = LOOK_BACK) -> Catalog:
         """The catalog of a commit; the same from the one before as from nothing."""
@@ -110,4 +112,6 @@ def comparable(catalog: Catalog) -> dict[str, Any]:
 
 
 def _spec(resource: Any) -> Any:
+    if resource.kind == "Step":
+        return resource.spec.manifest
     return resource.spec.content if resource.kind == "Document" else resource.spec

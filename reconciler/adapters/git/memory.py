@@ -19,7 +19,7 @@ from reconciler.adapters.git.stamp import (
     require_proposal_name,
     stamped,
 )
-from reconciler.core.ports import Change, Commit, Entry
+from reconciler.core.ports import PLAIN, Change, Commit, Entry
 from reconciler.core.problem import Refused, Unavailable, nearest
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ class MemoryRepository:
         author: str = AUTHOR,
         signer: str = "",
         intact: bool = True,
+        modes: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         """Commit edits (None deletes) on top of `base`, by default the branch's tip, and move the branch there.
 
-        `merged` are further parents, whose files are not taken. `at` is Unix milliseconds.
+        `merged` are further parents, whose files are not taken. `at` is Unix milliseconds. `modes` are those of files
+        that are no plain ones; the content of a link is where it leads.
         """
         base = base or self.branches.get(branch or "")
         tree = dict(self.commits[base].tree) if base else {}
@@ -74,7 +76,8 @@ class MemoryRepository:
             else:
                 oid = blob_id(content)
                 self.blobs[oid] = content
-                tree[path] = Entry(path, oid, tree[path].mode if path in tree else "100644", len(content))
+                mode = modes.get(path) or (tree[path].mode if path in tree else PLAIN)
+                tree[path] = Entry(path, oid, mode, len(content))
         oid = hashlib.sha1(f"{next(self._numbers)} {base} {message}".encode(), usedforsecurity=False).hexdigest()
         subject = " ".join(message.strip().partition("\n\n")[0].split("\n"))
         commit = Commit(oid, ((base,) if base else ()) + merged, author, at // 1000 * 1000, subject)
