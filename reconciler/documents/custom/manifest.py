@@ -171,7 +171,9 @@ def _flaws(manifest: StepManifest, found: schema.Schema, places: Places) -> Iter
     for name in found.properties if any(_input(manifest, name) == "env" for name in programs) else ():
         if not _VARIABLE.match(name):
             place = places.of(("schema", "properties", name), key=True)
-            yield Finding(f"no environment can hold `{name}`", place, "another name of letters, digits and `_`, or `input: stdin`")
+            yield Finding(
+                f"no environment can hold `{name}`", place, "another name of letters, digits and `_`, or `input: stdin`"
+            )
     for position, key in enumerate(manifest.key):
         loc = ("key", position) if len(manifest.key) > 1 else ("key",)
         if key not in found.properties:
