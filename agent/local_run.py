@@ -2,9 +2,10 @@
 
     python3 -m agent.local_run STATE
 
-STATE is a directory for what must not be forgotten meanwhile. Standard input is one JSON object: `body`, as the wire
-has it, and `files`, base64 by digest. Standard output is JSON, one object a line: `{"step", "stream", "data"}` with
-base64 as it is said, and at last `{"report"}`, a job's report. SIGTERM and SIGINT end it as a job is cancelled.
+STATE is a directory for what must not be forgotten meanwhile. Standard input and output are JSON, one object a line.
+The first that comes in is `body`, as the wire has it, and `files`, base64 by digest. Out come `{"step", "stream",
+"data"}` with base64 as it is said, and at last `{"report"}`, a job's report; in between `{"compile"}`, to which a line
+with `steps` and `problem` is the answer, both as the wire has them. SIGTERM and SIGINT end it as a job is cancelled.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ from agent import log
 from agent.clock import SystemClock
 from agent.contract.canonical import digest_of, instant
 from agent.contract.codec import Malformed, from_wire, to_wire
-from agent.contract.job import OUTPUT_KEPT, STREAMS
+from agent.contract.job import OUTPUT_KEPT, STREAMS, Compile
 from agent.contract.wire import Body, BodyStep, NodeContext
 from agent.durable import make_directory
 from agent.host import facts
 from agent.host.executions import cancel
 from agent.host.local import LocalHost
 from agent.rounds import job_run, orchestration
+from agent.rounds.documents import on_node
 from agent.rounds.exclusion import AnyTurn
 from agent.rounds.job_report import overall, report_of
 from agent.rounds.look import Look
 from agent.rounds.reports import Subject
 from agent.state.identity import boot_id
 from agent.state.journal import Journal
+from agent.state.questions import NoAnswer
 from agent.steps.step import REBOOTING
 
 LOOK_SECONDS = 0.1
@@ -50,7 +53,7 @@ class _Saying:
 
     def tell(self) -> None:
         """Print what came since the last time."""
-        for step in self._steps:
+        for step in list(self._steps):
             for stream in STREAMS:
                 at = self._told.get((step.name, stream), 0)
                 whole = b"".join(map(_read, job_run.outputs(self._runs, UID, step, stream)))
@@ -64,7 +67,7 @@ def main(arguments: List[str]) -> int:
     """Run what standard input says; the exit status is 0 where it was run, whatever came of it."""
     (state,) = arguments
     try:
-        asked = json.loads(sys.stdin.buffer.read())
+        asked = json.loads(sys.stdin.buffer.readline())
         body = from_wire(Body, asked["body"], "body")
     except (ValueError, KeyError, TypeError, Malformed) as error:
         log.log(log.ERROR, "standard input is not what is run: %s", error)
@@ -99,6 +102,14 @@ def _run(state: str, body: Body, files: Dict[str, bytes], journal: Journal, ende
         turn=AnyTurn(),
         downloads=orchestration.of_job(os.path.abspath(state)),
     )
+    steps = job_run.said_by(body.steps)
+
+    def ask(question: Compile) -> Tuple[List[BodyStep], str]:
+        found, problem = _answered(question)
+        steps.extend(job_run.said_by(found))
+        return found, problem
+
+    bed = bed._replace(document=on_node(host, "local", ask))
     environment = {"AWS_SSM_INSTANCE_ID": name, "AWS_SSM_PLATFORM_TYPE": host.platform}
     began = instant(clock.now())
     looks: List[Look] = []
@@ -111,13 +122,12 @@ def _run(state: str, body: Body, files: Dict[str, bytes], journal: Journal, ende
 
     thread = threading.Thread(target=work, name="run")
     thread.start()
-    steps = job_run.said_by(body)
     saying = _Saying(runs, steps)
     while thread.is_alive():
         thread.join(LOOK_SECONDS)
         saying.tell()
         if ended.is_set():
-            for step in steps:
+            for step in list(steps):
                 for execution in job_run.executions(UID, step):
                     cancel(runs, execution)
     saying.tell()
@@ -132,7 +142,7 @@ def _report(body: Body, looks: List[Look], ended: bool, times: Tuple[str, str], 
     status = overall(looks, "Cancelled" if cut_off else "")
     failing = next((look.problem.reason for look in looks if look.problem is not None and look.fails_run), "")
     subject = Subject("", "", boot_id(), 0, UID, job_run.GENERATION, digest_of(to_wire(body)), "")
-    steps = {step.name: step for step in body.steps}
+    steps = {look.step.name: look.step for look in looks}
 
     def paths(step: str, stream: str) -> List[str]:
         return job_run.outputs(runs, UID, steps[step], stream)
@@ -152,9 +162,23 @@ def _read(path: str) -> bytes:
         return b""
 
 
+def _answered(question: Compile) -> Tuple[List[BodyStep], str]:
+    """What whoever reads standard output says of a document."""
+    _say({"compile": to_wire(question)})
+    try:
+        answer = json.loads(sys.stdin.buffer.readline())
+        return [from_wire(BodyStep, step, "steps") for step in answer["steps"]], answer["problem"]
+    except (ValueError, KeyError, TypeError, Malformed) as error:
+        raise NoAnswer("there was no answer: %s" % error) from error
+
+
+_saying = threading.Lock()
+
+
 def _say(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+    with _saying:
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

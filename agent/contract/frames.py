@@ -36,9 +36,10 @@ CONTROL: Dict[str, Type[Wire]] = {
     "stored": job.Stored,
     "inventory": inventory.Inventory,
     "inventoried": inventory.Inventoried,
+    "compile": job.Compile,
 }
-"""Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `job`, `revocation`, `report`)
-carry `Signed`."""
+"""Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `job`, `revocation`,
+`compiled`, `report`) carry `Signed`."""
 
 _NAMES = {kind: name for name, kind in CONTROL.items()}
 

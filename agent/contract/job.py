@@ -1,14 +1,19 @@
 """Jobs: a body to run once on one node, what is said of it while it runs, and its end before its time.
 
-Frames: `job` and `revocation` carry `Signed` under `signed` (`opsctl-job@v1`, `opsctl-revocation@v1`); the others are
-plain. What the job's programs say goes to the server on binary frames of a stream that `output` opens.
+Frames: `job`, `revocation` and `compiled` carry `Signed` under `signed` (`opsctl-job@v1`, `opsctl-revocation@v1`,
+`opsctl-job@v1`); the others are plain. What the job's programs say goes to the server on binary frames of a stream that
+`output` opens.
 """
 
 from __future__ import annotations
 
+from dataclasses import field
+from typing import Any, Dict, List
+
 from agent.contract.codec import Wire
 from agent.contract.leave import Envelope
 from agent.contract.record import dataclass
+from agent.contract.wire import BodyStep
 
 FEATURE = "job"
 """What an agent that takes jobs says in its Hello."""
@@ -70,3 +75,35 @@ class Stored(Wire):
     stream: int
     offset: int
     full: bool = False
+
+
+DOCUMENT_LIMIT = 64 * 1024
+"""Bytes of a document, as SSM has it."""
+
+
+@dataclass(frozen=True)
+class Compile(Wire):
+    """The agent asks for the steps of a document that is on the node alone, and that a step of its job runs.
+
+    `depth` counts the documents that it is run within, the job's own as well.
+    """
+
+    job_id: str
+    step: str
+    path: str
+    text: str
+    parameters: Dict[str, Any] = field(default_factory=dict)
+    depth: int = 1
+
+
+@dataclass(frozen=True)
+class Compiled(Wire):
+    """The answer to the `Compile` of that digest: the steps under the names that they have in the job's body.
+
+    Where there is a `problem`, there are no steps. The envelope's `must_understand` names fields of `BodyStep`.
+    """
+
+    envelope: Envelope
+    question: str
+    steps: List[BodyStep] = field(default_factory=list)
+    problem: str = ""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Callable, Union
+from typing import Callable, List, Union
 
 from agent.contract import frames, sshsig
 from agent.contract.codec import Wire
-from agent.contract.job import Accepted, Revoked, Stored
+from agent.contract.job import Accepted, Compile, Revoked, Stored
 from agent.contract.wire import Signed, Unsupported
 from agent.link.outputs import Outputs
 from agent.link.transfer import Transfers
 from agent.log import ERROR, WARNING, log
 from agent.state.jobs import JobRefused, NotSupported
 from agent.state.node import Node
+from agent.state.questions import AnswerRefused
 
-FRAMES = ("job", "revocation")
+FRAMES = ("job", "revocation", "compiled")
 FETCH_AGAIN = 30.0
 """Seconds after which bytes that the server did not have are asked for again."""
 
@@ -31,9 +32,16 @@ class JobTalk:
         self._outputs = Outputs(node.jobs, say, lambda seq: node.journal.payload(seq) is not None)
         self._fetching = False
         self._again_at = 0.0
+        self._asked: List[Compile] = []
 
     def take(self, name: str, signed: Signed) -> None:
-        """A job, or the end of one: on disk before the server is told that it was taken. Raises RefusedJob."""
+        """A job, or the end of one: on disk before the server is told that it was taken; or an answer to a question.
+
+        Raises RefusedJob.
+        """
+        if name == "compiled":
+            self._answered(signed)
+            return
         jobs = self._node.jobs
         try:
             job_id, is_open = jobs.take(signed) if name == "job" else jobs.revoke(signed)
@@ -69,7 +77,12 @@ class JobTalk:
             self._transfers.want(lacking)
 
     def send(self) -> None:
-        """Send what jobs say, as far as the server takes it."""
+        """Send what jobs ask, and what they say, as far as the server takes it."""
+        waiting = self._node.questions.waiting()
+        for question in waiting:
+            if question not in self._asked:
+                self._tell(question)
+        self._asked = waiting
         self._outputs.send(self._node.clock.elapsed())
 
     def stored(self, message: Stored) -> None:
@@ -79,6 +92,16 @@ class JobTalk:
     def patience(self) -> float:
         """Seconds until there may be more to send though nobody said so: what jobs say grows by itself."""
         return self._outputs.patience()
+
+    def _answered(self, signed: Signed) -> None:
+        try:
+            self._node.questions.answer(signed)
+        except OSError as error:  # it is asked for again on the next connection
+            log(ERROR, "an answer cannot be kept: %s", error)
+        except (AnswerRefused, sshsig.BadSignature) as error:
+            raise RefusedJob("an answer is refused: %s" % error) from error
+        else:
+            self._node.contact.heard()
 
     def _tell(self, message: Wire) -> None:
         self._say(frames.control(message))

@@ -44,6 +44,11 @@ def claimants(bodies: Iterable[Body]) -> Claimants:
     return Claimants(refused, frozenset(str(owner.claim) for held in owners.values() for owner in held))
 
 
+def only(body: Body) -> Claimants:
+    """The owners of what one body claims."""
+    return claimants([body])
+
+
 def inputs_of(step: BodyStep) -> Any:
     """The step's inputs as its action's type. Raises `Malformed`, or KeyError for an unknown action."""
     action = action_of(step.action)

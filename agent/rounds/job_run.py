@@ -9,7 +9,7 @@ its scripts is recalled, and the rest is looked at.
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, List, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional, Sequence
 
 from agent.contract import ephemeral
 from agent.contract.causes import ASSIGNED
@@ -21,6 +21,7 @@ from agent.contract.wire import Body, BodyStep, NodeContext
 from agent.host.port import Host
 from agent.rounds import look as looking
 from agent.rounds.claimants import claimants
+from agent.rounds.documents import Document, no_document
 from agent.rounds.exclusion import Turn
 from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger
@@ -39,7 +40,7 @@ class Bed(NamedTuple):
     """What a job's steps are run in. `held` are the bodies of the node's associations; `blob` gives bytes by digest.
 
     `debts` is the file that remembers which restarts the job owes; `downloads` is the job's own directory for what it
-    downloads, as the host knows it.
+    downloads, as the host knows it; `document` gives the steps of documents that are on this node alone.
     """
 
     host: Host
@@ -52,6 +53,7 @@ class Bed(NamedTuple):
     debts: str
     turn: Turn
     downloads: str = ""
+    document: Document = no_document
     keeps_nothing: bool = False
     itself: Optional[Itself] = None
 
@@ -91,6 +93,8 @@ def run(uid: str, body: Body, bed: Bed, environment: Mapping[str, str], stopped:
         left_alone=frozenset(),
         turn=bed.turn,
         stopped=stopped,
+        document=bed.document,
+        owners=lambda grown: claimants([*bed.held, grown]),
     )
     once.to_its_end()
     return once.looks
@@ -108,9 +112,9 @@ def outputs(runs: str, uid: str, step: BodyStep, stream: str) -> List[str]:
     return [path for path in paths if os.path.exists(path)]
 
 
-def said_by(body: Body) -> List[BodyStep]:
-    """The steps whose output is streamed."""
-    return [step for step in body.steps if step.action in ACTIONS and is_run(step)]
+def said_by(steps: Sequence[BodyStep]) -> List[BodyStep]:
+    """Those of the steps whose output is streamed."""
+    return [step for step in steps if step.action in ACTIONS and is_run(step)]
 
 
 def left_out(step: BodyStep, reason: str) -> Look:

@@ -12,12 +12,13 @@ from typing import Callable, Dict, List, Optional, Tuple, TypeVar
 
 from agent import log
 from agent.contract.canonical import instant
-from agent.contract.job import OUTPUT_KEPT, STREAMS
+from agent.contract.job import OUTPUT_KEPT, STREAMS, Compile
 from agent.contract.record import NamedTuple
-from agent.contract.wire import Body, NodeContext, Report
+from agent.contract.wire import Body, BodyStep, NodeContext, Report
 from agent.host.local import LocalHost
 from agent.rounds import job_run, orchestration
 from agent.rounds.bench import Bench
+from agent.rounds.documents import Document, on_node
 from agent.rounds.job_report import overall, report_of
 from agent.rounds.look import Look
 from agent.rounds.reports import Subject
@@ -72,6 +73,7 @@ class JobRunner:
         self._stopping = False
         node.jobs.changed = self._note
         node.jobs.said = self.said
+        node.questions.asked = wake
 
     def run(self) -> None:
         """Until `stop`. What is at work then goes on, as far as it has a supervisor."""
@@ -116,7 +118,7 @@ class JobRunner:
         for taken in self._node.jobs.open():
             ended = self._node.jobs.is_reported(taken.id)
             body = self._body(taken)
-            for step in job_run.said_by(body) if body is not None else ():
+            for step in self._said_by(taken, body) if body is not None else ():
                 for name in STREAMS:
                     paths = job_run.outputs(self._runs(taken), taken.uid, step, name)
                     if paths:
@@ -172,7 +174,7 @@ class JobRunner:
             return
         from agent.host.executions import cancel  # it brings what an agent that waits does not carry
 
-        for step in job_run.said_by(work.body):
+        for step in self._said_by(work.taken, work.body):
             for name in job_run.executions(work.taken.uid, step):
                 cancel(self._runs(work.taken), name)
 
@@ -192,6 +194,7 @@ class JobRunner:
             if refused:
                 self._tell(taken, body, [], "Failed", refused, began)
                 return
+            bed = bed._replace(document=self._document(taken, deadline, bed))
             looks = job_run.run(taken.uid, body, bed, self._environment(taken), lambda: self._why(taken, deadline))
             if any(look.problem is not None and look.problem.status == REBOOTING for look in looks):
                 self._not_before[taken.id] = self._node.clock.elapsed() + ASK_AGAIN
@@ -222,7 +225,7 @@ class JobRunner:
         """Report a job, for as long as it takes until the disk has the report."""
         if body is not None and not looks:
             looks = [job_run.left_out(step, reason) for step in body.steps]
-        steps = {step.name: step for step in body.steps} if body is not None else {}
+        steps = {look.step.name: look.step for look in looks}
         runs, times = self._runs(taken), (began, instant(self._node.clock.now()))
 
         def paths(step: str, stream: str) -> List[str]:
@@ -286,6 +289,19 @@ class JobRunner:
             keeps_nothing=identity.ephemeral,
             itself=bench.itself,
         )
+
+    def _document(self, taken: Taken, deadline: float, bed: job_run.Bed) -> Document:
+        """Documents on this node are compiled by the server that gave the job."""
+
+        def ask(question: Compile) -> Tuple[List[BodyStep], str]:
+            answer = self._node.questions.ask(question, lambda: self._why(taken, deadline))
+            return answer.steps, answer.problem
+
+        return on_node(bed.host, taken.id, ask)
+
+    def _said_by(self, taken: Taken, body: Body) -> List[BodyStep]:
+        """The steps of a job whose output is streamed, also of documents that were found on the way."""
+        return job_run.said_by([*body.steps, *self._node.questions.steps(taken.id)])
 
     def _downloads(self, taken: Taken) -> str:
         """In the job's own place, and so gone with it; a sandbox has it in the sandbox."""

@@ -21,8 +21,13 @@ class Restarts:
 
     def __init__(self, body: Body, ledger: Ledger) -> None:
         self._uid, self._ledger = body.uid, ledger
-        self._waiting: Dict[str, FrozenSet[str]] = {step.name: _named(step) for step in body.steps if _named(step)}
+        self._waiting: Dict[str, FrozenSet[str]] = {}
         self._fresh: Set[Tuple[str, str]] = set()
+        self.add(body.steps)
+
+    def add(self, steps: Iterable[BodyStep]) -> None:
+        """The body has these steps, too."""
+        self._waiting.update((step.name, _named(step)) for step in steps if _named(step))
 
     def changed(self, step: BodyStep, looks: Iterable[Look]) -> FrozenSet[str]:
         """The steps that changed, or in a dry run would, since this one was last restarted for them."""

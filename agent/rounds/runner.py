@@ -19,10 +19,10 @@ from agent.contract.wire import Body, BodyStep, ClaimReport, NodeContext
 from agent.host.port import Host
 from agent.log import WARNING, log
 from agent.rounds import claimants as owners
+from agent.rounds import documents, order, permission
 from agent.rounds import look as looking
-from agent.rounds import order, permission
 from agent.rounds.claimants import Claimants
-from agent.rounds.documents import Document, no_document
+from agent.rounds.documents import Document
 from agent.rounds.exclusion import AnyTurn, Turn
 from agent.rounds.given import given_of
 from agent.rounds.ledger import Ledger, prune
@@ -86,7 +86,7 @@ def converge(
         body=body,
         ledger=ledger,
         given=given_of(body, context, facts, blob, environment or {}, render, downloads, itself),
-        held=claimants if claimants is not None else owners.claimants([body]),
+        held=claimants if claimants is not None else owners.only(body),
         runs=Runs(host, journal, body, generation, run_instant, boot_id),
         restarts=Restarts(body, ledger),
         cause=cause,
@@ -101,7 +101,8 @@ class Run:
     """One body's, from its first step to its last.
 
     `turn` is taken for each step that holds something; `stopped` says why no further step is begun, empty while they
-    are; `document` gives the steps of a document that is on this node alone.
+    are; `document` gives the steps of a document that is on this node alone, and `owners` who holds what once it is
+    known.
     """
 
     host: Host
@@ -119,7 +120,8 @@ class Run:
     stopped: Callable[[], str] = str
     looks: List[Look] = field(default_factory=list)
     ended_by: Optional[Look] = None
-    document: Document = no_document
+    document: Document = documents.no_document
+    owners: Callable[[Body], Claimants] = owners.only
 
     def to_its_end(self) -> RunResult:
         started_at = instant(self.host.now())
@@ -145,9 +147,10 @@ class Run:
     def steps_within(self, step: BodyStep) -> List[BodyStep]:
         found = [one for one in self.body.steps if one.within == step.name]
         if not found:
-            fetched = self.document(step, self.given)
-            at = self.body.steps.index(step) + 1
-            self.body = dataclasses.replace(self.body, steps=[*self.body.steps[:at], *fetched, *self.body.steps[at:]])
+            fetched = self.document(step, documents.depth(self.body, step), self.given)
+            self.body = documents.with_steps(self.body, step, fetched)
+            self.held = self.owners(self.body)
+            self.restarts.add(fetched)
             found = [one for one in fetched if one.within == step.name]
         return found
 
@@ -158,6 +161,8 @@ class Run:
             look.skip(left_out_by(self.ended_by))
         elif not look.problem:
             look.skip(unmet(step, self.host))
+            if documents.is_local(step) and self.body.mode == "AuditOnly":
+                look.skip("would run the document %s of this node" % step.inputs["documentPath"])
         self.looks.append(look)
         return look
 

@@ -14,6 +14,7 @@ from agent.state.inventory import Inventories
 from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
+from agent.state.questions import Questions
 
 
 class Node(NamedTuple):
@@ -28,6 +29,7 @@ class Node(NamedTuple):
     leave: Leave
     jobs: Jobs
     inventory: Inventories
+    questions: Questions
 
 
 def open_node(state: str, clock: Clock, boot_id: str) -> Node:
@@ -43,5 +45,5 @@ def open_node(state: str, clock: Clock, boot_id: str) -> Node:
     leave = Leave(state, found, contact, clock)
     assignments, jobs = Assignments(state, found), Jobs(state, found, clock.elapsed)
     assignments.also = jobs.bodies
-    inventory = Inventories(state)
-    return Node(found, keys.signer(), assignments, journal, contact, clock, leave, jobs, inventory)
+    inventory, questions = Inventories(state), Questions(found, jobs.place)
+    return Node(found, keys.signer(), assignments, journal, contact, clock, leave, jobs, inventory, questions)

@@ -23,6 +23,7 @@ from reconciler.controller.compliance import ComplianceWriter
 from reconciler.controller.document_orders import DocumentOrders
 from reconciler.controller.document_runs import DocumentRuns
 from reconciler.controller.enrolment import Enrolments
+from reconciler.controller.found_documents import FoundDocuments
 from reconciler.controller.guests import Guests
 from reconciler.controller.holds import Holds
 from reconciler.controller.inbox import Inbox
@@ -160,8 +161,9 @@ class Controller:
         visiting.to = visits.wake
         permissions = Permissions(state, store, clock)
         inventory = InventoryDesk(loop, keeper, store)
-        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands, inventory)
         shelf = Shelf(state, source, ports.library)
+        found = FoundDocuments(state, loop, keeper, store, source, clock, commands, shelf)
+        self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands, inventory, found)
         orders = DocumentOrders(state, source, clock, permissions, shelf)
         handlers = Handlers(
             blocking={action: outside(port) for action, port in ports.outside.items()},

@@ -123,6 +123,16 @@ class CommandDesk:
         open_ = self._open or {}
         return {open_[command_id].row.body_digest for command_id in mine if command_id in open_}
 
+    def at_work(self, node_id: str, job_id: str) -> tuple[CommandRow, InvocationRow]:
+        """A job that is this node's and goes on. `Refused` for any other."""
+        with self._reading:
+            command_id = self._by_node.get(node_id, {}).get(job_id)
+        command = (self._open or {}).get(command_id or "")
+        one = command.invocations.get(job_id) if command is not None else None
+        if command is None or one is None:
+            raise Refused(f"job {job_id:.40} is not at work on this node", "job")
+        return command.row, one
+
     def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
         """What a step says from `offset` on. `Refused` for a job that is not this node's."""
         if self._owner(output.job_id) != node_id:

@@ -18,11 +18,12 @@ from reconciler.core.records import LeaveRow
 
 if TYPE_CHECKING:
     from agent.contract.inventory import Inventoried, Inventory
-    from agent.contract.job import Accepted, Output, Revoked
+    from agent.contract.job import Accepted, Compile, Compiled, Output, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
     from reconciler.controller.commands import CommandDesk
     from reconciler.controller.enrolment import Enrolments
+    from reconciler.controller.found_documents import FoundDocuments
     from reconciler.controller.inbox import Inbox
     from reconciler.controller.inventory import InventoryDesk
     from reconciler.controller.loop import Loop
@@ -53,10 +54,11 @@ class NodeIntake:
         desk: PermitDesk,
         commands: CommandDesk,
         inventory: InventoryDesk,
+        found: FoundDocuments,
     ) -> None:
         self._state, self._loop, self._store, self._clock = state, loop, store, clock
         self._enrolments, self._inbox, self._desk, self._commands = enrolments, inbox, desk, commands
-        self._inventory = inventory
+        self._inventory, self._found = inventory, found
         self._files_of: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -121,6 +123,9 @@ class NodeIntake:
 
     def inventoried(self, node_id: str, said: Inventory) -> Inventoried:
         return self._inventory.take(node_id, said)
+
+    def compiled(self, node_id: str, question: Compile) -> Compiled:
+        return self._found.compiled(node_id, question)
 
     def orders(self, node_id: str) -> Orders:
         jobs, revocations = self._commands.orders(node_id)

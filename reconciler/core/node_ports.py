@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from agent.contract.inventory import Inventoried, Inventory
-    from agent.contract.job import Accepted, Job, Output, Revocation, Revoked
+    from agent.contract.job import Accepted, Compile, Compiled, Job, Output, Revocation, Revoked
     from agent.contract.leave import Ask, Hold, Permit, Postponed
     from agent.contract.wire import AssignmentSet, Enrolled, Enrolment, Held, Hello, Join, Pulse, Report
 
@@ -74,6 +74,9 @@ class Intake(Protocol):
 
     def inventoried(self, node_id: str, said: Inventory) -> Inventoried:
         """What the node collected about itself; whether its content is lacking. `Refused` for what is not taken."""
+
+    def compiled(self, node_id: str, question: Compile) -> Compiled:
+        """The steps of a document that a job of the node found there. `Refused` for a job that has no such step."""
 
     def orders(self, node_id: str) -> Orders:
         """What the node is to know now."""

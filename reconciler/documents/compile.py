@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent.contract.claims import Claim, meet
 from agent.contract.inputs import CUSTOM
-from agent.contract.inputs.content import DEPTH
 from agent.contract.inputs.custom import HOME
 from agent.contract.interpolation import PREFIXES, interpolate, references
 from agent.contract.wire import BodyStep, FileRef
@@ -327,11 +326,10 @@ class _Compiler:
         places = self._document.places
         name = nesting.named(step.inputs["documentPath"]).name
         place = places.of((*ready.inputs_loc, "documentPath"))
-        if name in self._chain or len(self._chain) > DEPTH:
-            round_ = " > ".join([*self._chain, name])
-            what = "runs itself" if name in self._chain else f"is run {len(self._chain)} deep"
-            expected = f"at most {DEPTH} documents within each other"
-            self.findings.append(Finding(f"`{name}` {what}: {round_}", place, expected))
+        try:
+            nesting.require_depth(name, self._chain, place)
+        except Invalid as invalid:
+            self.findings += invalid.findings
             return
 
         def where(loc: Loc) -> Place:

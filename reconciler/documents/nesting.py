@@ -6,13 +6,16 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.contract.inputs.content import DEPTH
 from reconciler.core.manifest import resolve
+from reconciler.core.problem import Finding, Invalid
 from reconciler.documents.document import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.contract.wire import BodyStep
+    from reconciler.core.problem import Place
 
 RUN_DOCUMENT, DOWNLOAD_CONTENT = "aws:runDocument", "aws:downloadContent"
 BY_NAME = "SSMDocument"
@@ -67,6 +70,14 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in value]
     return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+
+
+def require_depth(name: str, chain: tuple[str, ...], place: Place) -> None:
+    """Raises `Invalid` for a document that would run within itself, or too deep. `chain` are those it is within."""
+    if name in chain or len(chain) > DEPTH:
+        what = "runs itself" if name in chain else f"is run {len(chain)} deep"
+        expected = f"at most {DEPTH} documents within each other"
+        raise Invalid((Finding(f"`{name}` {what}: {' > '.join([*chain, name])}", place, expected),))
 
 
 def inner_name(outer: str, name: str) -> str:

@@ -204,6 +204,11 @@ def revocation_of(row: CommandRow, one: InvocationRow, world: World, at: int) ->
     return Revocation(_envelope(row, one, world, at, row.delivery_timeout), one.job_id)
 
 
+def answer_envelope(row: CommandRow, one: InvocationRow, world: World, at: int, asked: Sequence[str]) -> Envelope:
+    """What an answer to a job's question carries. `asked` is what an agent has to understand of it."""
+    return replace(_envelope(row, one, world, at, row.execution_timeout), must_understand=list(asked))
+
+
 def _envelope(row: CommandRow, one: InvocationRow, world: World, at: int, left: int) -> Envelope:
     return Envelope(
         PROTOCOL,

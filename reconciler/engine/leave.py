@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agent.contract.inputs import action_of
+from agent.contract.inputs.content import LOCAL_SECONDS
 from agent.contract.schedule import next_after
 from reconciler.core.records import LeaveRow
 
@@ -71,7 +72,9 @@ def longest_run(body: bytes) -> int:
 def _limits(body: bytes) -> Iterator[int]:
     for step in json.loads(body)["steps"]:
         action = action_of(step["action"])
-        if action is not None and not action.declarative:
-            default = getattr(action.inputs, "timeout_seconds", 0)
+        if step["inputs"].get("documentType") == "LocalPath":
+            yield LOCAL_SECONDS
+        elif action is not None and not action.declarative:
+            default = getattr(action.inputs, "timeout_seconds", action.seconds)
             stages = sum(name in step["inputs"] for name in ("test", "apply")) or 1
             yield stages * int(step["inputs"].get("timeoutSeconds", default))

@@ -11,13 +11,16 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from agent.contract.codec import from_wire, to_wire
+from agent.contract.job import Compile
 from reconciler.adapters.git import Checkout, Worktree
 from reconciler.adapters.parameters import TreeParameters
-from reconciler.core.problem import Defect, Place, Refused
+from reconciler.core.problem import Defect, Invalid, Place, Refused
 from reconciler.documents import document as documents
 from reconciler.documents.compile import compile_document
+from reconciler.documents.found import steps_of
 from reconciler.engine.commands import body_of
 from reconciler.engine.sources import Sources, Workings
 from reconciler.wiring.local import WORKTREE, WorktreeView
@@ -25,10 +28,12 @@ from reconciler.wiring.local import WORKTREE, WorktreeView
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from agent.contract.wire import BodyStep
     from reconciler.core.manifest import Loc
     from reconciler.core.ports import Entry
 
     Said = Callable[[str, str, bytes], None]
+    Found = Callable[[Compile], list[BodyStep]]
 
 
 class _Nothing:
@@ -68,10 +73,14 @@ def run(
         kept = TreeParameters(view, WORKTREE)
         steps = compile_document(document, given, sources, parameter_place, kept, at=int(time.time() * 1000))
         blobs = view.blobs({file.blob for file in steps.files.values()})
-    files = {file.ref.digest: base64.b64encode(blobs[file.blob]).decode() for file in steps.files.values()}
-    asked = {"body": json.loads(body_of(document.name, steps, check=check)), "files": files}
-    with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
-        return _in_child(state, json.dumps(asked).encode(), said)
+        files = {file.ref.digest: base64.b64encode(blobs[file.blob]).decode() for file in steps.files.values()}
+        asked = {"body": json.loads(body_of(document.name, steps, check=check)), "files": files}
+
+        def found(question: Compile) -> list[BodyStep]:
+            return steps_of(question, document.name, sources, kept, int(time.time() * 1000))
+
+        with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
+            return _in_child(state, asked, said, found)
 
 
 @contextmanager
@@ -93,8 +102,11 @@ def parameter_place(loc: Loc) -> Place:
     return Place(f"-p {loc[0]}" if loc else "-p")
 
 
-def _in_child(state: str, asked: bytes, said: Said) -> dict[str, Any]:
-    """The report. What interrupts this process asks the child to end, and waits for its report."""
+def _in_child(state: str, asked: dict[str, Any], said: Said, found: Found) -> dict[str, Any]:
+    """The report. `found` is asked what documents mean that are found here.
+
+    What interrupts this process asks the child to end, and waits for its report.
+    """
     command = [sys.executable, "-m", "agent.local_run", state]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     former = signal.signal(signal.SIGINT, lambda *_: child.terminate())
@@ -103,12 +115,13 @@ def _in_child(state: str, asked: bytes, said: Said) -> dict[str, Any]:
         with child:
             assert child.stdin is not None
             assert child.stdout is not None
-            child.stdin.write(asked)
-            child.stdin.close()
+            _write_line(child.stdin, asked)
             for line in child.stdout:
                 value = json.loads(line)
                 if "report" in value:
                     report = value["report"]
+                elif "compile" in value:
+                    _write_line(child.stdin, _answer(value["compile"], found))
                 else:
                     said(value["step"], value["stream"], base64.b64decode(value["data"]))
     finally:
@@ -116,3 +129,15 @@ def _in_child(state: str, asked: bytes, said: Said) -> dict[str, Any]:
     if report is None:
         raise Defect(f"the process that ran the document ended with {child.returncode} and no report")
     return report
+
+
+def _write_line(file: IO[bytes], value: Any) -> None:
+    file.write(json.dumps(value).encode() + b"\n")
+    file.flush()
+
+
+def _answer(asked: Any, found: Found) -> dict[str, Any]:
+    try:
+        return {"steps": to_wire(found(from_wire(Compile, asked))), "problem": ""}
+    except Invalid as invalid:
+        return {"steps": [], "problem": "; ".join(map(str, invalid.findings))}

@@ -16,6 +16,7 @@ from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
+from agent.state.questions import Questions
 from agent.state.status import StatusFile
 
 if TYPE_CHECKING:
@@ -40,7 +41,16 @@ class Linked:
         jobs = Jobs(state, found, self.clock.elapsed)
         self.assignments.also = jobs.bodies
         self.node = Node(
-            found, signer, self.assignments, self.journal, self.contact, self.clock, leave, jobs, Inventories(state)
+            found,
+            signer,
+            self.assignments,
+            self.journal,
+            self.contact,
+            self.clock,
+            leave,
+            jobs,
+            Inventories(state),
+            Questions(found, jobs.place),
         )
         self.assigned = 0
         self.pauses: list[tuple[float, float]] = []

@@ -36,6 +36,7 @@ from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
+from agent.state.questions import Questions
 from tests.agent.pki import ControllerKey
 from tests.agent.reports import report
 from tests.agent.rig import HandClock
@@ -86,7 +87,16 @@ class Stage:
         leave = Leave(directory, identity, contact, clock)
         jobs = Jobs(directory, identity, clock.elapsed)
         node = Node(
-            identity, Signer(b"n" * 32), assignments, self.journal, contact, clock, leave, jobs, Inventories(directory)
+            identity,
+            Signer(b"n" * 32),
+            assignments,
+            self.journal,
+            contact,
+            clock,
+            leave,
+            jobs,
+            Inventories(directory),
+            Questions(identity, jobs.place),
         )
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
         self.leave = leave

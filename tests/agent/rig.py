@@ -23,6 +23,7 @@ from agent.state.jobs import Jobs
 from agent.state.journal import Journal
 from agent.state.leave import Leave
 from agent.state.node import Node
+from agent.state.questions import Questions
 from agent.state.status import StatusFile
 from agent.watch.watch import Watch
 from tests.agent.pki import ControllerKey
@@ -110,6 +111,7 @@ class Rig:
             leave,
             jobs,
             Inventories(self.state),
+            Questions(found, jobs.place),
         )
         scripts = self.directory / "state" / "scripts"
         scripts.mkdir(exist_ok=True)

@@ -19,7 +19,8 @@ from agent.contract.record import NamedTuple
 class Action(NamedTuple):
     """An action's input type (`module.Name`), contract version, and whether it holds a state (declarative) or is run.
 
-    `returns`: what it is run for is a value, JSON, which it writes to standard output.
+    `returns`: what it is run for is a value, JSON, which it writes to standard output. `seconds` are those that a run
+    may take whose inputs do not say.
     A type is imported when it is asked for: one node meets a few of all these.
     """
 
@@ -27,6 +28,7 @@ class Action(NamedTuple):
     version: int
     declarative: bool
     returns: bool = False
+    seconds: int = 0
 
     @property
     def inputs(self) -> Type[Wire]:
@@ -70,7 +72,7 @@ ACTIONS: Dict[str, Action] = {
     "aws:runShellScript": Action("scripts.RunShellScriptInputs", 1, False),
     "aws:softwareInventory": Action("inventory.SoftwareInventoryInputs", 1, False),
     "aws:executeScript": Action("scripts.ExecuteScriptInputs", 1, False, returns=True),
-    "aws:downloadContent": Action("content.DownloadContentInputs", 1, False),
+    "aws:downloadContent": Action("content.DownloadContentInputs", 1, False, seconds=7200),
     "aws:runDocument": Action("content.RunDocumentInputs", 1, False),
 }
 CUSTOM = "x:"

@@ -109,3 +109,5 @@ class RunDocumentInputs(Wire):
 
 DEPTH = 3
 """How deep documents may run within documents, as SSM has it."""
+LOCAL_SECONDS = 172800
+"""Seconds that a document on the node may take: as long as SSM lets any."""

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from reconciler.adapters.gateway.lanes import Lanes
-    from reconciler.adapters.gateway.orders import Order
+    from reconciler.adapters.gateway.orders import Order, SignedOrders
     from reconciler.core.node_ports import Intake
 
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 500.0, 2000.0
+QUESTIONS_PER_SECOND, QUESTIONS_AT_ONCE = 1.0, 20.0
+"""Documents found on a node that are compiled for it; beyond the allowance its frames are read later."""
 FRAME_UNIT = 8192
 """A frame counts once, and once more per this many characters; beyond the allowance it is read later."""
 
@@ -49,6 +51,7 @@ class Services:
     intake: Intake
     lanes: Lanes
     reports: ReportDesk
+    orders: SignedOrders
 
 
 class Connection:
@@ -62,6 +65,7 @@ class Connection:
         "_key",
         "_outgoing",
         "_pace",
+        "_questions",
         "_reports",
         "_send",
         "_sender",
@@ -87,6 +91,7 @@ class Connection:
         self._services = services
         self._key = key
         self._send = send
+        self._questions: Allowance | None = None
         self._pace = Allowance(FRAMES_PER_SECOND, FRAMES_AT_ONCE, _now())
         self._control: deque[str] = deque()
         self._wanted: deque[str] | None = None
@@ -200,6 +205,8 @@ class Connection:
             self._say(frames.control(await self._said().announced(message)))
         elif isinstance(message, inventory.Inventory):
             await self._inventoried(message)
+        elif isinstance(message, job.Compile):
+            await self._answer(message)
         elif isinstance(message, wire.Unsupported):
             log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
 
@@ -214,6 +221,20 @@ class Connection:
             _log_failure(f"inventory of node {self.node_id} was not taken in", error)
             return
         self._say(frames.control(answer))
+
+    async def _answer(self, question: job.Compile) -> None:
+        """What a document found on the node means. Where nobody can say, the agent asks again later."""
+        if self._questions is None:
+            self._questions = Allowance(QUESTIONS_PER_SECOND, QUESTIONS_AT_ONCE, _now())
+        debt = self._questions.spend(_now())
+        if debt:
+            await asyncio.sleep(debt)
+        try:
+            frame = await self._services.lanes.answers.begin(self._services.orders.compiled, self.node_id, question)
+        except Exception as error:
+            _log_failure(f"a document of node {self.node_id} was not compiled", error)
+        else:
+            self._say(frame)
 
     async def _tell(self, call: Callable[[str, Any], None], message: Any) -> None:
         try:

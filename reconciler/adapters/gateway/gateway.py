@@ -77,9 +77,10 @@ class Gateway:
         self._verify = verify
         self._beside = beside
         self._lanes = Lanes()
-        self._services = Services(intake, self._lanes, ReportDesk(intake, verify, identity.fleet_id))
         self._sets = SignedSets(intake, identity.signer)
         self._orders = SignedOrders(intake, identity.signer)
+        reports = ReportDesk(intake, verify, identity.fleet_id)
+        self._services = Services(intake, self._lanes, reports, self._orders)
         self._enrolments = Enrolments(intake, self._lanes.answers, identity.ca_pem)
         self._here: dict[str, Connection] = {}
         self._strangers = 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator
 
     from agent.contract.codec import Wire
+    from agent.contract.job import Compile
     from reconciler.core.node_ports import Intake, Orders
     from reconciler.core.ports import Signer
 
@@ -31,6 +32,10 @@ class SignedOrders:
         """A node's orders that are not among those sent to it."""
         orders = self._intake.orders(node_id)
         return [*self._fresh(orders, sent)]
+
+    def compiled(self, node_id: str, question: Compile) -> str:
+        """The frame that answers what a document on the node means. Raises as the intake."""
+        return self._signed("compiled", self._intake.compiled(node_id, question), sshsig.JOB)
 
     def _fresh(self, orders: Orders, sent: Collection[Hashable]) -> Iterator[Order]:
         hold = orders.hold

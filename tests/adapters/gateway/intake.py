@@ -18,7 +18,7 @@ from reconciler.core.problem import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.contract.job import Accepted, Output, Revoked
+    from agent.contract.job import Accepted, Compile, Compiled, Output, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
 
@@ -42,6 +42,8 @@ class MemoryIntake:
     pulses: list[Pulse] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     ordered: dict[str, Orders] = field(default_factory=dict)
+    answers: dict[str, Compiled] = field(default_factory=dict)
+    """What documents found on nodes come to, by their text."""
     outputs: MemoryOutputs = field(default_factory=MemoryOutputs)
     inventory: list[Inventory] = field(default_factory=list)
     fail: dict[str, Exception] = field(default_factory=dict)
@@ -146,6 +148,10 @@ class MemoryIntake:
         self._called("inventoried", node_id)
         self.inventory.append(said)
         return Inventoried(said.type_name, said.content_hash, lacking=said.content is None)
+
+    def compiled(self, node_id: str, question: Compile) -> Compiled:
+        self._called("compiled", question.job_id)
+        return self.answers[question.text]
 
     def orders(self, node_id: str) -> Orders:
         return self.ordered.get(node_id, Orders())
