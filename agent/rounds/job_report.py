@@ -58,7 +58,6 @@ def report_of(
     claims = [report for look in looks if not is_run(look.step) for report in looking.reports(look)]
     kept, _, truncated = fitted(claims, "", _ROOM)
     scripts = [look.step.name for look in looks if is_run(look.step)]
-    own_words = "".join(map(_own_words, looks))
     made = Report(
         protocol=PROTOCOL,
         seq=0,
@@ -71,7 +70,7 @@ def report_of(
         reason=_clean(reason)[:1000] or None,
         truncated=truncated,
         job_id=job_id,
-        output=cut("".join(_said(scripts, "stdout", paths)) + own_words, OUTPUT) or None,
+        output=cut("".join(_in_order(looks, paths)), OUTPUT) or None,
         error=cut("".join(_said(scripts, "stderr", paths)), ERROR) or None,
         steps=[_step(look, paths) for look in looks],
         **subject._asdict(),
@@ -124,6 +123,13 @@ def _step(look: Look, paths: Paths) -> StepReport:
         sizes=sizes,
         payload=_payload(look, paths),
     )
+
+
+def _in_order(looks: Sequence[Look], paths: Paths) -> Iterator[str]:
+    """What the runs of a job said, each in its turn."""
+    for look in looks:
+        if is_run(look.step):
+            yield _own_words(look) or "".join(_said([look.step.name], "stdout", paths))
 
 
 def _own_words(look: Look) -> str:
