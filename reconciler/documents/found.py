@@ -85,3 +85,10 @@ class _OnNode:
 
     def nearest_document(self, name: str) -> str:
         return self._files.nearest_document(name)
+
+    def custom(self, name: str) -> None:
+        del name
+
+    def nearest_custom(self, name: str) -> str:
+        del name
+        return ""
