@@ -29,7 +29,8 @@ def groups(invocations: list[dict[str, Any]]) -> list[Group]:
     for one in invocations:
         code = next((step["rc"] for step in one["steps"] if step.get("rc")), 0)
         said = (one["standardOutput"], one["standardError"])
-        reason = "" if one["status"] == "Success" or code else one["reason"]
+        skipped = next((step.get("reason", "") for step in one["steps"] if step.get("status") == "Skipped"), "")
+        reason = "" if code else one["reason"] or skipped
         found.setdefault((one["statusDetails"], one["status"], reason, code, *said), []).append(one["node"])
     listed = [Group(*key, tuple(sorted(nodes))) for key, nodes in found.items()]
     return sorted(listed, key=lambda group: (len(group.nodes), group.nodes))

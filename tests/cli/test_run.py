@@ -45,6 +45,11 @@ def test_why_a_node_did_nothing_is_part_of_what_it_said() -> None:
     assert nodes == ("a", "b")
 
 
+def test_what_was_left_out_is_said_though_it_counts_as_success() -> None:
+    (group,) = groups([said("a", steps=[{"name": "one", "status": "Skipped", "reason": "not on this platform"}])])
+    assert (group.status, group.reason) == ("Success", "not on this platform")
+
+
 def test_a_group_is_shown_with_its_nodes_and_their_output(capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"web-{number:02}" for number in range(15)]
     show_groups({"invocations": [*(said(name, "up\n") for name in names), said("db", "no\x1b[31m", "Failed", 3)]})
