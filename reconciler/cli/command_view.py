@@ -71,6 +71,17 @@ def conclude(progress: dict[str, Any]) -> None:
     say_verdict(progress)
 
 
+def say_failures(progress: dict[str, Any]) -> None:
+    """Where it did not succeed, and why."""
+    for one in progress["invocations"]:
+        if one["status"] != "Success":
+            say(
+                (f"{one['node']}: ", "cyan"),
+                (one["statusDetails"], STYLES.get(one["status"], "")),
+                because(one["reason"]),
+            )
+
+
 def say_verdict(progress: dict[str, Any]) -> None:
     """The whole, in one line."""
     verdict = f"{progress['statusDetails']}: {progress['completedCount']} of {progress['targetCount']} done"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler.cli.command_view import STYLES, conclude, followed, say_verdict
+from reconciler.cli.command_view import STYLES, conclude, followed, say_failures, say_verdict
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
 from reconciler.cli.document_run import parameters
 from reconciler.cli.manual import Command, GroupWithDefault
@@ -276,6 +276,8 @@ def _to_its_end(client: Any, progress: dict[str, Any], *, lines: bool, wait: boo
         print_json({"format": "opsctl.command/v1", **progress})
     elif wait and not lines and progress["targetCount"] > 1:
         show_groups(progress)
+    elif wait:
+        say_failures(progress)
     if not quiet:
         _say_the_others(progress)
         say_verdict(progress)
