@@ -6,19 +6,20 @@ read from the store again before anything else is decided.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent.contract.canonical import instant
 from agent.contract.job import FEATURE
+from reconciler.controller.command_views import CommandViews
+from reconciler.core.nodeset import EMPTY
 from reconciler.core.problem import Refused
 from reconciler.core.records import AuditRow, Changes
 from reconciler.engine import commands as engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from agent.contract.job import Accepted, Job, Output, Revocation, Revoked
     from agent.contract.wire import Report
@@ -30,6 +31,25 @@ if TYPE_CHECKING:
     from reconciler.engine.commands import Open
 
 OWNERS_REMEMBERED = 10_000
+LOOK_MS = 1000
+"""How often time may move commands of which no node says anything."""
+
+
+class _Word(NamedTuple):
+    """What a node says of one of its jobs. `durable` is resolved once it is kept."""
+
+    node_id: str
+    job_id: str
+    change: Callable[[InvocationRow, int], InvocationRow]
+    durable: Future[None]
+
+
+class _Move(NamedTuple):
+    """A command as it was, its row as it is now, and those of its invocations that are otherwise, by job."""
+
+    before: Open
+    row: CommandRow
+    changed: Mapping[str, InvocationRow]
 
 
 class CommandDesk:
@@ -38,8 +58,12 @@ class CommandDesk:
     def __init__(self, state: State, keeper: Keeper, store: Store, outputs: OutputStore, clock: Clock) -> None:
         self._state, self._keeper, self._store = state, keeper, store
         self._outputs, self._clock = outputs, clock
+        self._views = CommandViews(outputs)
         self._open: dict[str, Open] | None = None
         self._by_node: dict[str, dict[str, str]] = {}
+        self._jobs: dict[str, str] = {}
+        self._words: list[_Word] = []
+        self._looked = (EMPTY, 0)
         self._reading = threading.Lock()
         self._owners: OrderedDict[str, str] = OrderedDict()
         self.on_end: Callable[[CommandRow, list[InvocationRow]], None] = lambda _row, _invocations: None
@@ -62,7 +86,7 @@ class CommandDesk:
             cause.at, cause.subject, "check" if row.check else "run", row.document, "started", row.id, detail
         )
         bodies = {row.body_digest: effect.body, **files}
-        self._commit(row, command.invocations.values(), (audit,), bodies)
+        self._keep([_Move(engine.Open(row, {}), row, command.invocations)], (audit,), bodies)
         return row
 
     def cancel(self, effect: Cancel, cause: Cause) -> CommandRow:
@@ -74,28 +98,39 @@ class CommandDesk:
             raise Refused(f"the command {effect.command_id:.40} cannot be cancelled: {why}", "command")
         row, changed = engine.cancelled(command, cause.subject, cause.at)
         audit = AuditRow(cause.at, cause.subject, "cancel", row.document, "asked", row.id)
-        self._commit(row, changed, (audit,))
+        self._keep([_Move(command, row, {one.job_id: one for one in changed})], (audit,))
         return row
 
     def settle(self) -> None:
-        """Move on what time, comings and goings allow."""
-        now = self._clock.now_ms()
-        for command in list(self._all().values()):
-            row, changed = engine.settled(command, now, self._online, self._able)
-            if changed or row != command.row:
-                self._commit(row, changed)
+        """Take in what nodes said since the last time, and move on what time, comings and goings allow.
 
-    def accepted(self, node_id: str, accepted: Accepted) -> None:
-        """A node has its job."""
-        self._change(node_id, accepted.job_id, lambda one: engine.accepted(one, self._clock.now_ms()))
+        One transaction for all of it, and one answer to everybody who waits for that.
+        """
+        words, self._words = self._words, []
+        try:
+            self._keep([move for move in self._moves(words) if move.changed or move.row != move.before.row])
+        except BaseException as error:
+            for word in words:
+                word.durable.set_exception(error)
+            raise
+        for word in words:
+            word.durable.set_result(None)
 
-    def revoked(self, node_id: str, revoked: Revoked) -> None:
+    def accepted(self, node_id: str, accepted: Accepted, durable: Future[None]) -> None:
+        """A node has its job. `durable` is resolved by the `settle` that follows, as below."""
+        self._words.append(_Word(node_id, accepted.job_id, engine.accepted, durable))
+
+    def revoked(self, node_id: str, revoked: Revoked, durable: Future[None]) -> None:
         """A node says that its job never begins."""
-        self._change(node_id, revoked.job_id, lambda one: engine.revoked(one, self._clock.now_ms()))
+        self._words.append(_Word(node_id, revoked.job_id, engine.revoked, durable))
 
-    def reported(self, report: Report) -> None:
-        """A node's last word on its job; durable on return. On a job that nobody knows any more it is dropped."""
-        self._change(report.node_id, str(report.job_id), lambda one: engine.reported(one, report, self._clock.now_ms()))
+    def reported(self, report: Report, durable: Future[None]) -> None:
+        """A node's last word on its job. On a job that nobody knows any more it is dropped."""
+
+        def heard(one: InvocationRow, at: int) -> InvocationRow:
+            return engine.reported(one, report, at)
+
+        self._words.append(_Word(report.node_id, str(report.job_id), heard, durable))
 
     # What nodes are told, and say
 
@@ -177,49 +212,7 @@ class CommandDesk:
 
     def view(self, row: CommandRow, invocations: Iterable[InvocationRow]) -> dict[str, Any]:
         """A command as faces show it, with these of its invocations."""
-        listed = list(invocations)
-        return {
-            "command": row.id,
-            "document": row.document,
-            "subject": row.subject,
-            "targets": row.targets,
-            "check": row.check,
-            "comment": row.comment,
-            "reviewed": row.reviewed,
-            "requestedAt": instant(row.requested_at),
-            "finishedAt": instant(row.finished_at) if row.finished_at else None,
-            "status": row.status,
-            "statusDetails": row.details,
-            "maxConcurrency": row.max_concurrency,
-            "maxErrors": row.max_errors,
-            "targetCount": row.target_count,
-            "completedCount": sum(one.final for one in listed),
-            "errorCount": engine.errors(listed),
-            "deliveryTimedOutCount": sum(one.details == "DeliveryTimedOut" for one in listed),
-            "cancelledBy": row.cancelled_by,
-            "finished": row.final,
-            "invocations": [self._invocation(one) for one in listed],
-        }
-
-    def _invocation(self, one: InvocationRow) -> dict[str, Any]:
-        said = json.loads(one.report)
-        sizes = self._outputs.sizes(one.job_id) if one.released_at else {}
-        return {
-            "node": one.node_name,
-            "nodeId": one.node_id,
-            "job": one.job_id,
-            "status": one.status,
-            "statusDetails": one.details,
-            "reason": one.reason,
-            "finishedAt": said.get("finishedAt"),
-            "steps": said.get("steps", []),
-            "claims": said.get("claims", []),
-            "standardOutput": said.get("output", ""),
-            "standardError": said.get("error", ""),
-            "outputs": [
-                {"step": step, "stream": stream, "bytes": size} for (step, stream), size in sorted(sizes.items())
-            ],
-        }
+        return self._views.view(row, invocations)
 
     # How
 
@@ -230,73 +223,109 @@ class CommandDesk:
             found = {
                 row.id: engine.Open(row, {one.job_id: one for one in self._store.invocations(row.id)}) for row in rows
             }
+            self._by_node, self._jobs = {}, {}
+            for command in found.values():
+                self._jobs.update(dict.fromkeys(command.invocations, command.row.id))
+            self._index(found, [one for command in found.values() for one in command.invocations.values()])
             self._open = found
-            self._index()
             self._keeper.wake(sorted(self._by_node))
         return self._open
 
-    def _change(self, node_id: str, job_id: str, change: Callable[[InvocationRow], InvocationRow]) -> None:
-        """What a node says of its own job."""
-        command, before = self._command_of(job_id)
-        if command is None or before is None or before.node_id != node_id:
-            return
-        after = change(before)
-        if after == before:
-            return
-        given = {**command.invocations, job_id: after}
-        row, moved = engine.settled(engine.Open(command.row, given), self._clock.now_ms(), self._online, self._able)
-        self._commit(row, [*(one for one in moved if one.job_id != job_id), *_last(after, moved)])
-
-    def _command_of(self, job_id: str) -> tuple[Open | None, InvocationRow | None]:
-        """A job's command, also one that is over: a late word still counts."""
-        for command in self._all().values():
-            if job_id in command.invocations:
-                return command, command.invocations[job_id]
-        one = self._store.invocation(job_id)
-        row = self._store.command(one.command_id) if one is not None else None
-        if one is None or row is None:
-            return None, None
-        return engine.Open(row, {other.job_id: other for other in self._store.invocations(row.id)}), one
-
-    def _commit(
-        self,
-        row: CommandRow,
-        changed: Iterable[InvocationRow],
-        audit: tuple[AuditRow, ...] = (),
-        bodies: Mapping[str, bytes] | None = None,
-    ) -> None:
-        listed = tuple(changed)
+    def _moves(self, words: Sequence[_Word]) -> Iterator[_Move]:
+        """What becomes of commands by what nodes said, and of the others where it may be time."""
         now = self._clock.now_ms()
-        before = self._all().get(row.id)
-        if row.final and before is not None:
-            done = AuditRow(now, row.subject, "command", row.document, row.status, row.id, row.details)
-            audit = (*audit, done)
-        changes = Changes(at=now, commands=(row,), invocations=listed, audit=audit, bodies=bodies or {})
+        heard = self._heard(words, now)
+        for command, said in heard.values():
+            after = engine.Open(command.row, {**command.invocations, **said})
+            row, moved = engine.settled(after, now, self._online, self._able)
+            yield _Move(command, row, {**said, **{one.job_id: one for one in moved}})
+        online = self._state.world.online
+        if online == self._looked[0] and now < self._looked[1] + LOOK_MS:
+            return
+        self._looked = (online, now)
+        for command in self._all().values():
+            if command.row.id not in heard:
+                row, moved = engine.settled(command, now, self._online, self._able)
+                yield _Move(command, row, {one.job_id: one for one in moved})
+
+    def _heard(self, words: Sequence[_Word], at: int) -> dict[str, tuple[Open, dict[str, InvocationRow]]]:
+        """By command, those of its invocations that are otherwise after what nodes said of their own jobs."""
+        found: dict[str, tuple[Open, dict[str, InvocationRow]]] = {}
+        for word in words:
+            known = self._command_of(word.job_id)
+            if known not in found:
+                command = self._command(known)
+                if command is None:
+                    continue
+                found[known] = (command, {})
+            command, said = found[known]
+            before = said.get(word.job_id) or command.invocations[word.job_id]
+            after = word.change(before, at) if before.node_id == word.node_id else before
+            if after != before:
+                said[word.job_id] = after
+        return found
+
+    def _command_of(self, job_id: str) -> str:
+        """The id of a job's command, empty for no job."""
+        self._all()
+        if job_id not in self._jobs:
+            one = self._store.invocation(job_id)
+            return one.command_id if one is not None else ""
+        return self._jobs[job_id]
+
+    def _command(self, command_id: str) -> Open | None:
+        """A command, also one that is over: a late word still counts."""
+        command = self._all().get(command_id)
+        row = self._store.command(command_id) if command is None and command_id else None
+        if row is None:
+            return command
+        return engine.Open(row, {one.job_id: one for one in self._store.invocations(command_id)})
+
+    def _keep(
+        self, moves: Sequence[_Move], audit: Sequence[AuditRow] = (), bodies: Mapping[str, bytes] | None = None
+    ) -> None:
+        """One transaction for all moves; then they are what is known."""
+        if not moves:
+            return
+        now = self._clock.now_ms()
+        ended = [move for move in moves if move.row.final and not move.before.row.final]
+        done = [
+            AuditRow(now, row.subject, "command", row.document, row.status, row.id, row.details)
+            for row in (move.row for move in ended)
+        ]
+        changed = [one for move in moves for one in move.changed.values()]
+        rows = tuple(move.row for move in moves)
+        changes = Changes(at=now, commands=rows, invocations=tuple(changed), audit=(*audit, *done), bodies=bodies or {})
         try:
             self._keeper.commit(changes)
         except BaseException:
             self._open = None
             raise
-        known = before.invocations if before is not None else {}
-        invocations = {**known, **{one.job_id: one for one in listed}}
-        open_ = {**self._all(), row.id: engine.Open(row, invocations)}
-        if row.final:
-            del open_[row.id]
-        self._open = open_
-        self._index()
-        if row.final:
-            self.on_end(row, list(engine.ordered(tuple(invocations.values()))))
-        self._keeper.wake(sorted({one.node_id for one in listed if one.released_at and not one.final}))
+        open_ = dict(self._all())
+        for move in moves:
+            open_[move.row.id] = engine.Open(move.row, {**move.before.invocations, **move.changed})
+            self._jobs.update(dict.fromkeys(move.changed, move.row.id))
+        self._index(open_, changed)
+        for move in ended:
+            invocations = open_[move.row.id].invocations
+            self.on_end(move.row, list(engine.ordered(tuple(invocations.values()))))
+        self._keeper.wake(sorted({one.node_id for one in changed if one.released_at and not one.final}))
 
-    def _index(self) -> None:
-        """Who has open jobs, for whoever asks from another thread."""
-        found: dict[str, dict[str, str]] = {}
-        for command_id, command in (self._open or {}).items():
-            for one in command.invocations.values():
-                if one.released_at and not one.final:
-                    found.setdefault(one.node_id, {})[one.job_id] = command_id
+    def _index(self, open_: dict[str, Open], changed: Iterable[InvocationRow]) -> None:
+        """Note what is open, and who has open jobs, for whoever asks from another thread."""
         with self._reading:
-            self._by_node = found
+            for one in changed:
+                mine = self._by_node.setdefault(one.node_id, {})
+                if one.released_at and not one.final:
+                    mine[one.job_id] = one.command_id
+                else:
+                    mine.pop(one.job_id, None)
+                    if not mine:
+                        del self._by_node[one.node_id]
+        for command in [command for command in open_.values() if command.row.final]:
+            for job_id in command.invocations:
+                self._jobs.pop(job_id, None)
+        self._open = {known: command for known, command in open_.items() if not command.row.final}
 
     def _owner(self, job_id: str) -> str:
         """The node that a job is of, empty for no job."""
@@ -319,8 +348,3 @@ class CommandDesk:
         """Before it said what it does, as after a start of the server, it is taken to be able."""
         features = self._state.life(node_id).features
         return FEATURE in features or not features
-
-
-def _last(after: InvocationRow, moved: list[InvocationRow]) -> list[InvocationRow]:
-    """An invocation as it is after its node's word and what follows from it."""
-    return [one for one in moved if one.job_id == after.job_id] or [after]

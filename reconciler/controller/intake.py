@@ -17,6 +17,8 @@ from reconciler.core.problem import Refused, Unavailable
 from reconciler.core.records import LeaveRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.contract.inventory import Inventoried, Inventory
     from agent.contract.job import Accepted, Compile, Compiled, Output, Revoked
     from agent.contract.leave import Ask
@@ -95,12 +97,8 @@ class NodeIntake:
     def reported(self, node_id: str, report: Report) -> None:
         if report.node_id != node_id:
             raise Refused(f"a report of {report.node_id} came from {node_id}", "report")
-        if report.job_id is not None:
-            self._loop.call(lambda: self._commands.reported(report))
-            return
-        durable: Future[None] = Future()
-        self._loop.call(lambda: self._inbox.report(report, durable))
-        durable.result()
+        take = self._inbox.report if report.job_id is None else self._commands.reported
+        self._kept(lambda durable: take(report, durable))
 
     def pulsed(self, node_id: str, pulse: Pulse) -> None:
         life, now = self._state.life(node_id), self._clock.now_ms()
@@ -113,10 +111,10 @@ class NodeIntake:
         self._loop.post(lambda: self._desk.ask(node_id, ask))
 
     def accepted(self, node_id: str, accepted: Accepted) -> None:
-        self._loop.call(lambda: self._commands.accepted(node_id, accepted))
+        self._kept(lambda durable: self._commands.accepted(node_id, accepted, durable))
 
     def revoked(self, node_id: str, revoked: Revoked) -> None:
-        self._loop.call(lambda: self._commands.revoked(node_id, revoked))
+        self._kept(lambda durable: self._commands.revoked(node_id, revoked, durable))
 
     def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
         return self._commands.output(node_id, output, offset, data)
@@ -142,6 +140,12 @@ class NodeIntake:
         if own or any(digest in self._files_named(body) for body in bodies):
             return self._store.body(digest)
         return None
+
+    def _kept(self, take: Callable[[Future[None]], None]) -> None:
+        """Have something taken in on the loop, and wait until it is durable."""
+        durable: Future[None] = Future()
+        self._loop.call(lambda: take(durable))
+        durable.result()
 
     def _row(self, node_id: str) -> NodeRow:
         if self._loop.over:
