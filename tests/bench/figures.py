@@ -31,6 +31,7 @@ _FLEET = (
 _DOCUMENTS = (
     "1,000 documents of about 4 KB in memory: 600 runbooks of 5 steps, 400 Commands of 2, a quarter of both JSON"
 )
+_SECRETS = "1,000 SOPS files of YAML in memory, 10 encrypted values each, three recipients of age, one key at hand"
 _NODE = (
     "the machine's own /usr/bin/python3 -I -S, the installed agent unpacked, on the disk of this checkout, fresh "
     "processes turn by turn, medians; wall or CPU time, whichever ratio is larger; "
@@ -56,6 +57,8 @@ FIGURES: dict[str, Figure] = {
     "absorb.report": Figure("s", 0.0002, "one report of 5 claims into World of the fleet of plan.full.100k"),
     "documents.load.1k": Figure("s", 2, _DOCUMENTS + "; read and validated in a process that has read none"),
     "documents.load.1of1k": Figure("s", 0.1, _DOCUMENTS + "; one of them changed since they were read"),
+    "sops.open.1k": Figure("s", 5, _SECRETS + "; opened and verified by one process that has opened none"),
+    "sops.unchanged.1k": Figure("s", 0.05, _SECRETS + "; asked for again, none of them changed"),
     "automation.step": Figure(
         "s",
         0.005,
@@ -164,6 +167,12 @@ def _store() -> Samples:
     return {"world.load.100k": bench_world_load()}
 
 
+def _sops() -> Samples:
+    from tests.bench import sops_bench
+
+    return sops_bench.bench()
+
+
 def _documents() -> Samples:
     from tests.bench import documents_bench
 
@@ -226,6 +235,7 @@ MEASURES = {
     "automation": Measure(_automation),
     "store": Measure(_store),
     "documents": Measure(_documents, 3),
+    "sops": Measure(_sops),
     "git": Measure(_git),
     "million": Measure(_million),
     "agent": Measure(_agent),

@@ -7,7 +7,8 @@ randomness it is given.
 Does not belong here: what a parameter is, which files there are, ciphers (see `cryptography` and `pyrage`).
 """
 
+from reconciler.adapters.sops.cache import Trees
 from reconciler.adapters.sops.keyring import Keyring
 from reconciler.adapters.sops.opening import Leaf, Opened, Tree, decrypt, open_file
 
-__all__ = ["Keyring", "Leaf", "Opened", "Tree", "decrypt", "open_file"]
+__all__ = ["Keyring", "Leaf", "Opened", "Tree", "Trees", "decrypt", "open_file"]

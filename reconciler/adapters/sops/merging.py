@@ -144,7 +144,8 @@ def _written(
     path = ours.sheet.text.path
     names = [group.names for group in scheme.groups]
     before = [group.names for group in ours.metadata.groups]
-    removed = any(one - two for one, two in zip(before, names, strict=True))
+    knowing = [side.metadata.groups for side in (ours, theirs) if side.key == ours.key]
+    removed = any(one.names - two for groups in knowing for one, two in zip(groups, names, strict=True))
     if removed or any(getattr(scheme, name) != getattr(ours.metadata, name) for name in _SCHEME):
         return sealing.created(plain, path, scheme, keys, at, random)
     data = sealing.edited(ours, plain, at, random, also=theirs)

@@ -80,7 +80,8 @@ def open_file(data: bytes, path: str, keys: Keyring) -> Opened:
     if sheet.metadata is None:
         finding = Finding("the file is not encrypted", Place(path), "the metadata of SOPS, under `sops`")
         raise Invalid((finding,))
-    return _Opening(sheet, metadata.read(sheet), keys.recover(metadata.read(sheet), path)).opened()
+    found = metadata.read(sheet)
+    return _Opening(sheet, found, keys.recover(found, path)).opened()
 
 
 def reopened(data: bytes, path: str, key: Cleartext) -> Opened:

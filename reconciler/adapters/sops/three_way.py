@@ -21,7 +21,7 @@ class _Common(NamedTuple):
 def merged_lines(base: str, ours: str, theirs: str) -> str | None:
     """The text with both sides' changes; None where both changed the same lines.
 
-    What both sides add in one place is there twice over: first ours, then theirs.
+    Of what both sides add in one place, ours comes first.
     """
     texts = [text.splitlines(keepends=True) for text in (_ended(base), _ended(ours), _ended(theirs))]
     parts: list[str] = []
@@ -43,7 +43,15 @@ def _chosen(base: list[str], ours: list[str], theirs: list[str]) -> list[str] | 
         return ours
     if ours == base:
         return theirs
-    return None if base else [*ours, *theirs]
+    return None if base else _both(ours, theirs)
+
+
+def _both(ours: list[str], theirs: list[str]) -> list[str]:
+    """What both sides added, and once what they have in common."""
+    lines: list[str] = []
+    for sort, start, end, begin, stop in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        lines += ours[start:end] if sort == "equal" else [*ours[start:end], *theirs[begin:stop]]
+    return lines
 
 
 def _common(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Iterator[_Common]:
