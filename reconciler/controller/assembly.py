@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.controller.automation.beginning import Beginnings
 from reconciler.controller.automation.desk import AutomationDesk
 from reconciler.controller.automation.errands import Errands
+from reconciler.controller.automation.execute_script import ExecuteScript
 from reconciler.controller.automation.performing import Performing
 from reconciler.controller.automation.run_command import RunCommand
 from reconciler.controller.automation.runbooks import Runbooks
@@ -165,12 +166,15 @@ class Controller:
         found = FoundDocuments(state, loop, keeper, store, source, clock, commands, shelf)
         self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands, inventory, found)
         orders = DocumentOrders(state, source, clock, permissions, shelf)
+        runbooks = Runbooks(store)
         handlers = Handlers(
             blocking={action: outside(port) for action, port in ports.outside.items()},
-            on_nodes={"aws:runCommand": RunCommand(shelf, orders)},
+            on_nodes={
+                "aws:executeScript": ExecuteScript(state, runbooks, source, permissions, shelf, orders),
+                "aws:runCommand": RunCommand(shelf, orders),
+            },
         )
         self._errands = errands = Errands(loop, begin_errand)
-        runbooks = Runbooks(store)
         beginnings = Beginnings(state, permissions, shelf)
         performing = Performing(handlers, errands, commands, store, clock)
         self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings, runbooks)

@@ -32,6 +32,7 @@ from reconciler.controller.restart import declare_restored
 from reconciler.core.problem import Refused
 from reconciler.wiring import settings as server_settings
 from reconciler.wiring.local import agent_archive
+from reconciler.wiring.outside import outside
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -222,6 +223,7 @@ class Daemon:
             visitor=SshVisitor(agent_archive, _ssh(settings), self._attend),
             renderer=renderer,
             outputs=DirectoryOutputs(state / "outputs"),
+            outside=outside(settings, state, clock),
         )
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:

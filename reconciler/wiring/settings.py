@@ -7,7 +7,7 @@ import binascii
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.core import typed
 from reconciler.core.manifest import read
@@ -79,6 +79,46 @@ class SshSettings(Model):
     """Seconds that a node has to answer in."""
 
 
+class WebhookSettings(Model):
+    """A place that runbooks may send a message to, by its name (`aws:invokeWebhook`)."""
+
+    description: str = ""
+    """For people."""
+    url: str = ""
+    """Where it is."""
+    url_file: Path | None = None
+    """File that holds the URL, where that is itself a secret; relative to the state directory."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent along."""
+    header_files: dict[str, Path] = Field(default_factory=dict)
+    """Files that hold headers which are secrets; relative to the state directory."""
+    payload: str = ""
+    """What is sent where a step has no `Body`."""
+    allow_private: bool = False
+    """Whether it may be on this machine, or in a network that is not the internet's."""
+    ca_file: Path | None = None
+    """File of certificates to trust instead of the system's; relative to the state directory."""
+    timeout: Annotated[int, Field(ge=1, le=300)] = 30
+    """Seconds that it has to answer in."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> WebhookSettings:
+        if bool(self.url) == bool(self.url_file):
+            raise Wrong("it is not said where it is", expected="one of `url` and `urlFile`")
+        return self
+
+
+class AwsSettings(Model):
+    """What runbooks may call of AWS, with the credentials of the server's environment; needs the extra `aws`."""
+
+    allow: tuple[str, ...] = ()
+    """Calls, as `ec2:Describe*`; with none, nothing is called."""
+    region: str | None = None
+    """The region; by default that of the environment."""
+    endpoint: str | None = None
+    """Another address than AWS's own, for what speaks as AWS does."""
+
+
 class ServerSettings(Model):
     """The server's own settings. None of them is needed for a first run."""
 
@@ -88,6 +128,10 @@ class ServerSettings(Model):
     """Secrets of webhooks."""
     ssh: SshSettings = Field(default_factory=SshSettings)
     """Visits to nodes that do not connect by themselves."""
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
+    """Integrations of `aws:invokeWebhook` by their names."""
+    aws: AwsSettings = Field(default_factory=AwsSettings)
+    """What runbooks may call of AWS."""
 
 
 def load(state: Path) -> ServerSettings:

@@ -104,6 +104,7 @@ class AutomationDesk:
 
     def _settle(self) -> None:
         going, now = self._all(), self._clock.now_ms()
+        self._performing.settle()
         while self._wakes and self._wakes[0][0] <= now:
             _, execution = heapq.heappop(self._wakes)
             if execution in going:

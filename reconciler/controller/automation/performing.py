@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.changes.automation import Answered
+from reconciler.controller.automation.waits import Waits, out_of_time
 from reconciler.core.effect import Cancel, Cause, job_id
 from reconciler.core.executions import Answer
 from reconciler.core.jsontext import json_of
-from reconciler.core.problem import Problem, Refused
+from reconciler.core.problem import Problem, Refused, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ class Performing:
         self._handlers, self._errands, self._commands = handlers, errands, commands
         self._store, self._clock = store, clock
         self._ordered: dict[str, Work] = {}
+        self._waits = Waits()
         self.on_answer: Callable[[str, Answered], None] = lambda _execution, _event: None
         commands.on_end = self._over
 
@@ -45,9 +47,19 @@ class Performing:
         else:
             self._answer(work, Answer("Failed", reason=f"Unsupported: `{work.action}` is not done by this system"))
 
+    def settle(self) -> None:
+        """Ask again for what had to wait, or say what it waited for until its time was over."""
+        now = self._clock.now_ms()
+        for work, why in self._waits.due(now):
+            if out_of_time(work, now):
+                self._answer(work, Answer("TimedOut", reason=str(why)))
+            else:
+                self.give(work)
+
     def abandon(self, work_id: str) -> None:
         """Stop it as far as that can be."""
         self._errands.drop(work_id)
+        self._waits.drop(work_id)
         for command_id, work in list(self._ordered.items()):
             if work.id == work_id:
                 del self._ordered[command_id]
@@ -83,7 +95,13 @@ class Performing:
     def _over(self, row: CommandRow, invocations: Sequence[InvocationRow]) -> None:
         work = self._ordered.pop(row.id, None)
         if work is not None:
-            self._answer(work, self._handlers.on_nodes[work.action].answer(row, invocations))
+            self._answer(work, self._answered(work, row, invocations))
+
+    def _answered(self, work: Work, row: CommandRow, invocations: Sequence[InvocationRow]) -> Answer | Problem:
+        try:
+            return self._handlers.on_nodes[work.action].answer(row, invocations)
+        except Problem as problem:
+            return problem
 
     def _cancel(self, command_id: str, work: Work) -> None:
         cause = Cause(work.id, self._clock.now_ms(), work.subject.name, f"step {work.step} of {work.execution}")
@@ -93,6 +111,9 @@ class Performing:
             log.info("%s", problem)  # it is over
 
     def _answer(self, work: Work, found: Answer | Problem) -> None:
+        if isinstance(found, Waiting):
+            self._waits.put(work, found, self._clock.now_ms())
+            return
         answer = Answer("Failed", reason=str(found)) if isinstance(found, Problem) else found
         if len(json_of(answer.outputs)) > ANSWER_LIMIT:
             answer = Answer("Failed", reason=f"the answer is larger than {ANSWER_LIMIT // 1024} KiB")

@@ -50,17 +50,18 @@ class Order:
 
 
 Blocking: TypeAlias = Callable[[Work], Answer]
-"""Does it and says how it went. What it raises fails the step, with the problem as the reason."""
+"""Does it and says how it went. A `Problem` fails the step; for `Waiting` it is asked again until the step is out of
+time."""
 
 
 class OnNodes(Protocol):
-    """Has nodes do it. Called on a thread of the pool; a `Problem` fails the step."""
+    """Has nodes do it. A `Problem` fails the step; for `Waiting` it is asked again until the step is out of time."""
 
     def order(self, work: Work) -> Order:
-        """The command that does it."""
+        """The command that does it. Called on a thread of the pool."""
 
     def answer(self, row: CommandRow, invocations: Sequence[InvocationRow]) -> Answer:
-        """What the end of that command comes to."""
+        """What the end of that command comes to. Called on the loop."""
 
 
 @dataclass(frozen=True, slots=True)
