@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.controller.automation.beginning import Beginnings
+from reconciler.controller.automation.calls import calls
 from reconciler.controller.automation.desk import AutomationDesk
 from reconciler.controller.automation.errands import Errands
 from reconciler.controller.automation.execute_script import ExecuteScript
@@ -41,6 +42,7 @@ from reconciler.controller.restart import load_state
 from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
 from reconciler.controller.shelf import Shelf
+from reconciler.controller.ssm import SERVICE, House, SsmApi
 from reconciler.controller.sync import Sync
 from reconciler.controller.trust import AccessTrust
 from reconciler.controller.visits import Visits
@@ -167,8 +169,9 @@ class Controller:
         self.intake = NodeIntake(state, loop, store, clock, enrolments, self._inbox, desk, commands, inventory, found)
         orders = DocumentOrders(state, source, clock, permissions, shelf)
         runbooks = Runbooks(store)
+        blocking = {action: outside(port) for action, port in ports.outside.items()}
         handlers = Handlers(
-            blocking={action: outside(port) for action, port in ports.outside.items()},
+            blocking=blocking,
             on_nodes={
                 "aws:executeScript": ExecuteScript(state, runbooks, source, permissions, shelf, orders),
                 "aws:runCommand": RunCommand(shelf, orders),
@@ -199,6 +202,8 @@ class Controller:
             automations,
             inventory,
         )
+        house = House(state, loop, source, permissions, shelf, orders, beginnings, commands, desk_, self.service)
+        blocking.update(calls({SERVICE: SsmApi(house)}, ports.outside))
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
         self._jobs: list[Callable[[], None]] = []

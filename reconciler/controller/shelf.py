@@ -42,6 +42,13 @@ class Shelf:
         near = nearest(name, (*known, *built_in))
         raise Refused(f"there is no document {name}", "document", f"did you mean {near}?" if near else "")
 
+    def all(self) -> list[tuple[Document, str]]:
+        """Every document by its name, with whose it is: `Self` for the repository's, `Amazon` for what is built in."""
+        known = self.catalog().documents
+        built_in = {name: document for name, (document, _) in self._ours().items() if name not in known}
+        found = [(one, "Self") for one in known.values()] + [(one, "Amazon") for one in built_in.values()]
+        return sorted(found, key=lambda one: one[0].name)
+
     def is_reviewed(self, document: Document) -> bool:
         """Whether what a document found by its name runs is known: not a program that whoever runs it gives it."""
         return self.catalog().documents.get(document.name) is document or not takes_programs(document)

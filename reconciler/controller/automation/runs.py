@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
+    from reconciler.core.executions import ExecutionRow
     from reconciler.core.ports import Store
 
 VERBS: Mapping[str, str] = {
@@ -169,10 +170,15 @@ class AutomationRuns:
             self._loop.call(say)
         return self._view(execution)
 
-    def _view(self, execution: str) -> dict[str, Any]:
+    def row(self, execution: str) -> ExecutionRow:
+        """An execution as lists have it, whoever asks. `Refused` where there is none."""
         row = self._store.execution(execution)
         if row is None:
             raise Refused(f"no execution {execution:.40} is known", "automation", "see opsctl automation list")
+        return row
+
+    def _view(self, execution: str) -> dict[str, Any]:
+        row = self.row(execution)
         events = read_events(self._store, execution)
         started = automation.replay(events[:1]).started
         children = self._store.executions(limit=10_000, parent=execution) if started and started.rate else ()
