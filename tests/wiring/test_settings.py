@@ -44,7 +44,8 @@ def test_everything(tmp_path: Path) -> None:
     [
         (
             "accessSigner: []",
-            "server.yaml:1:1: error: unknown field `accessSigner`; expected `accessSigners`, `aws`, `hooks`, `ssh` or `webhooks`",
+            "server.yaml:1:1: error: unknown field `accessSigner`; "
+            "expected `accessSigners`, `aws`, `hooks`, `ssh` or `webhooks`",
         ),
         ("hooks:\n  githubSecret: x", "server.yaml:2:3: error: "),
         ("accessSigners: mary", "server.yaml:1:16: error: `accessSigners` "),
