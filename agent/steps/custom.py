@@ -62,8 +62,10 @@ class CustomStep:
         names = _differing(desired.desired, actual)
         before = {name: actual[name] for name in names if name in actual}
         after = {name: wanted[name] for name in names}
+        lacking = [name for name in names if name not in actual]
+        found = [_told(before)] * bool(before) + ["without %s" % ", ".join(lacking)] * bool(lacking)
         nothing = "not in the desired state" if actual else "absent"
-        told = _told(before) or nothing, _told(after) or "in the desired state"
+        told = "; ".join(found if actual else []) or nothing, _told(after) or "in the desired state"
         return [_change(desired, *told, diff=bounded(_diff(before, after)))]
 
     def stage(self, host: Host, desired: CustomInputs, given: Given) -> None:
