@@ -22,6 +22,7 @@ from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
 from reconciler.cli.documents import DOCUMENTS
 from reconciler.documents.actions import OF_COMMANDS
+from reconciler.documents.custom.manifest import StepManifest
 from reconciler.documents.model import CommandDocument, Control
 from reconciler.documents.package import PackageDocument
 from reconciler.documents.runbook.model import AutomationDocument, StepDeclaration
@@ -52,6 +53,7 @@ def generate() -> dict[str, bytes]:
     found["documents/automation-0.3"] = _published(_runbook(), "SSM Automation document, schemaVersion 0.3")
     found["documents/session-1.0"] = _published(_of(SessionDocument), "SSM Session document, schemaVersion 1.0")
     found["documents/package-2.0"] = _published(_of(PackageDocument), "SSM Package document, schemaVersion 2.0")
+    found["documents/step"] = _published(_of(StepManifest), "Manifest of a step: steps/NAME/step.yaml")
     for name, document in DOCUMENTS.items():
         found[f"faces/{name}"] = _titled(_plain(_of(document)), f"What `--format json` prints: opsctl.{name}/v1")
     for name, message in _messages():

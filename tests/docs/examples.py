@@ -8,6 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from reconciler.documents.custom.manifest import name_at
+from reconciler.engine.validate import validate
+
 SURROUNDINGS: Mapping[str, str] = yaml.safe_load((Path(__file__).parent / "surroundings.yaml").read_text())
 _BLOCK = re.compile(r"^```yaml\n# (?P<path>[\w./-]+\.yaml)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -32,6 +35,15 @@ def repository(page: str) -> dict[str, bytes]:
         if path.startswith("documents/") and name not in used and yaml.safe_load(text)["schemaVersion"] != "0.3":
             files[f"associations/{name}.yaml"] = _association(name)
     return {path: text.encode() for path, text in files.items()}
+
+
+def findings(page: str) -> list[str]:
+    """What is wrong with a page's examples. The programs that manifests of steps name are there."""
+    files, programs = repository(page), set()
+    for path, data in list(files.items()):
+        if name_at(path):
+            programs.add(f"{Path(path).parent.as_posix()}/{yaml.safe_load(data)['executable']}")
+    return [str(found) for found in validate(files | dict.fromkeys(programs, b""), executable=programs)]
 
 
 def _association(document: str) -> str:

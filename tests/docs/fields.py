@@ -57,6 +57,12 @@ def of_command_document(part: str, _page: str) -> str:
     return _table(list(_rows(shown, schema, "", deep=False)), marked=False)
 
 
+def of_step_manifest(part: str, _page: str) -> str:
+    """The table of a step's manifest, or of a part of it."""
+    schema = published("documents/step")
+    return _table(list(_rows(schema["$defs"][part] if part else schema, schema, "", deep=False)), marked=False)
+
+
 def of_document(name: str, _page: str) -> str:
     """A table for each object of a document that `--format json` prints."""
     schema = published(f"faces/{name}")
