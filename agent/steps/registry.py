@@ -93,6 +93,16 @@ _ONCE = {
 STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}, _CUSTOM))
 OF_OTHER_STEPS = ("aws:runDocument",)
 """Actions that are no step by themselves: other steps are what they do."""
+_WINDOWS = "Windows, which no agent of this version runs on"
+NEEDS = {
+    "aws:applications": _WINDOWS,
+    "aws:cloudWatch": _WINDOWS,
+    "aws:configurePackage": "packages, which this version does not distribute",
+    "aws:domainJoin": "AWS's directory service",
+    "aws:psModule": _WINDOWS,
+    "aws:updateAgent": _WINDOWS,
+}
+"""SSM's actions that are known and never work here, and what they would need."""
 NOT_IN_A_SANDBOX = {
     "aws:softwareInventory": "what there is, is on the machine itself, not in the sandbox",
     "ops:authorizedKey": "a sandbox has no accounts",
@@ -114,6 +124,8 @@ def versions() -> Dict[str, int]:
 
 def unsupported(action: str, version: int) -> Optional[str]:
     """Why this agent does not do an action at a contract version; None where it does."""
+    if action in NEEDS:
+        return "Unsupported: needs %s" % NEEDS[action]
     if action not in STEPS and action not in OF_OTHER_STEPS:
         return "Unsupported: this agent does not know the action %s; upgrade it" % action
     known = action_of(action)

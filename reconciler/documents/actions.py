@@ -26,4 +26,11 @@ def not_run(action: str) -> str:
     """Why agents of this version do not run an action that is not unknown; empty for one that they do."""
     if action_of(action):
         return ""
+    if action in PLUGINS and PLUGINS[action].lacks:
+        return f"`{action}` needs {PLUGINS[action].lacks}: the step fails on every node"
     return f"`{action}` is SSM's, but agents of this version do not run it"
+
+
+def is_sent(action: str) -> bool:
+    """Whether a step that no agent runs is given to nodes all the same, where it fails and says what it needs."""
+    return action in PLUGINS and bool(PLUGINS[action].lacks)

@@ -172,7 +172,8 @@ class _Compiler:
         """One step, as far as the values of its parameters are known."""
         if ready.missing:
             self.findings.append(ready.missing)
-            return
+            if ready.missing.severity == "error":
+                return
         finished = ready.fixed or self._finished(ready)
         if finished is None:
             return

@@ -227,7 +227,8 @@ def _missing(written: Written, places: Places) -> Finding | None:
     if elsewhere(step.precondition):
         return None
     if why := actions.not_run(step.action):
-        return Finding(why, written.action_place(places), actions.RUNNABLE)
+        severity = "warning" if actions.is_sent(step.action) else "error"
+        return Finding(why, written.action_place(places), actions.RUNNABLE, severity=severity)
     return None
 
 
@@ -239,6 +240,8 @@ def _known_inputs(written: Written, tree: dict[str, Tree], places: Places) -> tu
     step = written.step
     known = inputs.names(step.action)
     plugin = PLUGINS.get(step.action, Plugin())
+    by_other_names = {rule.instead: name for name, rule in plugin.inputs.items() if rule.instead and name not in tree}
+    tree = {by_other_names.get(name, name): value for name, value in tree.items()}
     ignored = step.action.startswith("aws:")
     tree = _by_their_first_name(tree, plugin)
     findings = []

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 import pytest
 
 from agent.contract.inputs import ACTIONS
-from agent.steps.registry import BATCHES, NOT_IN_A_SANDBOX, OF_OTHER_STEPS, RESTORABLE, SCRIPTS, STEPS
+from agent.steps.registry import (
+    BATCHES,
+    NEEDS,
+    NOT_IN_A_SANDBOX,
+    OF_OTHER_STEPS,
+    RESTORABLE,
+    SCRIPTS,
+    STEPS,
+    unsupported,
+)
 from agent.steps.step import BatchStep, RestorableStep, ScriptedStep, Step
 
 PLACES = [
@@ -35,3 +44,12 @@ def test_every_action_has_a_step_and_no_other() -> None:
     assert "ops:spell" not in STEPS
     assert STEPS.get("ops:spell") is None
     assert len(STEPS) + len(OF_OTHER_STEPS) == len(ACTIONS)
+
+
+def test_what_never_works_here_says_what_it_would_need() -> None:
+    assert not set(NEEDS) & set(ACTIONS)
+    assert (
+        unsupported("aws:configurePackage", 1) == "Unsupported: needs packages, which this version does not distribute"
+    )
+    assert unsupported("aws:spell", 1) == "Unsupported: this agent does not know the action aws:spell; upgrade it"
+    assert unsupported("aws:runShellScript", 1) is None
