@@ -119,7 +119,10 @@ def _upgrade(options: argparse.Namespace) -> int:
 
     try:
         here = installation(of_user() if options.non_root else SYSTEM, options.state, options.root)
-        wanted = release(options.file, identity.load(options.state).controller())
+        file = options.file or _offered(options, here.version)
+        if not file:
+            return 0
+        wanted = release(file, identity.load(options.state).controller())
         check_order(wanted.version, here.version, options.allow_downgrade)
     except UpgradeRefused as error:
         log.log(log.ERROR, "not upgraded: %s", error)
@@ -130,6 +133,21 @@ def _upgrade(options: argparse.Namespace) -> int:
     else:
         log.log(log.ERROR, "not upgraded: version %s is in use again", here.version)
     return code
+
+
+def _offered(options: argparse.Namespace, present: str) -> str:
+    """The file of the archive that the server offers; empty where that version is in use. Raises UpgradeRefused."""
+    from agent.offered import Offered
+    from agent.upgrade import UpgradeRefused
+
+    found = Offered(options.state)
+    version = found.offer.version
+    if options.version and options.version != version:
+        raise UpgradeRefused("the server offers version %s, not %s" % (version, options.version))
+    if version == present:
+        print("version %s is in use already" % version)
+        return ""
+    return found.fetched()
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -257,7 +275,14 @@ _COMMANDS = (
         " switch to it and restart. If the server has not acknowledged the new agent in time, go back. Sign with"
         " `opsctl agent sign FILE`.",
         (
-            _argument("file", "the newer agent.pyz; its signature lies beside it as FILE.sig", metavar="FILE"),
+            _argument(
+                "file",
+                "the newer agent.pyz; its signature lies beside it as FILE.sig (default: what the server offers)",
+                metavar="FILE",
+                nargs="?",
+                default="",
+            ),
+            _argument("--version", "without FILE: only this version", metavar="VERSION", default=""),
             _flag("--allow-downgrade", "take an older version too"),
             _seconds("--wait", 120.0, "patience with the new agent"),
         ),

@@ -21,6 +21,7 @@ from agent.contract.record import NamedTuple
 from agent.contract.token import decode_token
 from agent.contract.wire import Enrolled, Enrolment, Refusal, Token
 from agent.link import dial
+from agent.link.https import request
 from agent.state import identity
 from agent.state.identity import Identity, Keys
 
@@ -152,7 +153,7 @@ def _first_that_answers(servers: List[str], token: Token, asked: Enrolment) -> T
 
 
 def _ca(where: dial.Address) -> str:
-    status, body = _request(where, dial.unverified(), "GET", "/ca.pem")
+    status, body = request(where, dial.unverified(), "GET", "/ca.pem", ANSWER_LIMIT)
     if status != 200:
         raise EnrolmentFailed("%s has no /ca.pem (HTTP %d): is it an opsctl server?" % (where, status))
     return body.decode("latin-1")
@@ -160,36 +161,13 @@ def _ca(where: dial.Address) -> str:
 
 def _post(where: dial.Address, ca_pem: str, asked: Enrolment) -> Enrolled:
     body = json.dumps(to_wire(asked)).encode()
-    status, answer = _request(where, dial.trusting(ca_pem), "POST", "/enroll", body)
+    status, answer = request(where, dial.trusting(ca_pem), "POST", "/enroll", ANSWER_LIMIT, body)
     if status not in (200, 201):
         raise EnrolmentFailed(_refusal(status, answer))
     try:
         return from_wire(Enrolled, json.loads(answer))
     except (ValueError, Malformed) as error:
         raise EnrolmentFailed("the server's answer is malformed: %s" % error) from error
-
-
-def _request(
-    where: dial.Address, context: ssl.SSLContext, method: str, path: str, body: Optional[bytes] = None
-) -> Tuple[int, bytes]:
-    import http.client  # only enrolment needs it
-
-    connection = http.client.HTTPSConnection(where.host, where.port)
-    connection.sock = dial.connect(where, context)
-    headers = {"Connection": "close", "Host": str(where), "User-Agent": "opsctl-agent"}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        data = answer.read(ANSWER_LIMIT + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise dial.Unreachable("%s: %s %s: %s" % (where, method, path, error or type(error).__name__)) from error
-    finally:
-        connection.close()
-    if len(data) > ANSWER_LIMIT:
-        raise EnrolmentFailed("the answer of %s is longer than %d bytes" % (where, ANSWER_LIMIT))
-    return answer.status, data
 
 
 _SAID = {

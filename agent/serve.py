@@ -21,11 +21,12 @@ from agent.contract.inventory import FEATURE as INVENTORY
 from agent.contract.job import FEATURE
 from agent.contract.wire import PROTOCOL, Hello
 from agent.host.pages import give_back, use_one_heap
+from agent.itself import ThisAgent
 from agent.link.carrier import Door
 from agent.link.link import Link
 from agent.rounds.bench import local_bench, local_host
-from agent.rounds.itself import ThisAgent
 from agent.rounds.jobs import JobRunner
+from agent.rounds.refreshes import Refreshes
 from agent.rounds.rounds import Rounds
 from agent.rounds.telling import Telling
 from agent.state import identity
@@ -43,6 +44,8 @@ FEATURES = ("hold", "permit", FEATURE, INVENTORY)
 """What this agent does beyond its steps, as it tells servers."""
 REST = 20.0
 """Seconds without work after which memory is given back."""
+INVENTORY_PATIENCE = 10.0
+"""Seconds for the server to say what it lacks of the inventory, where there is news of that."""
 QUIET = 2.0
 """Seconds after the welcome in which a server that has a newer set will have sent it."""
 
@@ -70,19 +73,21 @@ class Agent:
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
         self.host = local_host(state, root, runs_scripts=runs_scripts)
         self._renderer = Renderer()
-        bench = local_bench(state, self.host, self._boot_id)._replace(
-            turn=threading.Lock(), itself=ThisAgent(self.node)
-        )
+        visited = door is not None
+        itself = ThisAgent(self.node, state, visited=visited)
+        bench = local_bench(state, self.host, self._boot_id)._replace(turn=threading.Lock(), itself=itself)
         self.node.inventory.changed = self.link.wake
         if watching:
             bench = bench._replace(render=self._renderer.render)
         self._facts = bench.facts
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.watch = Watch(StatusFile(state, "watch.json"), root)
-        self.rounds = Rounds(self.node, bench, telling, self.link.lacking, self.watch if watching else None)
+        self.refreshes = refreshes = Refreshes(self.node.assignments, self.watch.wake)
+        watch = self.watch if watching else None
+        self.rounds = Rounds(self.node, bench, telling, self.link.lacking, watch, refreshes)
         self.jobs = JobRunner(
             self.node,
-            bench,
+            bench._replace(itself=ThisAgent(self.node, state, visited=visited, refresh=refreshes.ask)),
             root,
             os.path.join(state, "scripts"),
             runs_scripts=runs_scripts,
@@ -233,6 +238,9 @@ def _once(worker: Agent, patience: float) -> int:
         worker.wait_for(lambda: not worker.node.leave.permits.unanswered(), patience)
         worker.rounds.run_due(worker.stopping.is_set)
     worker.wait_for(worker.jobs.idle, worker.jobs.longest())
+    if worker.refreshes.pending():
+        worker.rounds.run_due(worker.stopping.is_set)
+    worker.wait_for(lambda: not link.talking(lambda session: session.tells_inventory), INVENTORY_PATIENCE)
     worker.wait_for(lambda: not link.talking(lambda _: bool(worker.node.jobs.open())), patience)
     link.pulse(worker.rounds.checked_at())
     reported = worker.wait_for(lambda: not worker.journal.pending_count(), patience)

@@ -349,6 +349,15 @@ class Refusal(Wire):
 
 
 @dataclass(frozen=True)
+class Offer(Wire):
+    """Body of GET /agent.json: the agent that the server has for nodes, at /agent.pyz, signed in /agent.pyz.sig."""
+
+    version: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Token(Wire):
     """A join token as people carry it: where, which fleet, which CA, one secret. See `encode_token`."""
 

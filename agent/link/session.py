@@ -147,6 +147,11 @@ class Session:
         """Whether nothing that was offered is still being fetched."""
         return self._offer is None
 
+    @property
+    def tells_inventory(self) -> bool:
+        """Whether the server has not said of all inventory yet that it has it."""
+        return self.open and self._inventory.waits()
+
     def patience(self) -> float:
         """Seconds until there may be more to send though nobody said so: what jobs say grows by itself."""
         return self._jobs.patience() if self.open else float("inf")

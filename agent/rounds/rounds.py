@@ -6,7 +6,7 @@ its generation is still `Assigned`, what was not taken away still leaves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional
 
 from agent import log
 from agent.contract.canonical import instant, milliseconds
@@ -21,6 +21,7 @@ from agent.rounds.heals import Heals
 from agent.rounds.holdings import Holdings
 from agent.rounds.outcome import RunResult, failed
 from agent.rounds.quiet import Grounds, Quiet
+from agent.rounds.refreshes import Refreshes, runs_again
 from agent.rounds.reports import Subject, subject_of
 from agent.rounds.runner import FORESEEN, converge
 from agent.rounds.standing import Read, Seen
@@ -54,6 +55,7 @@ class Rounds:
         telling: Telling,
         lacking: Callable[[], None],
         watch: Optional[Watch] = None,
+        refreshes: Optional[Refreshes] = None,
     ) -> None:
         self._node, self._bench, self._telling = node, bench, telling
         self._agenda = Agenda(node.identity.node_id)
@@ -68,6 +70,8 @@ class Rounds:
         self._kept_from = ""
         self.statuses: Dict[str, str] = {}
         self._reboots_until = 0.0
+        self._refreshes = refreshes
+        self._refreshed: FrozenSet[str] = frozenset()
 
     def run_due(self, stopping: Callable[[], bool]) -> bool:
         """Do everything that is due, ending between two associations when asked to. Whether there was anything."""
@@ -166,6 +170,8 @@ class Rounds:
     def _due(self, desired: Desired) -> List[str]:
         """What is due by its interval, then what its schedule or a permit alone asks for."""
         due = self._agenda.due(self._node.clock.elapsed())
+        self._refreshed = self._refreshes.take() if self._refreshes is not None else frozenset()
+        due += sorted(self._refreshed.intersection(desired.assignments).difference(due))
         for uid in sorted(set(self._held.bodies).difference(due)):
             item = desired.assignments[uid]
             if not self._objection(item, desired):
@@ -206,9 +212,13 @@ class Rounds:
         if uid in self._held.unusable:
             self._read(desired)  # it may have been fetched again
         objection = self._objection(item, desired) or self._held.unusable.get(uid, "")
+        refreshed = uid in self._refreshed
         turn = NO_TURN if objection else self._turns.next(uid, item, self._held.schedule(uid))
+        if refreshed and not objection and turn.take is None and runs_again(item):
+            turn = self._turns.now(item)
         first_is_awaited = turn.ask is not None and not turn.ask.text  # a word on it would say that it has begun
-        if first_is_awaited or (turn.take is None and self._quiet.still(self._grounds(subject, not objection))):
+        still_quiet = turn.take is None and not refreshed
+        if first_is_awaited or (still_quiet and self._quiet.still(self._grounds(subject, not objection))):
             self._looked(uid, news=False, failed=False)
             return
         try:

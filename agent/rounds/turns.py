@@ -6,6 +6,7 @@ from functools import partial
 from typing import Callable, Optional, Tuple
 
 from agent import log
+from agent.contract.canonical import instant
 from agent.contract.schedule import BadSchedule
 from agent.contract.wire import Assignment
 from agent.rounds import agenda
@@ -33,6 +34,11 @@ class Turns:
         if turn.ask is not None and permits.want(uid, turn.ask.generation, turn.ask.text):
             self._wake()
         return turn
+
+    def now(self, item: Assignment) -> Turn:
+        """A run that somebody wants made at this instant."""
+        at = self._node.clock.now()
+        return Turn(take=RunInstant(item.generation, instant(at), at))
 
     def take(self, uid: str, item: Assignment, turn: Turn) -> Tuple[str, bool]:
         """The run that the scripts are at from now on, and whether their schedule has just asked for it.

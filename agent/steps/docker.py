@@ -14,7 +14,7 @@ from agent.contract.inputs.services import ConfigureDockerInputs, RunDockerActio
 from agent.host.port import Host
 from agent.steps.program import found
 from agent.steps.run import ScriptRun
-from agent.steps.step import StepFailed
+from agent.steps.step import Given, StepFailed
 
 _REFERENCES = ("container", "image", "user")
 _NEEDED: Dict[str, Tuple[str, ...]] = {
@@ -77,8 +77,8 @@ if [ $# = 0 ]; then echo "docker is not installed"; else remove "$@"; fi"""
 class ConfigureDockerStep(ScriptRun):
     """Docker by the packages of the node's distribution, and its service started; or these packages removed."""
 
-    def lines(self, host: Host, desired: ConfigureDockerInputs) -> List[str]:
-        del host
+    def lines(self, host: Host, desired: ConfigureDockerInputs, given: Given) -> List[str]:
+        del host, given
         return (_INSTALL if desired.action == "Install" else _UNINSTALL).split("\n")
 
     def shown(self, desired: ConfigureDockerInputs) -> List[str]:
@@ -88,7 +88,8 @@ class ConfigureDockerStep(ScriptRun):
 class RunDockerActionStep(ScriptRun):
     """One command of docker, or of podman where the node has no docker."""
 
-    def lines(self, host: Host, desired: RunDockerActionInputs) -> List[str]:
+    def lines(self, host: Host, desired: RunDockerActionInputs, given: Given) -> List[str]:
+        del given
         program = found(host, "docker or podman", ("docker", "podman"))
         name, equals, value = desired.env.partition("=")
         told = ["export %s=%s" % (name, shlex.quote(value))] if equals and _takes_options(desired) else []

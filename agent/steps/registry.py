@@ -78,6 +78,7 @@ _SCRIPTS = {
     "aws:runDockerAction": "docker.RunDockerActionStep",
     "aws:runPowerShellScript": "shell.PowerShellStep",
     "aws:runShellScript": "shell.ShellStep",
+    "aws:updateSsmAgent": "own_agent.UpdateAgentStep",
     "ops:script": "script.ScriptStep",
 }
 
@@ -88,6 +89,7 @@ RESTORABLE = cast(Mapping[str, RestorableStep], _Table(_RESTORABLE))
 SCRIPTS = cast(Mapping[str, ScriptedStep], _Table(_SCRIPTS, _CUSTOM))
 _ONCE = {
     "aws:downloadContent": "download_content.DownloadContentStep",
+    "aws:refreshAssociation": "own_agent.RefreshAssociationStep",
     "aws:softwareInventory": "software_inventory.SoftwareInventoryStep",
 }
 STEPS = cast(Mapping[str, Step], _Table({**_RESTORABLE, **_SCRIPTS, **_ONCE}, _CUSTOM))

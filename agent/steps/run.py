@@ -38,7 +38,7 @@ class Observed:
 class ScriptRun:
     """One run of a script. What it is made of is for each action to say."""
 
-    def lines(self, host: Host, desired: Any) -> List[str]:
+    def lines(self, host: Host, desired: Any, given: Given) -> List[str]:
         """The script. May raise `StepFailed` where the node lacks what it needs; nothing has begun then."""
         raise NotImplementedError
 
@@ -64,11 +64,11 @@ class ScriptRun:
         return [] if observed.rc is not None else self.underway(desired, given)
 
     def stage(self, host: Host, desired: Any, given: Given) -> None:
-        stage_lines(host, self.lines(host, desired), given)
+        stage_lines(host, self.lines(host, desired, given), given)
 
     def apply(self, host: Host, desired: Any, changes: List[Change], given: Given) -> Applied:
         del changes
-        lines, time = self.lines(host, desired), self.time(desired)
+        lines, time = self.lines(host, desired, given), self.time(desired)
         directory = self.directory(desired) or downloaded(host, given)
         return self.outcome(desired, run_lines(host, lines, directory, time, given))
 

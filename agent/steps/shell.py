@@ -8,13 +8,14 @@ from agent.contract.inputs.scripts import RunPowerShellScriptInputs, RunShellScr
 from agent.host.port import Host
 from agent.steps.program import found
 from agent.steps.run import ScriptRun
+from agent.steps.step import Given
 
 
 class ShellStep(ScriptRun):
     """One run of a shell script, or of one whose first line names its interpreter."""
 
-    def lines(self, host: Host, desired: RunShellScriptInputs) -> List[str]:
-        del host
+    def lines(self, host: Host, desired: RunShellScriptInputs, given: Given) -> List[str]:
+        del host, given
         return desired.run_command
 
     def shown(self, desired: RunShellScriptInputs) -> List[str]:
@@ -30,7 +31,8 @@ class ShellStep(ScriptRun):
 class PowerShellStep(ScriptRun):
     """One run of a PowerShell script, where the node has PowerShell."""
 
-    def lines(self, host: Host, desired: RunPowerShellScriptInputs) -> List[str]:
+    def lines(self, host: Host, desired: RunPowerShellScriptInputs, given: Given) -> List[str]:
+        del given
         program = found(host, "PowerShell", ("pwsh",), ("/opt/microsoft/powershell/7",))
         return ["#!%s -NoProfile" % program, *desired.run_command]
 

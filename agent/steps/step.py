@@ -77,6 +77,12 @@ class Itself(Protocol):
     def collected(self, found: Sequence[Inventory]) -> None:
         """Keeps inventory, and has it sent. Raises OSError."""
 
+    def refreshed(self, names: Sequence[str]) -> List[str]:
+        """Has associations run now (all where none is named), and says what becomes of each."""
+
+    def upgrade_command(self) -> List[str]:
+        """What brings the agent to the version that its server offers; empty where it always has that."""
+
 
 @dataclass(frozen=True)
 class Given:

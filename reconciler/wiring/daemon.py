@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reconciler import __version__
 from reconciler.adapters.authority import Authority
-from reconciler.adapters.gateway import Gateway, Identity
+from reconciler.adapters.gateway import Gateway, Identity, Program
 from reconciler.adapters.git import GitProposals, GitReportBranch, Mirror, Remote
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener, UnixListener
 from reconciler.adapters.lock import StateLock
@@ -180,7 +181,8 @@ class Daemon:
                 stopping=stopping.is_set,
             )
         )
-        identity = Identity(fleet_id, controller_key, certificate.fingerprints, authority.ca_pem)
+        program = Program(__version__, agent_archive)
+        identity = Identity(fleet_id, controller_key, certificate.fingerprints, authority.ca_pem, program)
         self._gateway = gateway = Gateway(self._controller.intake, identity, verify, beside=app)
         self._stack.callback(gateway.close)
         wakes.to = gateway.wake

@@ -13,6 +13,7 @@ from agent.contract.codec import from_wire, to_wire
 from agent.host import LocalHost
 from agent.rounds.bench import Bench
 from agent.rounds.ledger import Ledger
+from agent.rounds.refreshes import Refreshes
 from agent.rounds.rounds import Rounds
 from agent.rounds.telling import Telling
 from agent.state import identity
@@ -119,7 +120,8 @@ class Rig:
         host = LocalHost(str(self.root), str(scripts), runs_scripts=True)
         bench = Bench(host, ledger, lambda: {"osName": "Debian"}, self.boot)
         telling = Telling(self.node, StatusFile(self.state, "results.json"), lambda: None)
-        self.rounds = Rounds(self.node, bench, telling, self._lacking, self.watch)
+        self.refreshes = Refreshes(self.assignments, lambda: None)
+        self.rounds = Rounds(self.node, bench, telling, self._lacking, self.watch, self.refreshes)
 
     def watch_it(self) -> None:
         """Start again, with a watch of the tree. What is touched is real, and so is the time that it takes."""

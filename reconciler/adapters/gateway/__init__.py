@@ -12,5 +12,6 @@ what the intake says, and can neither invent a report nor alter one.
 
 from reconciler.adapters.gateway.gateway import Gateway, Identity
 from reconciler.adapters.gateway.memory import MemoryBus
+from reconciler.adapters.gateway.releases import Program
 
-__all__ = ["Gateway", "Identity", "MemoryBus"]
+__all__ = ["Gateway", "Identity", "MemoryBus", "Program"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.contract import sshsig, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
+from reconciler.adapters.gateway.answer import answer
 from reconciler.adapters.gateway.hangup import OWN_DEFECT
 from reconciler.core.allowance import Allowances
 from reconciler.core.problem import Refused, Unavailable, Waiting
@@ -52,9 +53,9 @@ class Enrolments:
         """Answer one HTTP request for one of `paths`."""
         wanted = ("GET", "HEAD") if scope["path"] == "/ca.pem" else ("POST",)
         if scope["method"] not in wanted:
-            await _answer(send, 405, b"", "text/plain", (b"allow", ", ".join(wanted).encode()))
+            await answer(send, 405, b"", "text/plain", (b"allow", ", ".join(wanted).encode()))
         elif scope["path"] == "/ca.pem":
-            await _answer(send, 200, self._ca_pem, "application/x-pem-file")
+            await answer(send, 200, self._ca_pem, "application/x-pem-file")
         else:
             await self._enrol(scope, receive, send)
 
@@ -66,9 +67,9 @@ class Enrolments:
                 raise _Answer(429, "busy", f"too many enrolments from {peer}; try again in {wait:.0f} s")
             request = _request(await _body(receive))
             enrolled = await self._lane.begin(self._enrolled, request, peer)
-        except _Answer as answer:
-            log.warning("an enrolment from %s: %s", peer, answer)
-            await _answer_json(send, answer.status, answer.refusal)
+        except _Answer as refused:
+            log.warning("an enrolment from %s: %s", peer, refused)
+            await _answer_json(send, refused.status, refused.refusal)
         else:
             log.info("node %s (%s) enrolled from %s", enrolled.node_id, enrolled.node_name, peer)
             await _answer_json(send, 200, enrolled)
@@ -118,15 +119,4 @@ def _request(body: bytes) -> wire.Enrolment:
 
 async def _answer_json(send: Any, status: int, message: Wire) -> None:
     extra = ((b"retry-after", b"10"),) if status in (429, 503) else ()
-    await _answer(send, status, json.dumps(to_wire(message)).encode(), "application/json", *extra)
-
-
-async def _answer(send: Any, status: int, body: bytes, kind: str, *extra: tuple[bytes, bytes]) -> None:
-    headers = [
-        (b"content-type", kind.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *extra,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await answer(send, status, json.dumps(to_wire(message)).encode(), "application/json", *extra)

@@ -27,6 +27,7 @@ from reconciler.adapters.gateway.enrolment import Enrolments
 from reconciler.adapters.gateway.hangup import Hangup, defective
 from reconciler.adapters.gateway.lanes import Lanes
 from reconciler.adapters.gateway.orders import SignedOrders
+from reconciler.adapters.gateway.releases import Program, Releases
 from reconciler.adapters.gateway.reports import ReportDesk
 from reconciler.adapters.gateway.sets import SignedSet, SignedSets
 from reconciler.adapters.gateway.streams import StreamSocket
@@ -60,12 +61,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this server is. `fingerprints` yields the digests of the DER certificates that TLS presents just now."""
+    """Who this server is. `fingerprints` yields the digests of the DER certificates that TLS presents just now.
+
+    `program` is the agent that it offers to nodes.
+    """
 
     fleet_id: str
     signer: Signer
     fingerprints: Callable[[], Collection[str]]
     ca_pem: bytes
+    program: Program | None = None
 
 
 class Gateway:
@@ -82,6 +87,8 @@ class Gateway:
         reports = ReportDesk(intake, verify, identity.fleet_id)
         self._services = Services(intake, self._lanes, reports, self._orders)
         self._enrolments = Enrolments(intake, self._lanes.answers, identity.ca_pem)
+        program = identity.program
+        self._releases = Releases(program, identity.signer, self._lanes.answers) if program is not None else None
         self._here: dict[str, Connection] = {}
         self._strangers = 0
         self._woken: dict[str, None] = {}
@@ -96,6 +103,8 @@ class Gateway:
             await self._agent(_peer(scope), receive, send)
         elif kind == "http" and path in self._enrolments.paths:
             await self._enrolments(scope, receive, send)
+        elif kind == "http" and self._releases is not None and path in self._releases.paths:
+            await self._releases(scope, send)
         elif self._beside:
             await self._beside(scope, receive, send)
         elif kind == "websocket":

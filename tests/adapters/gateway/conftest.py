@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.adapters.gateway import Gateway, Identity
+from reconciler.adapters.gateway import Gateway, Identity, Program
 from reconciler.adapters.listener import Certificate, Listeners, TlsListener
 from reconciler.adapters.signer import KeySigner, verify
 from tests.adapters.gateway.intake import FLEET, MemoryIntake
@@ -19,6 +19,7 @@ from tests.adapters.listener.certificates import Files, ThrowawayCa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OFFERED = Program("9.9.9", lambda: b"an archive")
 _numbers = itertools.count(1)
 
 
@@ -47,7 +48,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     certificate = Certificate(files.chain, files.key)
     controller = KeySigner()
     intake = MemoryIntake(controller_key=controller.public)
-    identity = Identity(FLEET, controller, certificate.fingerprints, files.ca.read_bytes())
+    identity = Identity(FLEET, controller, certificate.fingerprints, files.ca.read_bytes(), OFFERED)
     gateway = Gateway(intake, identity, verify)
     listeners = Listeners(TlsListener(gateway, "127.0.0.1", 0, certificate), None)
     listeners.start()

@@ -36,6 +36,12 @@ class Kept:
             data = unpacked(base64.b64decode(one.content), one.content_hash)
             self.found[one.type_name] = json.loads(data)
 
+    def refreshed(self, names: Sequence[str]) -> list[str]:
+        return [f"refreshed {name}" for name in names]
+
+    def upgrade_command(self) -> list[str]:
+        return ["agent.pyz", "upgrade"]
+
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
 def test_case(case: dict[str, Any], tmp_path: Path) -> None:
