@@ -97,7 +97,7 @@ def test_compile(case: dict[str, Any]) -> None:
     owning = {placed.step for placed in steps.claims}
     runs = [f"script:{step.name}" for step in steps.steps if step.name not in owning]
     assert [str(placed.claim) for placed in steps.runs] == runs
-    assert [str(finding) for finding in steps.warnings] == case.get("warnings", [])
+    assert as_told(steps.warnings) == case.get("warnings", [])
     assert steps.files.keys() == {step["inputs"]["source"] for step in case["steps"] if "source" in step["inputs"]}
 
 
