@@ -17,6 +17,7 @@ import httpx
 from agent.contract.canonical import digest
 from reconciler.adapters.signer import operator_signer
 from reconciler.api import signature
+from reconciler.api.parameters import RemoteParameters
 from reconciler.api.problems import from_json
 from reconciler.api.routes import PREFIX
 from reconciler.core.problem import Defect, Refused, Unavailable
@@ -120,6 +121,11 @@ class Client:
 
     def explain(self, node: str, claim: str | None = None) -> dict[str, Any]:
         return self._get("/explain", node=node, claim=claim)
+
+    @property
+    def parameters(self) -> RemoteParameters:
+        """The parameters in force there."""
+        return RemoteParameters(self._get, self._items)
 
     def conditions(self) -> list[dict[str, Any]]:
         return self._items("/conditions")

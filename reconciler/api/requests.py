@@ -144,6 +144,24 @@ class OutputQuery(Model):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
+ParameterName = Annotated[str, Field(min_length=1, max_length=1200)]
+
+
+class ParameterQuery(Model):
+    """GET /parameters/one, /parameters/history. `name` may end in `:VERSION` or `:LABEL`."""
+
+    name: ParameterName
+    decrypt: bool = False
+
+
+class ParametersQuery(Model):
+    """GET /parameters"""
+
+    path: ParameterName = "/"
+    recursive: bool = False
+    decrypt: bool = False
+
+
 class TokenBody(Model):
     """POST /tokens"""
 

@@ -150,6 +150,19 @@ FOLLOWED = {
 """What is told of at each change, until it is finished; and what of it, where that may be many rows."""
 
 
+def _parameter(service: Service, asked: Asked) -> Any:
+    return service.parameters.one(asked.subject, asked.form.name, decrypt=asked.form.decrypt)
+
+
+def _parameters(service: Service, asked: Asked) -> Any:
+    form = asked.form
+    return _items(service.parameters.below(asked.subject, form.path, recursive=form.recursive, decrypt=form.decrypt))
+
+
+def _parameter_history(service: Service, asked: Asked) -> Any:
+    return _items(service.parameters.history(asked.subject, asked.form.name, decrypt=asked.form.decrypt))
+
+
 def _items(values: list[dict[str, Any]]) -> dict[str, Any]:
     """A list is answered inside an object, so that something can be said beside it later."""
     return {"items": values}
@@ -170,6 +183,9 @@ PATHS = (
     Path("GET", "/explain", requests.ExplainQuery, _explain),
     Path("GET", "/conditions", requests.Nothing, lambda service, asked: _items(service.conditions(asked.subject))),
     Path("GET", "/audit", requests.AuditQuery, _audit),
+    Path("GET", "/parameters", requests.ParametersQuery, _parameters),
+    Path("GET", "/parameters/one", requests.ParameterQuery, _parameter),
+    Path("GET", "/parameters/history", requests.ParameterQuery, _parameter_history),
     Path("POST", "/commands", requests.Run, _run, RUN_LIMIT),
     Path("GET", "/commands", requests.CommandsQuery, _commands),
     Path("GET", "/commands/{id}", requests.Nothing, command),

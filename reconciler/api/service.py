@@ -61,6 +61,19 @@ class Automations(Protocol):
         """Ask for its end; a second time, nothing more is run for it."""
 
 
+class Parameters(Protocol):
+    """Parameters in force: SSM's words for each, what is encrypted opened only where that is asked for and granted."""
+
+    def one(self, subject: Subject, name: str, *, decrypt: bool) -> dict[str, Any]:
+        """One version of a parameter, by `name`, `name:version` or `name:label`."""
+
+    def below(self, subject: Subject, path: str, *, recursive: bool, decrypt: bool) -> list[dict[str, Any]]:
+        """Those below a level of the hierarchy that the subject may read."""
+
+    def history(self, subject: Subject, name: str, *, decrypt: bool) -> list[dict[str, Any]]:
+        """Every version of a parameter, oldest first."""
+
+
 class Service(Protocol):
     """The controller, as a person or a program sees it."""
 
@@ -71,6 +84,10 @@ class Service(Protocol):
     @property
     def automations(self) -> Automations:
         """Executions of Automation documents."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """Parameter Store."""
 
     def operator_of(self, key: str, /) -> str | None:
         """The name of the operator whose SSH public key this is (`ssh-ed25519 AAAA...`); None for anyone else's."""

@@ -19,10 +19,13 @@ from reconciler.cli import (
     automation,
     document,
     document_run,
+    execute,
     explain,
     init,
     inventory,
     node,
+    param,
+    param_edit,
     plan,
     secret,
     serve,
@@ -92,6 +95,12 @@ app.add_typer(document.app, name="document", short_help="SSM documents: run, lis
 app.add_typer(automation.app, name="automation", short_help="Automation documents: start, show, approve, stop.")
 app.add_typer(run_.app, name="run", short_help="Run a command on nodes, now; list, follow, retry, cancel.")
 app.add_typer(secret.app, name="secret", short_help="Secrets in Git: init, edit, verify, recipients.")
+param.app.command("put", cls=Command, short_help="Give a parameter a value.")(param_edit.put)
+param.app.command("rm", cls=Command, short_help="Remove a parameter.")(param_edit.rm)
+param.app.command("mv", cls=Command, short_help="Rename a parameter.")(param_edit.mv)
+param.app.command("label", cls=Command, short_help="Label a version of a parameter.")(param_edit.label)
+app.command("exec", cls=Command, short_help="Run a program with parameters as its environment.")(execute.execute)
+app.add_typer(param.app, name="param", short_help="Parameters: get, put, list, search, label.")
 app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
 app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)
 app.add_typer(agent.app, name="agent", short_help="The program that runs on machines.")

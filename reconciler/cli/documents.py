@@ -13,6 +13,7 @@ from reconciler.cli.automation_documents import AUTOMATION_DOCUMENTS
 from reconciler.cli.command_documents import COMMAND_DOCUMENTS
 from reconciler.cli.findings import FindingView
 from reconciler.cli.inventory_documents import INVENTORY_DOCUMENTS
+from reconciler.cli.parameter_documents import PARAMETER_DOCUMENTS
 from reconciler.cli.secret_documents import SECRET_DOCUMENTS
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
@@ -307,5 +308,6 @@ DOCUMENTS: dict[str, Any] = {
     **AUTOMATION_DOCUMENTS,
     **SECRET_DOCUMENTS,
     **INVENTORY_DOCUMENTS,
+    **PARAMETER_DOCUMENTS,
 }
 """Every document by the name in its `format`."""

@@ -34,6 +34,7 @@ from reconciler.controller.inventory import InventoryDesk
 from reconciler.controller.keeper import Keeper
 from reconciler.controller.loop import Loop, ThreadLoop
 from reconciler.controller.ownership import Ownership
+from reconciler.controller.parameters import ParameterDesk, no_keys
 from reconciler.controller.permissions import Permissions
 from reconciler.controller.permits import PermitDesk
 from reconciler.controller.presence import Presence
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         Source,
         Store,
         Timer,
+        Unseal,
     )
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,8 @@ class Ports:
     """Who does the work of an automation's step elsewhere, by action."""
     library: Callable[[], Mapping[str, tuple[str, bytes]]] = built_in.texts
     """Documents that are built in: by name the file's name and its text."""
+    unseal: Unseal = no_keys
+    """What opens SecureStrings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ class Controller:
             DocumentRuns(state, loop, reconciler, permissions, commands, shelf, orders, automations),
             automations,
             inventory,
+            ParameterDesk(shelf, source, permissions, ports.unseal),
         )
         house = House(state, loop, source, permissions, shelf, orders, beginnings, commands, desk_, self.service)
         blocking.update(calls({SERVICE: SsmApi(house)}, ports.outside))

@@ -18,7 +18,7 @@ from reconciler.core.records import AuditRow, Changes
 from reconciler.engine import contexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
@@ -72,6 +72,26 @@ class Permissions:
             labelled = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
             what = f"{name or 'a node of any name'} with {labelled or 'no label'}"
             raise self._refused(subject, "enroll", what)
+
+    def parameters(self, subject: Subject, verb: str) -> Callable[[str], bool]:
+        """Whether the subject may do this to a parameter, by its name."""
+        if subject.everything:
+            return lambda _name: True
+        grants = [grant for grant in self._grants(subject) if grant.covers(verb, "Parameter")]
+        return lambda name: any(grant.reads(name) for grant in grants)
+
+    def check_parameters(self, subject: Subject, verb: str, names: Iterable[str]) -> None:
+        """Raises `Refused` unless the subject may do this to all of these parameters."""
+        granted = self.parameters(subject, verb)
+        for name in names:
+            if not granted(name):
+                raise self._refused(subject, verb, f"Parameter {name}")
+
+    def note(self, subject: Subject, verb: str, what: Iterable[str]) -> None:
+        """Write down what is about to be done. Raises `Unavailable` where it cannot be."""
+        at = self._clock.now_ms()
+        rows = tuple(AuditRow(at, subject.name, verb, each, "done", "", "") for each in what)
+        self._store.commit(Changes(at=at, audit=rows))
 
     @contextmanager
     def recorded(self, subject: Subject, verb: str, what: str) -> Iterator[None]:

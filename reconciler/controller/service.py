@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.controller.inventory import InventoryDesk
     from reconciler.controller.keeper import Keeper
     from reconciler.controller.loop import Loop
+    from reconciler.controller.parameters import ParameterDesk
     from reconciler.controller.permissions import Permissions
     from reconciler.controller.reconcile import Planner, Reconciler
     from reconciler.controller.state import State
@@ -68,6 +69,7 @@ class ControllerService:
         commands: DocumentRuns,
         automations: AutomationRuns,
         inventory: InventoryDesk,
+        parameters: ParameterDesk,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._renderer = store, source, renderer
@@ -76,6 +78,7 @@ class ControllerService:
         self.commands = commands
         self.automations = automations
         self._inventory = inventory
+        self.parameters = parameters
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:

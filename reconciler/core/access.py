@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from reconciler.core.select import Target
 
-VERBS = ("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop")
+VERBS = (
+    *("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop"),
+    "decrypt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,12 @@ class Grant:
     verbs: frozenset[str]
     kinds: frozenset[str]
     nodes: tuple[Target, ...]
+    parameters: tuple[str, ...] = ()
+    """Levels of the hierarchy of parameters: each stands for itself and all that is below it."""
+
+    def reads(self, name: str) -> bool:
+        """Whether a parameter is among those that the grant is for."""
+        return any(level in ("/", name) or name.startswith(level.rstrip("/") + "/") for level in self.parameters)
 
     def covers(self, verb: str, kind: str) -> bool:
         return ("*" in self.verbs or verb in self.verbs) and ("*" in self.kinds or kind in self.kinds)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.contract.wire import Signed
+    from reconciler.core.cleartext import Cleartext
     from reconciler.core.commands import CommandRow, InvocationRow
     from reconciler.core.executions import Answer, ExecutionRow
     from reconciler.core.parameters import Parameter, Selector, Version
@@ -270,6 +271,13 @@ class Parameters(Protocol):
 
     def nearest(self, selector: Selector) -> str:
         """What is there that is closest to a selector of which nothing was found, or an empty string."""
+
+
+class Unseal(Protocol):
+    """Opens a SecureString."""
+
+    def __call__(self, parameter: Parameter, /) -> Cleartext:
+        """Its value. Raises `Refused` where no key opens it, `Invalid` where its file was changed by other hands."""
 
 
 class OutputStore(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
@@ -20,9 +21,12 @@ from reconciler.adapters.listener import Certificate, Listeners, TlsListener, Un
 from reconciler.adapters.lock import StateLock
 from reconciler.adapters.notify import LogNotifier
 from reconciler.adapters.outputs import DirectoryOutputs
+from reconciler.adapters.parameters import SopsUnseal
 from reconciler.adapters.private_files import write_whole
 from reconciler.adapters.renderer import BoundedRenderer
 from reconciler.adapters.signer import open_key, verify
+from reconciler.adapters.sops import Keyring
+from reconciler.adapters.sops.pgp import Gpg
 from reconciler.adapters.ssh import Identity as SshIdentity
 from reconciler.adapters.ssh import SshSettings, SshVisitor
 from reconciler.adapters.store import open_store
@@ -36,7 +40,7 @@ from reconciler.wiring.local import agent_archive
 from reconciler.wiring.outside import outside
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from reconciler.controller.service import ControllerService
@@ -226,6 +230,7 @@ class Daemon:
             renderer=renderer,
             outputs=DirectoryOutputs(state / "outputs"),
             outside=outside(settings, state, clock),
+            unseal=SopsUnseal(functools.cache(lambda: keyring(settings.secrets.keys))),
         )
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:
@@ -234,6 +239,13 @@ class Daemon:
     def _lost(self, problem: Problem) -> None:
         self.lost = problem
         self._on_lost()
+
+
+def keyring(files: Sequence[Path]) -> Keyring:
+    """The keys in these files, or those in the environment where none is named."""
+    if not files:
+        return Keyring.from_environment(os.environ)
+    return Keyring.of_files(files, gpg=Gpg(os.environ))
 
 
 def _ssh(settings: ServerSettings) -> SshSettings:

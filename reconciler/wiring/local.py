@@ -169,6 +169,26 @@ def _ran(directory: Path, arguments: list[str]) -> subprocess.CompletedProcess[s
         raise Unavailable("git", "it is not installed") from error
 
 
+def commit(directory: Path, paths: list[str], message: str) -> str:
+    """Commit these files of a checkout and nothing else; the commit."""
+    _git(directory, ["add", "--all", "--", *paths])
+    _git(directory, ["commit", "--quiet", "--message", message, "--", *paths])
+    return _git(directory, ["rev-parse", "HEAD"])
+
+
+def git_directory(directory: Path) -> Path:
+    """Where Git keeps what a checkout has of its repository."""
+    return Path(_git(directory, ["rev-parse", "--absolute-git-dir"]))
+
+
+def remote_of(directory: Path) -> str:
+    """Where a checkout's branch is pushed to. Raises `Refused` where it has no remote."""
+    found = _ran(directory, ["remote", "get-url", "--push", "origin"])
+    if found.returncode != 0:
+        raise Refused(f"{directory} has no remote `origin`", "propose", "add one with git remote add, or commit here")
+    return found.stdout.strip()
+
+
 def _public_key(path: Path) -> str:
     try:
         text = path.read_text().strip()

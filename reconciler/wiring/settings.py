@@ -119,6 +119,14 @@ class AwsSettings(Model):
     """Another address than AWS's own, for what speaks as AWS does."""
 
 
+class SecretSettings(Model):
+    """The private keys that the server opens the repository's secrets with."""
+
+    keys: tuple[Path, ...] = ()
+    """Files with age identities or SSH keys; relative to the state directory. Without any, those that `sops` would use
+    in the server's environment: `SOPS_AGE_KEY_FILE` and the like, and gpg's."""
+
+
 class ServerSettings(Model):
     """The server's own settings. None of them is needed for a first run."""
 
@@ -132,6 +140,8 @@ class ServerSettings(Model):
     """Integrations of `aws:invokeWebhook` by their names."""
     aws: AwsSettings = Field(default_factory=AwsSettings)
     """What runbooks may call of AWS."""
+    secrets: SecretSettings = Field(default_factory=SecretSettings)
+    """What opens SecureStrings."""
 
 
 def load(state: Path) -> ServerSettings:
@@ -150,7 +160,12 @@ def load(state: Path) -> ServerSettings:
         place = manifests[1].places.start
         raise Invalid((Finding("there is a second document", place, "one document with the server's settings"),))
     settings = typed.load(ServerSettings, manifests[0].tree, manifests[0].places)
-    return settings.model_copy(update={"hooks": _beneath(state, settings.hooks), "ssh": _ssh(state, settings.ssh)})
+    found = {
+        "hooks": _beneath(state, settings.hooks),
+        "ssh": _ssh(state, settings.ssh),
+        "secrets": SecretSettings(keys=tuple(state / key for key in settings.secrets.keys)),
+    }
+    return settings.model_copy(update=found)
 
 
 def _says_anything(data: bytes) -> bool:

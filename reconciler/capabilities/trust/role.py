@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,24 @@ from reconciler.core.resource import Model
 # --- Model ---------------------------------------------------------------------------------------------------------
 
 Verb = Literal[
-    "*", "read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop"
+    "*",
+    "read",
+    "plan",
+    "apply",
+    "enroll",
+    "retire",
+    "explain",
+    "run",
+    "cancel",
+    "start",
+    "approve",
+    "signal",
+    "stop",
+    "decrypt",
 ]
+
+
+ParameterPath = Annotated[str, Field(pattern="^/", json_schema_extra={"x-expected": "a level, as `/prod`"})]
 
 
 class GrantSpec(Model):
@@ -26,6 +42,8 @@ class GrantSpec(Model):
     """The kinds it may be done to; `*` is every kind."""
     nodes: tuple[TargetField, ...] = Field(default=(), json_schema_extra=OURS)
     """The nodes it may touch: those that all of these select. None where absent."""
+    parameters: tuple[ParameterPath, ...] = Field(default=(), json_schema_extra=OURS)
+    """The parameters it may touch: these, and all below these levels, as `/prod`. None where absent."""
 
 
 class RoleSpec(Model):
@@ -42,4 +60,7 @@ class RoleSpec(Model):
 
 def grants(name: str, spec: RoleSpec) -> tuple[Grant, ...]:
     """The role as access questions are answered with."""
-    return tuple(Grant(name, frozenset(grant.verbs), frozenset(grant.kinds), grant.nodes) for grant in spec.grants)
+    return tuple(
+        Grant(name, frozenset(grant.verbs), frozenset(grant.kinds), grant.nodes, grant.parameters)
+        for grant in spec.grants
+    )

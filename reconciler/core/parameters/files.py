@@ -57,6 +57,7 @@ class Declaration:
     findings: list[Finding] = field(default_factory=list)
     trees: int = 0
     """How many documents are trees: a file may have none."""
+    data: bytes = b""
 
     def add(self, parameter: Parameter) -> None:
         """Take a parameter; a second one of its name is wrong."""
@@ -68,7 +69,7 @@ class Declaration:
 
 def read(data: bytes, path: str) -> Declaration:
     """What a file declares. Raises `Invalid` where its text cannot be read at all."""
-    declared = Declaration(path)
+    declared = Declaration(path, data=data)
     if path.endswith(".env"):
         _read_dotenv(data, declared)
         return declared
@@ -163,7 +164,8 @@ def _take(declared: Declaration, name: str, value: Any, places: Placing, loc: Lo
         declared.findings.append(Finding(f"`{shown}` {wrong[0]}", places.of(loc), wrong[1]))
         return
     text = ",".join(value) if isinstance(value, list) else str(value)
-    declared.add(Parameter(name, kind, text, declared.path, places, loc))
+    file = declared.data if encrypted else b""
+    declared.add(Parameter(name, kind, text, declared.path, places, loc, file))
 
 
 def flaw_of_text(value: str) -> tuple[str, str] | None:

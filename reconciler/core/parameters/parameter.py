@@ -37,6 +37,8 @@ class Parameter:
     path: str
     places: Placing | None = field(default=None, compare=False, repr=False)
     loc: Loc = field(default=(), compare=False)
+    file: bytes = field(default=b"", compare=False, repr=False)
+    """The whole file of a SecureString: SOPS opens no value by itself."""
 
     @property
     def place(self) -> Place:
