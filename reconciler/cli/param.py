@@ -17,7 +17,6 @@ from reconciler.cli.output import Format, FormatOption, print_json, print_table,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.core.cleartext import Cleartext
     from reconciler.engine.parameter_views import View
 
 app = typer.Typer(
@@ -63,19 +62,8 @@ def parameters(repo: Path | None, server: str | None, ca: Path | None, key: Path
         return
     from reconciler.wiring.parameters import opened
 
-    with opened(repo or Path(), passphrase) as library:
+    with opened(repo or Path()) as library:
         yield library.book
-
-
-def passphrase(source: str) -> Cleartext | None:
-    """Ask for the passphrase of a private key, where somebody is there to ask."""
-    if not sys.stdin.isatty():
-        return None
-    import getpass
-
-    from reconciler.core.cleartext import Cleartext
-
-    return Cleartext(getpass.getpass(f"Passphrase of {source}: ").encode())
 
 
 @app.command(cls=Command, short_help="Show a parameter's value.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reconciler.cli.output import Format, FormatOption, print_json, say
-from reconciler.cli.param import NameArgument, passphrase
+from reconciler.cli.param import NameArgument
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def put(
       opsctl param put /prod/db/url --value postgres://db/shop --overwrite
       opsctl param put /prod/zones --type StringList --value a,b,c
       opsctl param put /prod/db/password --type SecureString
-      pwgen -s 40 1 | opsctl param put /prod/db/password --type SecureString --overwrite --pr
+      pwgen -s 40 1 | opsctl param put /prod/db/password --type SecureString
+      opsctl param put /prod/zones --type StringList --value a,b --overwrite --pr
     """
     secure = type_ is Type.secure_string
     if secure and value is not None:
@@ -151,7 +152,7 @@ def _asked(name: str, *, secure: bool) -> str:
 def _made(edit: Callable[[Edits], str], repo: Path, format_: Format, *, no_commit: bool, pr: bool) -> int:
     from reconciler.wiring.parameters import edited
 
-    done = edited(repo, edit, passphrase, commit=not no_commit, propose=pr)
+    done = edited(repo, edit, commit=not no_commit, propose=pr)
     if format_ is Format.json:
         print_json(
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+import functools
 from typing import TYPE_CHECKING
 
 from reconciler.core.parameters import FOLDER, SECURE, Selector, absolute, editing, flaw_of_label, flaw_of_name, is_sops
@@ -31,6 +31,7 @@ class Edits:
     def __init__(self, library: Library, resealed: Resealed) -> None:
         self._library, self._resealed = library, resealed
         self._before = library.worktree.files()
+        self._secret: dict[str, list[Callable[[bytes], bytes]]] = {}
         self.files: dict[str, bytes | None] = {}
 
     def put(self, name: str, value: str | Sequence[str], *, secure: bool, overwrite: bool, file: str = "") -> str:
@@ -101,7 +102,7 @@ class Edits:
             if draft is None or label not in draft.spec.labels:
                 raise Refused(f"no version of {known.name} has the label {label}", "parameter")
             path, index = draft.place.path, draft.index
-            self._change(path, partial(_unlabelled, label=label, index=index))
+            self._change(path, functools.partial(_unlabelled, label=label, index=index))
         return known.name
 
     def check(self) -> None:
@@ -152,9 +153,23 @@ class Edits:
                 raise Refused(f"{path}: {error}", "parameter", "edit the file by hand") from None
 
         if is_sops(path):
-            self.files[path] = self._resealed(path, on_bytes)
+            self._secret.setdefault(path, []).append(on_bytes)
+            self.files[path] = self._sealed_again(path)
         else:
             self.files[path] = on_bytes(self._now(path)) or None
+
+    def _sealed_again(self, path: str) -> bytes | None:
+        """An encrypted file after all that was done to its plaintext; None where that leaves nothing."""
+        left = True
+
+        def change(plain: bytes) -> bytes:
+            nonlocal left
+            after = functools.reduce(lambda data, edit: edit(data), self._secret[path], plain)
+            left = bool(after)
+            return after or plain
+
+        data = self._resealed(path, change)
+        return data if left else None
 
     def _now(self, path: str) -> bytes:
         """A file as it would be; empty for none."""

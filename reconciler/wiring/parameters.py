@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from agent.contract.canonical import canonical, digest
 from reconciler.adapters.git import Checkout, GitProposals, Remote, Worktree
 from reconciler.adapters.parameters import SopsUnseal
 from reconciler.adapters.private_files import EVERYONE_READS, write_whole
-from reconciler.adapters.sops import Keyring
 from reconciler.core.parameters import History, is_parameters
 from reconciler.core.problem import Invalid, Refused
 from reconciler.engine.parameter_views import Book
@@ -22,20 +21,19 @@ from reconciler.engine.sources import Sources, Workings
 from reconciler.wiring import local
 from reconciler.wiring.local import WORKTREE, WorktreeView
 from reconciler.wiring.parameter_edits import Edits
+from reconciler.wiring.secrets import keyring, resealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.adapters.sops.age import AskPassphrase
     from reconciler.core.parameters import Stored
     from reconciler.engine.parameters import Collected
-    from reconciler.wiring.parameter_edits import Resealed
 
 
 class Library:
     """What a working directory declares. Raises `Invalid` for files that declare nothing rightly."""
 
-    def __init__(self, directory: Path, checkout: Checkout, keys: Callable[[], Keyring]) -> None:
+    def __init__(self, directory: Path, checkout: Checkout) -> None:
         self.directory, self.checkout = directory, checkout
         self.worktree = Worktree.at(directory)
         view = WorktreeView(self.worktree, checkout)
@@ -48,7 +46,7 @@ class Library:
         if findings:
             raise Invalid(tuple(dict.fromkeys(findings)))
         self.stored: Stored = self.collected.stored(lambda: History.at(view, WORKTREE))
-        self.unseal = SopsUnseal(keys)
+        self.unseal = SopsUnseal(functools.cache(keyring))
 
     @property
     def book(self) -> Book:
@@ -66,14 +64,14 @@ class Edited:
     branch: str | None
 
 
-def edited(directory: Path, edit: Callable[[Edits], str], ask: AskPassphrase, *, commit: bool, propose: bool) -> Edited:
+def edited(directory: Path, edit: Callable[[Edits], str], *, commit: bool, propose: bool) -> Edited:
     """Edit a checkout's files, and commit them alone; or push them for review and leave the checkout as it is.
 
     `edit` says what it does, for the commit. Raises `Refused` where one of its files has changes that are not
     committed, and `Invalid` for what the repository would then have wrong.
     """
-    with opened(directory, ask) as library:
-        edits = Edits(library, _resealing())
+    with opened(directory) as library:
+        edits = Edits(library, lambda path, change: resealed(directory / path, change))
         message = edit(edits)
         edits.check()
         files = {path: data for path, data in edits.files.items() if library.worktree.files().get(path) != data}
@@ -98,14 +96,6 @@ def _write(file: Path, data: bytes | None) -> None:
     write_whole(file, data, EVERYONE_READS)
 
 
-def _resealing() -> Resealed:
-    def no(path: str, edit: Callable[[bytes], bytes]) -> bytes:
-        del edit
-        raise Refused(f"{path} is encrypted, and this version does not write such files", "", "use sops")
-
-    return no
-
-
 def _proposed(checkout: Checkout, directory: Path, files: dict[str, bytes | None], message: str) -> tuple[str, str]:
     """Push the files, upon HEAD, as a branch of their own."""
     url = local.remote_of(directory)
@@ -119,7 +109,7 @@ def _proposed(checkout: Checkout, directory: Path, files: dict[str, bytes | None
 
 
 @contextmanager
-def opened(directory: Path, ask: AskPassphrase) -> Iterator[Library]:
-    """The parameters of a checkout; `ask` is asked for passphrases of private keys."""
+def opened(directory: Path) -> Iterator[Library]:
+    """The parameters of a checkout."""
     with Checkout(directory) as checkout:
-        yield Library(directory, checkout, lambda: Keyring.from_environment(os.environ, ask))
+        yield Library(directory, checkout)

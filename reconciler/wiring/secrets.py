@@ -66,6 +66,13 @@ def edit(file: Path, again: Callable[[str], bool]) -> bool:
     return _write(file, data)
 
 
+def resealed(file: Path, change: Callable[[bytes], bytes]) -> bytes:
+    """A file, new where there is none, with its plaintext as `change` leaves it. Nothing is written."""
+    keys = keyring()
+    opened, before = _before(file, keys)
+    return _sealed(file, opened, change(before), keys)
+
+
 def rotate(files: Iterable[Path]) -> Iterator[Changed]:
     """Put files under new data keys."""
     keys = keyring()

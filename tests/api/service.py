@@ -47,6 +47,22 @@ class MemoryCommands:
 
 
 @dataclass
+class MemoryParameters:
+    """`Parameters` of a `MemoryService`: each call is one of the service's."""
+
+    service: MemoryService
+
+    def one(self, subject: Subject, name: str, *, decrypt: bool) -> dict[str, Any]:
+        return self.service.called(subject, "read", "parameter", name, decrypt)
+
+    def below(self, subject: Subject, path: str, *, recursive: bool, decrypt: bool) -> list[dict[str, Any]]:
+        return [self.service.called(subject, "read", "parameters", path, recursive, decrypt)]
+
+    def history(self, subject: Subject, name: str, *, decrypt: bool) -> list[dict[str, Any]]:
+        return [self.service.called(subject, "read", "history", name, decrypt)]
+
+
+@dataclass
 class MemoryAutomations:
     """`Automations` of a `MemoryService`: each call is one of the service's."""
 
@@ -76,6 +92,7 @@ class MemoryService:
     operators: dict[str, str] = field(default_factory=dict)
     commands: MemoryCommands = field(init=False)
     automations: MemoryAutomations = field(init=False)
+    parameters: MemoryParameters = field(init=False)
     calls: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
     fail: Exception | None = None
     progress: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +102,7 @@ class MemoryService:
     def __post_init__(self) -> None:
         self.commands = MemoryCommands(self)
         self.automations = MemoryAutomations(self)
+        self.parameters = MemoryParameters(self)
 
     def operator_of(self, key: str, /) -> str | None:
         return self.operators.get(key)

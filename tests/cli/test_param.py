@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 
 import pytest
 
-from tests.cli.conftest import OPSCTL, Repository, Run
+from tests.cli.conftest import OPSCTL, Ran, Repository, Run
 
 TREE = """\
 # what the shop needs
@@ -119,6 +120,39 @@ def test_a_value_comes_from_standard_input(repo: Repository) -> None:
     )
     assert done.stderr == ""
     assert '  motd: "two\\nlines"\n' in (repo.directory / "parameters/prod.yaml").read_text()
+
+
+SECRET = "hunter2, correct horse"
+
+
+def test_a_secret_is_put_read_renamed_and_removed(repo: Repository, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("secret", "init", repo.directory).code == 0
+    repo.commit("Begin with secrets")
+
+    def param(verb: str, *arguments: object) -> Ran:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{SECRET}\n"))
+        ran = run("param", verb, *arguments, "--repo", repo.directory)
+        assert ran.code == 0, ran.err
+        return ran
+
+    put = param("put", "/prod/db/password", "--type", "SecureString")
+    assert "parameters/prod.sops.yaml" in put.out
+    param("put", "/prod/web/token", "--type", "SecureString")
+    hidden = param("get", "/prod/db/password")
+    assert hidden.out.startswith("ENC[AES256_GCM,")
+    assert param("get", "/prod/db/password", "--with-decryption").out == f"{SECRET}\n"
+    assert "ENC[" in param("get-by-path", "/prod", "--recursive").out
+    dotenv = param("get-by-path", "/prod", "--recursive", "--with-decryption", "--format", "dotenv").out
+    assert f'DB_PASSWORD="{SECRET}"\n' in dotenv
+    param("mv", "/prod/db/password", "/prod/db/secret")
+    assert param("get", "/prod/db/secret", "--with-decryption").out == f"{SECRET}\n"
+    assert "DB_SECRET" in run("param", "list", "--repo", repo.directory).out.upper().replace("/", "_")
+    assert run("param", "search", "hunter2", "--repo", repo.directory).code == 1
+    param("rm", "/prod/db/secret")
+    param("rm", "/prod/web/token")
+    assert not (repo.directory / "parameters/prod.sops.yaml").exists()
+    assert SECRET not in repo.git("log", "--patch")
+    assert all(SECRET not in ran.out + ran.err for ran in (put, hidden))
 
 
 def test_a_label_names_a_version(repo: Repository, run: Run) -> None:
