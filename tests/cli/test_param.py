@@ -208,7 +208,7 @@ def test_a_plan_shows_what_a_change_of_a_value_means(repo: Repository, run: Run)
 
 
 def test_list_and_search(repo: Repository, run: Run) -> None:
-    document = run("param", "list", "--repo", repo.directory, "--format", "json").document
+    document = run("param", "list", "--path", "/prod", "--repo", repo.directory, "--format", "json").document
     assert [row["Name"] for row in document["Parameters"]] == ["/prod/db/port", "/prod/db/url", "/prod/zones"]
     assert all("Value" not in row for row in document["Parameters"])
     found = run("param", "search", "POSTGRES", "--repo", repo.directory)
