@@ -18,6 +18,7 @@ from reconciler.controller.automation.performing import Performing
 from reconciler.controller.automation.run_command import RunCommand
 from reconciler.controller.automation.runbooks import Runbooks
 from reconciler.controller.automation.runs import AutomationRuns
+from reconciler.controller.automation.scheduled import Scheduled
 from reconciler.controller.automation.work import Handlers, outside
 from reconciler.controller.catalogs import Catalogs
 from reconciler.controller.commands import CommandDesk
@@ -182,9 +183,10 @@ class Controller:
             },
         )
         self._errands = errands = Errands(loop, begin_errand)
-        beginnings = Beginnings(state, permissions, shelf)
+        beginnings = Beginnings(state, source, permissions, shelf)
         performing = Performing(handlers, errands, commands, store, clock)
         self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings, runbooks)
+        self._scheduled = Scheduled(state, keeper, store, clock, errands, shelf, beginnings, desk_)
         automations = AutomationRuns(
             state, loop, store, reconciler, permissions, shelf, orders, beginnings, desk_, runbooks
         )
@@ -252,6 +254,7 @@ class Controller:
         self._reconciler.settle()
         self._desk.settle()
         self._commands.settle()
+        self._scheduled.settle()
         self._automations.settle()
 
     def _lost(self, problem: Problem) -> None:

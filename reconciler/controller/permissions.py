@@ -118,7 +118,9 @@ class Permissions:
 
     def _grants(self, subject: Subject) -> list[access.Grant]:
         catalog = self._state.catalog
-        return catalog.grants_of(subject.name) if catalog is not None else []
+        if catalog is None:
+            return []
+        return catalog.grants_of_role(subject.role) if subject.role else catalog.grants_of(subject.name)
 
     def _within(self, subject: Subject, verb: str, kind: str, nodes: Nodes) -> NodeSet:
         if subject.everything:

@@ -16,6 +16,7 @@ from reconciler.controller.progress import apply_of, progress, remember
 from reconciler.controller.scope import within
 from reconciler.core.problem import Refused, Unavailable, Waiting, nearest
 from reconciler.core.records import AuditRow, Changes
+from reconciler.engine import automated
 from reconciler.engine.gate import Limits
 from reconciler.engine.preview import draw
 
@@ -242,6 +243,8 @@ class ControllerService:
         render = self._renderer.for_plan()
         view = draw(plan, gated, catalog, world, self._store.body, contents, render, live=True).view()
         view["warnings"] += [text for text in (loaded.access_problem, stale) if text]
+        started = {uid: last.fingerprint for uid, last in automated.last_in(self._store.settings()).items()}
+        view["warnings"] += automated.announced(catalog, started)
         view["warnings"] += views.unreached(self._state, plan.nodes, reach)
         return view
 

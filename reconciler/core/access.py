@@ -20,18 +20,27 @@ VERBS = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who asks: `root@socket`, `alice`, `reconciler`. `everything` is held by the local socket's owner."""
+    """Who asks: `root@socket`, `alice`, `reconciler`. `everything` is held by the local socket's owner.
+
+    With `role` it may what that role grants, and nothing else.
+    """
 
     name: str
     everything: bool = False
+    role: str = ""
 
 
 RECONCILER = Subject("reconciler", everything=True)
-SOCKET, ASSOCIATION = "@socket", "Association/"
+SOCKET, ASSOCIATION, ROLE = "@socket", "Association/", "Role/"
 
 
-def acting(name: str) -> Subject:
-    """Whom something goes on for that somebody of this name began; no operator's name has `@` or `/` in it."""
+def acting(name: str, assumed: str = "") -> Subject:
+    """Whom something goes on for that somebody of this name began; no operator's name has `@` or `/` in it.
+
+    `assumed` is `Role/NAME` where it has the rights of that role alone; any other text says nothing.
+    """
+    if assumed.startswith(ROLE):
+        return Subject(name, role=assumed.removeprefix(ROLE))
     return Subject(name, everything=name.endswith(SOCKET) or name.startswith(ASSOCIATION))
 
 

@@ -125,6 +125,11 @@ class Catalog:
         """By name."""
         return {resource.name: resource.spec for resource in self.of("Operator")}
 
+    def grants_of_role(self, name: str) -> list[Grant]:
+        """What a role grants; nothing where it is not there."""
+        found = self.roles.get(name)
+        return list(role.grants(name, found)) if found else []
+
     def grants_of(self, operator: str) -> list[Grant]:
         """What an operator's roles grant. A role that is not there grants nothing."""
         spec = self.operators.get(operator)

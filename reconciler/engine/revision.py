@@ -11,6 +11,7 @@ from reconciler.capabilities.apps import group
 from reconciler.capabilities.nodes import association
 from reconciler.capabilities.trust import operator
 from reconciler.core import select
+from reconciler.core.fields import TARGET_EXPECTED
 from reconciler.core.parameters import is_parameters
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 from reconciler.core.resource import Metadata
@@ -18,7 +19,7 @@ from reconciler.core.resource import uid as uid_of
 from reconciler.documents import built_in
 from reconciler.documents.compile import compile_document
 from reconciler.documents.stored import NotStored
-from reconciler.engine import parameters
+from reconciler.engine import automated, parameters
 from reconciler.engine.drafts import Draft
 from reconciler.engine.nesting import nesting
 from reconciler.engine.sources import Referred
@@ -219,6 +220,10 @@ class Revision:
             cause = uid_of("Document", spec.document)
             finding = Finding(f"the document `{spec.document}` is not valid", draft.places.of(("spec", "document")))
             return bad or Bad("DocumentInvalid", (finding,), cause)
+        if document.draft.spec.type == "Automation":
+            return self._automated(draft, document, groups, bad)
+        if fault := _not_for_nodes(draft):
+            return Bad("Invalid", (*(bad.findings if bad else ()), fault))
         compiled = self._compiled(draft, document.draft)
         if isinstance(compiled, Bad) and compiled.reason == _NOT_STORED and not bad:
             first = compiled.findings[0]
@@ -230,6 +235,19 @@ class Revision:
         ready, warnings = compiled
         fingerprint = _fingerprint(draft, groups, ready.body_digest)
         return Good(draft, self.commit, fingerprint, ready, groups, warnings)
+
+    def _automated(self, draft: Draft, document: Good, groups: dict[str, Good], bad: Bad | None) -> Good | Bad:
+        """An association that starts executions: it gives nodes nothing, and so has no body."""
+
+        def place(loc: Loc) -> Place:
+            return draft.places.of(("spec", *loc), key=not loc)
+
+        found = automated.flaws(draft.spec, document.draft.spec.content, place, self._sources.kept)
+        if found:
+            return Bad("Invalid", (*(bad.findings if bad and not bad.cause else ()), *found))
+        if bad:
+            return bad
+        return Good(draft, self.commit, _fingerprint(draft, groups, document.fingerprint), groups=groups)
 
     def _built_in(self, name: str) -> Good | None:
         """A document that comes with the program: as valid as its code."""
@@ -294,6 +312,17 @@ def _compile(draft: Draft, document: Draft, files: Any) -> tuple[Compiled, tuple
     except Invalid as invalid:
         return Bad("Invalid", invalid.findings)
     return association.compiled(draft.uid, spec, steps, draft.place), steps.warnings
+
+
+def _not_for_nodes(draft: Draft) -> Finding | None:
+    """What keeps an association from being for nodes."""
+    spec: association.AssociationSpec = draft.spec
+    if spec.automation_target_parameter_name:
+        place = draft.places.of(("spec", automated.OURS), key=True)
+        return Finding(f"`{automated.OURS}` belongs to Automation documents", place, "an association without it")
+    if not spec.targets:
+        return Finding("`spec.targets` is missing", draft.places.of(("spec",), key=True), TARGET_EXPECTED)
+    return None
 
 
 def _references_of_targets(targets: Iterable[select.Target]) -> Iterator[tuple[str, Loc]]:

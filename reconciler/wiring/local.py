@@ -21,6 +21,7 @@ from reconciler.adapters.signer import read_key
 from reconciler.controller.contents import FileContents
 from reconciler.core.ports import EXECUTABLE, LINK, Change, Commit
 from reconciler.core.problem import Refused, Unavailable
+from reconciler.engine import automated
 from reconciler.engine import gate as gating
 from reconciler.engine import plan as planning
 from reconciler.engine.assumed import assumed
@@ -128,7 +129,11 @@ def _drawn(catalog: Catalog, base: Catalog | None, view: Source | WorktreeView) 
     plan = planning.plan(catalog, world)
     contents = FileContents(view, kept.get, catalog, *([base] if base else []))
     with BoundedRenderer() as renderer:
-        return draw(plan, gating.Gated(), catalog, world, kept.get, contents, renderer.for_plan(), live=False).view()
+        render = renderer.for_plan()
+        drawn = draw(plan, gating.Gated(), catalog, world, kept.get, contents, render, live=False).view()
+    started = {resource.uid: resource.fingerprint for resource in automated.automated(base)} if base else {}
+    drawn["warnings"] += automated.announced(catalog, started)
+    return drawn
 
 
 def init(directory: Path, operator_key: Path | None) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from reconciler.core.access import Subject
 from reconciler.core.problem import Invalid, Refused, Unavailable
 from reconciler.core.records import Changes
 from tests.controller.house import ROOT, House, small
-from tests.engine.repository import operator, role
+from tests.engine.repository import FLEET, operator, role
 
 SCRIPT = """schemaVersion: "2.2"
 parameters: {word: {type: String, default: x}}
@@ -51,9 +51,17 @@ ROLES = "---\n".join(
     (
         role("approver", "{verbs: [approve, read], kinds: [Automation]}"),
         role("starter", "{verbs: [start], kinds: [Automation], nodes: [web-1]}"),
+        role("other", "{verbs: [start], kinds: [Automation], nodes: [web-1]}"),
     )
 )
-OPERATORS = "---\n".join((operator("alice", "approver"), operator("bob", "approver"), operator("carol", "starter")))
+OPERATORS = "---\n".join(
+    (
+        operator("alice", "approver"),
+        operator("bob", "approver"),
+        operator("carol", "starter"),
+        operator("dave", "other"),
+    )
+)
 ALICE, BOB, CAROL = Subject("alice"), Subject("bob"), Subject("carol")
 
 
@@ -225,6 +233,80 @@ def test_what_nobody_does_fails_saying_so(house: House) -> None:
     execution = start(house, "unsupported")
     house.tick(1)
     assert show(house, execution)["reason"] == "Unsupported: `aws:deleteImage` is not done by this system"
+
+
+EACH = """apiVersion: ops/v1
+kind: Association
+metadata: {name: each}
+spec:
+  document: one
+  targets: ["*"]
+  automationTargetParameterName: Node
+  scheduleExpression: rate(30 minutes)
+"""
+
+
+def started_by(house: House, uid: str) -> list[str]:
+    rows = house.service.automations.list(ROOT, 100, "")
+    return [row["status"] for row in rows if row["subject"] == uid]
+
+
+def test_an_association_starts_at_each_change_and_at_its_instants(house: House) -> None:
+    house.push({"associations/each.yaml": EACH})
+    house.service.sync(ROOT)
+    house.settle(5)
+    assert started_by(house, "Association/each") == ["Success"]
+    assert house.service.plan(ROOT, None, None)["warnings"] == []
+    house.restart()
+    house.tick(900)
+    assert started_by(house, "Association/each") == ["Success"]
+    house.tick(110)
+    assert started_by(house, "Association/each") == ["Success", "Success"]
+    house.timer.close()
+    house.timer.advance(3 * 3600)
+    house.start()
+    house.settle(5)
+    assert started_by(house, "Association/each") == ["Success"] * 3
+    house.push({"associations/each.yaml": EACH.replace("30 minutes", "2 hours")})
+    house.service.sync(ROOT)
+    house.settle(5)
+    assert started_by(house, "Association/each") == ["Success"] * 4
+    assert house.audit("start")[0] == ("Association/each", "one", "started")
+
+
+def test_a_freeze_keeps_everything_from_starting(house: House) -> None:
+    frozen = FLEET + 'spec: {freeze: {reason: holidays, until: "2023-11-15T00:00:00Z"}}\n'
+    house.push({"fleet.yaml": frozen, "associations/each.yaml": EACH})
+    house.service.sync(ROOT)
+    house.settle(5)
+    assert started_by(house, "Association/each") == []
+    with pytest.raises(Refused, match="holidays"):
+        start(house, "one", parameters={"Node": ["n"]})
+    house.tick(6420)
+    assert started_by(house, "Association/each") == ["Success"]
+
+
+def test_one_that_still_goes_on_is_not_doubled(house: House) -> None:
+    pausing = EACH.replace("document: one", "document: sleep").replace("  automationTargetParameterName: Node\n", "")
+    house.push({"associations/each.yaml": pausing.replace('  targets: ["*"]\n', "")})
+    house.service.sync(ROOT)
+    house.tick(4000)
+    assert started_by(house, "Association/each") == ["Waiting"]
+    assert {row[2] for row in house.audit("start")} == {"started", "skipped"}
+
+
+def test_a_role_that_is_assumed_grants_that_alone(house: House) -> None:
+    assuming = {"documents/as.json": runbook(COMMAND, assumeRole="arn:aws:iam::123456789012:role/starter")}
+    house.push(assuming)
+    house.service.sync(ROOT)
+    with pytest.raises(Refused, match="does not hold the role starter"):
+        house.service.automations.start(Subject("dave"), Start(document="as"))
+    execution = start(house, "as", CAROL)
+    house.tick(1)
+    found = show(house, execution)
+    assert (found["status"], found["assumeRole"]) == ("Failed", "Role/starter")
+    assert "carol may not run Document" in found["reason"]
+    assert status(house, start(house, "as")) == "Failed"
 
 
 def test_a_bad_disk_loses_nothing(house: House) -> None:

@@ -53,8 +53,10 @@ class AssociationSpec(Model):
     """Both mean the document at the commit in force: versions of documents are Git's."""
     parameters: dict[str, StringOrList] = Field(default_factory=dict)
     """Values for the document's parameters, each a text or a list of texts."""
-    targets: tuple[TargetField, ...] = Field(min_length=1)
-    """The nodes that all of these select."""
+    targets: tuple[TargetField, ...] = Field(default=(), min_length=1)
+    """The nodes that all of these select. Required but for an Automation document that is executed once."""
+    automation_target_parameter_name: str | None = None
+    """Of an Automation document, the parameter that gets the target: one execution for each."""
     schedule_expression: ScheduleExpression | None = None
     """When scripts run again, in UTC: `rate(30 minutes)` or `cron(0 2 ? * SUN *)`; once per change where absent."""
     max_concurrency: Annotated[str, Field(pattern=rate.PATTERN)] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import digest
@@ -10,11 +10,14 @@ from reconciler.capabilities.changes import automation
 from reconciler.controller.automation.runbooks import source_of
 from reconciler.controller.document_orders import require_reach
 from reconciler.core import nodeset
+from reconciler.core.access import ROLE
 from reconciler.core.executions import ExecutionRow
 from reconciler.core.fields import TARGET_EXPECTED
+from reconciler.core.parameters import SECURE, Selector
 from reconciler.core.problem import Finding, Invalid, Place, Refused
 from reconciler.core.select import Target, known_key
-from reconciler.documents.runbook import Runbook
+from reconciler.documents.runbook import Runbook, references
+from reconciler.documents.stored import PREFIXES as STORED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
     from reconciler.core.access import Subject
+    from reconciler.core.ports import Source
     from reconciler.documents.document import Document
 
 AUTOMATION = "Automation"
@@ -60,8 +64,8 @@ class Beginning:
 class Beginnings:
     """May be asked from any thread."""
 
-    def __init__(self, state: State, permissions: Permissions, shelf: Shelf) -> None:
-        self._state, self._permissions, self._shelf = state, permissions, shelf
+    def __init__(self, state: State, source: Source, permissions: Permissions, shelf: Shelf) -> None:
+        self._state, self._source, self._permissions, self._shelf = state, source, permissions, shelf
 
     def of(
         self,
@@ -96,6 +100,7 @@ class Beginnings:
             execution=execution,
             subject=subject.name,
             at=at,
+            facts=self._facts(runbook, wanted),
             mode=wanted.mode,
             parent=parent,
             revision=digest(source),
@@ -103,10 +108,27 @@ class Beginnings:
             max_concurrency=wanted.max_concurrency,
             max_errors=wanted.max_errors,
         )
+        started = replace(started, assume_role=self._assumed(started.assume_role, subject))
         return begun(started, runbook, source, " ".join(map(str, wanted.targets)), depth)
+
+    def _assumed(self, asked: str, subject: Subject) -> str:
+        """Whose rights the execution has: `Role/NAME` for a role of this repository, which the subject has to hold.
+
+        What somebody acts for who has a role's rights alone has no others, whatever it asks for.
+        """
+        if subject.role:
+            return ROLE + subject.role
+        catalog, name = self._shelf.catalog(), asked.rpartition("/")[2]
+        if name not in catalog.roles:
+            return asked
+        operator = catalog.operators.get(subject.name)
+        if not subject.everything and (operator is None or name not in operator.roles):
+            raise Refused(f"{subject.name} does not hold the role {name} that the runbook asks for", "access")
+        return ROLE + name
 
     def child(self, effect: StartChild, subject: Subject, at: int, depth: int) -> Beginning:
         """What a step starts. Raises as `of`, and `Refused` for too deep a nesting or what nothing here can do."""
+        self._permissions.check(subject, "start", AUTOMATION)
         if depth > MOST_DEPTH:
             raise Refused(f"executions start one another {MOST_DEPTH} deep at most", "automation")
         options = effect.options
@@ -135,6 +157,18 @@ class Beginnings:
             depth=depth,
         )
 
+    def _facts(self, runbook: Runbook, wanted: Wanted) -> dict[str, Any]:
+        """Stored parameters that the runbook or what it is given refers to. A SecureString is none: events are kept."""
+        given = [text for _, text in references.texts(dict(wanted.parameters))]
+        names = {name for text in given for name in references.names(text)} | automation.wanted_facts(runbook)
+        kept = self._shelf.catalog().stored(self._source)
+        found = {}
+        for name in (name for name in names if name.startswith(STORED)):
+            parameter = kept.find(Selector.parse(name.removeprefix("resolve:").removeprefix("ssm:")))
+            if parameter is not None and parameter.type != SECURE:
+                found[name] = parameter.resolved
+        return found
+
     def _values(self, targets: Sequence[Target], subject: Subject, kind: str) -> list[str]:
         """What the parameter gets, one execution each: the values that are listed, or the ids of the nodes by name."""
         listed = [target for target in targets if target.key == VALUES]
@@ -147,18 +181,20 @@ class Beginnings:
         return [entry.id for entry in sorted((one for one in entries if one is not None), key=lambda one: one.name)]
 
 
-def of_target(effect: StartChild, runbook: Runbook, source: bytes, fleet_id: str, at: int, depth: int) -> Beginning:
+def of_target(effect: StartChild, runbook: Runbook, source: bytes, above: Started, at: int, depth: int) -> Beginning:
     """One of the executions of one that runs once per target: the same runbook, whatever is in force by now."""
     started = automation.start(
         runbook,
         effect.parameters,
-        fleet_id=fleet_id,
+        fleet_id=above.fleet_id,
         execution=effect.execution,
         subject=effect.subject,
         at=at,
+        facts=above.facts,
         parent=effect.parent,
         revision=effect.version,
     )
+    started = replace(started, assume_role=above.assume_role)
     return begun(started, runbook, source, "", depth)
 
 

@@ -69,14 +69,14 @@ class AutomationDesk:
         self._wakes: list[tuple[int, str]] = []
         performing.on_answer = self.take
 
-    def begin(self, beginning: Beginning) -> ExecutionRow:
-        """Begin an execution; durable on return. One that is there already is left as it is."""
+    def begin(self, beginning: Beginning, settings: Mapping[str, str] | None = None) -> ExecutionRow:
+        """Begin an execution, and set these settings; durable on return. One that is there already is left as it is."""
         row = beginning.row
         known = self._store.execution(row.id)
         if known is None:
             audit = AuditRow(row.started_at, row.subject, "start", row.document, "started", row.id, row.targets)
             with self._whole():
-                self._turn({}, (beginning,), (audit,))
+                self._turn({}, (beginning,), (audit,), settings)
         return known or row
 
     def say(self, execution: str, event: Event, audit: AuditRow) -> None:
@@ -96,6 +96,10 @@ class AutomationDesk:
             why = f"it is over: {known.status}" if known is not None else "there is none of this id"
             raise Refused(f"the execution {execution:.40} takes nothing: {why}", "automation")
         return found
+
+    def goes_on(self, subject: str) -> bool:
+        """Whether an execution that this one started, by itself, is not over."""
+        return any(going.row.subject == subject and not going.row.parent for going in self._all().values())
 
     def settle(self) -> None:
         """Move on all that can move."""
@@ -131,9 +135,10 @@ class AutomationDesk:
         incoming: Mapping[str, Sequence[Event]],
         beginnings: Iterable[Beginning] = (),
         audit: Iterable[AuditRow] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         going = self._all()
-        turn = Turn(self._clock.now_ms(), audit=list(audit))
+        turn = Turn(self._clock.now_ms(), audit=list(audit), settings=dict(settings or {}))
         for beginning in beginnings:
             turn.bodies[beginning.row.source_digest] = beginning.source
             turn.move(fresh(beginning), (beginning.started,))
@@ -197,10 +202,10 @@ class AutomationDesk:
         at = max(self._clock.now_ms(), going.last)
         if started.rate and going.runbook is not None:
             source = self._runbooks.source(going.row.source_digest)
-            make = partial(of_target, effect, going.runbook, source, started.fleet_id, at, depth)
+            make = partial(of_target, effect, going.runbook, source, started, at, depth)
             self._take_beginning(effect, _made_of(make))
         else:
-            child = partial(self._beginnings.child, effect, acting(effect.subject), at, depth)
+            child = partial(self._beginnings.child, effect, acting(effect.subject, started.assume_role), at, depth)
             self._errands.run(effect.execution, child, partial(self._take_beginning, effect))
 
     def _take_beginning(self, effect: StartChild, found: Beginning | Problem) -> None:
@@ -245,7 +250,9 @@ class AutomationDesk:
 
 
 def _work(going: Going, effect: Perform) -> Work:
+    started = going.state.started
     assert going.state.running is not None
+    assert started is not None
     return Work(
         effect.id,
         effect.execution,
@@ -254,7 +261,7 @@ def _work(going: Going, effect: Perform) -> Work:
         effect.inputs,
         going.state.running.begun.at,
         effect.deadline,
-        acting(going.row.subject),
+        acting(going.row.subject, started.assume_role),
         going.row.document,
         going.row.source_digest,
     )

@@ -32,6 +32,7 @@ class Turn:
     notices: list[EffectRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     after: dict[str, Going] = field(default_factory=dict)
     effects: list[tuple[Going, Effect]] = field(default_factory=list)
     unfinished: set[str] = field(default_factory=set)
@@ -65,6 +66,7 @@ class Turn:
             effects=tuple(self.notices),
             audit=tuple(self.audit),
             bodies=self.bodies,
+            settings=self.settings,
         )
 
 
