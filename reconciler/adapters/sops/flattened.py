@@ -45,7 +45,7 @@ def _walk(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _order(name: str) -> list[tuple[int, str]]:
-    return [(int(part) if part.isdigit() else 0, part) for part in _STEP.split(name)]
+    return [(int(part) if part.isdecimal() else 0, part) for part in _STEP.split(name)]
 
 
 def _put(root: dict[str, Any], steps: list[tuple[str, str]], text: str, name: str) -> None:
@@ -55,7 +55,7 @@ def _put(root: dict[str, Any], steps: list[tuple[str, str]], text: str, name: st
         new: Any = text if last else {} if steps[position + 1][0] == "map" else []
         if kind == "map" and isinstance(here, dict):
             here = here.setdefault(step, new)
-        elif kind == "list" and isinstance(here, list) and step.isdigit() and int(step) <= min(len(here), _MAX_ITEMS):
+        elif kind == "list" and isinstance(here, list) and step.isdecimal() and int(step) <= min(len(here), _MAX_ITEMS):
             if int(step) == len(here):
                 here.append(new)
             here = here[int(step)]

@@ -28,8 +28,8 @@ def is_json(text: Text) -> bool:
     if text.content.lstrip()[:1] != "{":
         return False
     try:
-        json.loads(text.content)
-    except ValueError:
+        parse_json(text.content, TreeBuilder(text))
+    except Invalid:
         return False
     return True
 

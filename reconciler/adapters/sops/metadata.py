@@ -178,7 +178,7 @@ class _Reader:
         text = str(self._fields.get("shamir_threshold") or "0")
         if groups < 2:
             return 0
-        if text.isdigit() and int(text) <= groups:
+        if text.isdecimal() and len(text) < 4 and int(text) <= groups:
             return int(text)
         self._finding("shamir_threshold", f"`shamir_threshold` is {text}", f"a number up to {groups}")
         return 0

@@ -11,8 +11,7 @@ from reconciler.core.manifest import read_one
 from reconciler.core.problem import Finding, Invalid, Place, nearest
 
 if TYPE_CHECKING:
-    import re
-
+    from reconciler.adapters.sops.selection import Expression
     from reconciler.core.manifest import Loc, Places
 
 FILE = ".sops.yaml"
@@ -28,7 +27,7 @@ _CLOUD = {"azure_keyvault": "azure_kv", "hc_vault_transit_uri": "hc_vault"}
 class Rule:
     """One creation rule. `pattern` is None where it is for every file; `scheme` what a new file gets."""
 
-    pattern: re.Pattern[str] | None
+    pattern: Expression | None
     scheme: Metadata
     place: Place
     index: int
@@ -105,7 +104,7 @@ class _Reader:
 
     def _threshold(self, loc: Loc, rule: dict[str, Any], groups: int) -> int:
         text = str(rule.get("shamir_threshold") or 0)
-        if text.isdigit() and int(text) <= groups:
+        if text.isdecimal() and len(text) < 4 and int(text) <= groups:
             return int(text)
         self._finding((*loc, "shamir_threshold"), f"{text} of {groups} key groups", f"a number up to {groups}")
         return 0
@@ -119,7 +118,7 @@ class _Reader:
             self._pattern((*loc, given[0][0]), given[0][1])
         return given[0] if given else ("unencrypted_suffix", DEFAULT_SUFFIX)
 
-    def _pattern(self, loc: Loc, text: object) -> re.Pattern[str] | None:
+    def _pattern(self, loc: Loc, text: object) -> Expression | None:
         if not isinstance(text, str) or not text:
             return None
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+import re2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -14,13 +16,18 @@ if TYPE_CHECKING:
     from reconciler.adapters.sops.values import Value
 
 _ONLY_ENCRYPTED = hashlib.sha256(b"sops").digest()
-_NOT_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>|\(|P=|#)|\\[1-9]|[*+?}]\+|(?<!\\)\\[ZXRKG]")
-_RE2_ONLY = ((re.compile(r"\\z"), r"\\Z"), (re.compile(r"\(\?<([A-Za-z_]\w*)>"), r"(?P<\1>"))
 _LONGEST = 1000
 
 
 class UnknownExpression(ValueError):
-    """A regular expression that RE2, which SOPS has, does not know or that means something else here."""
+    """A text that is no regular expression to RE2, and so none to SOPS."""
+
+
+class Expression(Protocol):
+    """A compiled regular expression."""
+
+    def search(self, text: str, /) -> object:
+        """Something where it is found in the text, else None."""
 
 
 def selected(slots: Sequence[Slot], metadata: Metadata) -> list[bool]:
@@ -41,16 +48,19 @@ def selected(slots: Sequence[Slot], metadata: Metadata) -> list[bool]:
     return [any(hit(step) for step in slot.path if isinstance(step, str)) is encrypting for slot in slots]
 
 
-def expression(text: str) -> re.Pattern[str]:
-    """A regular expression of Go's. Raises `UnknownExpression`."""
-    if len(text) > _LONGEST or _NOT_RE2.search(text):
-        raise UnknownExpression("RE2, which SOPS has, does not know this regular expression")
-    for pattern, ours in _RE2_ONLY:
-        text = pattern.sub(ours, text)
+@lru_cache(maxsize=256)
+def expression(text: str) -> Expression:
+    """A regular expression as Go has them, whose search takes time in proportion to the text. Raises
+    `UnknownExpression`."""
+    if len(text) > _LONGEST:
+        raise UnknownExpression(f"a regular expression has at most {_LONGEST} characters")
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise UnknownExpression(f"the regular expression is broken: {error.msg}") from None
+        compiled: Expression = re2.compile(text, options)
+    except re2.error as error:
+        raise UnknownExpression(f"no regular expression of RE2, which SOPS has: {_words(error)}") from None
+    return compiled
 
 
 def mac(values: Iterable[tuple[Value, bool]], metadata: Metadata) -> str:
@@ -62,11 +72,16 @@ def mac(values: Iterable[tuple[Value, bool]], metadata: Metadata) -> str:
     return digest.hexdigest().upper()
 
 
+def _words(error: Exception) -> str:
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+
+
 def _ends_with(suffix: str) -> Callable[[str], bool]:
     return lambda step: step.endswith(suffix)
 
 
-def _by_comment(slots: Sequence[Slot], pattern: re.Pattern[str], *, encrypting: bool) -> list[bool]:
+def _by_comment(slots: Sequence[Slot], pattern: Expression, *, encrypting: bool) -> list[bool]:
     heard = _Heard()
     found = []
     for slot in slots:

@@ -6,9 +6,12 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.adapters.sops import Keyring, decrypt, open_file, sealing
 from reconciler.adapters.sops.metadata import Group, Recipient
@@ -210,3 +213,47 @@ def test_key_services_are_named() -> None:
     assert texts(data) == texts(FILE)
     with pytest.raises(Refused, match="kms is a key service"):
         decrypt(data, "a.sops.yaml", Keyring([EVE]))
+
+
+DAMAGED = [
+    FILE,
+    made(b'{"a": "one", "b": [1, 2]}', "a.json"),
+    made(b"A=1\nB=two\n", "a.env"),
+    made(b"[s]\na=b\n", "a.ini"),
+]
+NAMES = ["a.yaml", "a.json", "a.env", "a.ini", "blob"]
+
+
+@given(st.sampled_from(DAMAGED), st.sampled_from(NAMES), st.data())
+@settings(max_examples=5000 if os.environ.get("OPSCTL_FAULTS") == "full" else 100, deadline=None)
+def test_no_damage_is_met_by_anything_but_words(data: bytes, path: str, draw: st.DataObject) -> None:
+    start = draw.draw(st.integers(0, len(data)))
+    end = draw.draw(st.integers(start, min(len(data), start + 200)))
+    with suppress(Problem):
+        decrypt(data[:start] + draw.draw(st.binary(max_size=40)) + data[end:], path, KEYS)
+
+
+@pytest.mark.parametrize("path", NAMES)
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"{" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * 100_000,
+        b"a: &a [*a]",
+        b"sops:\n    shamir_threshold: \xc2\xb2\n",
+        b"sops__list_99999999999999999999__map_x=1\n",
+        b"[sops]\nage__list_0 = 1\nage__list_0__map_x = 1\n",
+        b'{"sops": {"age": {"a": 1}, "mac": [], "lastmodified": 5}}',
+        b"sops: {age: [1], key_groups: 5, mac: {}}\n",
+    ],
+)
+def test_what_is_no_file_of_sops_is_told_in_words(path: str, data: bytes) -> None:
+    with pytest.raises(Problem):
+        decrypt(data, path, KEYS)
+
+
+def test_an_expression_takes_no_more_time_than_the_names_are_long() -> None:
+    assert texts(made(b"a: 1\n%s!: 2\n" % (b"x" * 900), selector=("encrypted_regex", "(x+)+$")))["a"] == "1"

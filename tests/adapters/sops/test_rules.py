@@ -58,7 +58,10 @@ def test_paths_are_relative_to_the_file() -> None:
         ("creation_rules:\n  - 1\n", ":2:5: error: a rule is no mapping"),
         ("creation_rules:\n  - path_regex: x\n", ":2:5: error: this rule names nobody"),
         ("creation_rules:\n  - age: x\n    path_regexp: x\n", ":3:5: .* did you mean 'path_regex'"),
-        ("creation_rules:\n  - age: x\n    path_regex: '('\n", ":3:17: error: the regular expression is broken"),
+        (
+            "creation_rules:\n  - age: x\n    path_regex: '('\n",
+            ":3:17: error: no regular expression of RE2, which SOPS has: missing",
+        ),
         ("creation_rules:\n  - age: x\n    path_regex: (?=x)\n", "RE2"),
         ("creation_rules:\n  - age: x\n    encrypted_regex: a\n    encrypted_suffix: b\n", "exclude each other"),
         ("creation_rules:\n  - key_groups: [{age: [a]}, {age: [b]}]\n    shamir_threshold: 3\n", "3 of 2 key groups"),
