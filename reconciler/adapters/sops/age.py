@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -171,6 +170,6 @@ def _stanzas(armoured: str) -> Iterable[bytes]:
     body = "".join(line for line in armoured.splitlines() if not line.startswith("-----"))
     try:
         head = base64.b64decode(body)
-    except binascii.Error:
+    except ValueError:
         return ()
     return _STANZA.findall(head.partition(b"\n---")[0])
