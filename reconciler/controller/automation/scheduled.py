@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.nodes import fleet
-from reconciler.controller.automation.beginning import Beginning, Wanted
+from reconciler.controller.automation.beginning import VALUES, Beginning, Wanted
 from reconciler.core import rate
 from reconciler.core.access import acting
 from reconciler.core.effect import effect_id, job_id
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from reconciler.core.resource import Resource
 
 log = logging.getLogger(__name__)
+AGAIN_SECONDS = 30
+"""Until it is looked again at what had to wait: for the store, the repository, or a first node that is selected."""
 
 
 class Scheduled:
@@ -75,6 +77,9 @@ class Scheduled:
 
     def _beginning(self, resource: Resource, instant: int) -> Beginning:
         spec, catalog = resource.spec, self._shelf.catalog()
+        nodes = self._state.world.nodes
+        if any(target.key != VALUES for target in spec.targets) and not catalog.resolver(nodes)(spec.targets):
+            raise Waiting("a node that its targets select")
         document = self._shelf.named(spec.document)
         wanted = Wanted(
             spec.parameters,
@@ -92,7 +97,8 @@ class Scheduled:
     def _begin(self, resource: Resource, instant: int, found: Beginning | Problem) -> None:
         quiet = self._quiet_until.pop(resource.uid, ("", 0))
         if isinstance(found, (Unavailable, Waiting)):
-            return  # it is looked at again
+            self._quiet_until[resource.uid] = (resource.fingerprint, self._clock.now_ms() + AGAIN_SECONDS * 1000)
+            return
         if isinstance(found, Problem):
             log.warning("%s started no execution: %s", resource.uid, found)
             self._remember(resource, instant, "refused", str(found))
