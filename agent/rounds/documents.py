@@ -71,6 +71,16 @@ def with_steps(body: Body, step: BodyStep, steps: List[BodyStep]) -> Body:
     return dataclasses.replace(body, steps=[*body.steps[:at], *steps, *body.steps[at:]])
 
 
+def all_within(body: Body, step: BodyStep) -> List[BodyStep]:
+    """The steps of the document that a step runs, and of those within it, as far as the body has them."""
+    names, found = {step.name}, []
+    for one in body.steps:
+        if one.within in names:
+            names.add(one.name)
+            found.append(one)
+    return found
+
+
 def depth(body: Body, step: BodyStep) -> int:
     """How many documents the one that a step runs is within, the body's own as well."""
     by_name, found = {one.name: one for one in body.steps}, 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import List, Optional, Protocol, Sequence
 
-from agent.contract.wire import BodyStep
+from agent.contract.wire import Body, BodyStep
 from agent.rounds.batches import batches
-from agent.rounds.look import Look
+from agent.rounds.documents import all_within
+from agent.rounds.look import Look, left_out_by
 from agent.rounds.verdict import heaviest
 from agent.steps.execution import ends_document
 from agent.steps.step import RebootWanted, StepFailed
@@ -21,6 +22,7 @@ RUN_DOCUMENT = "aws:runDocument"
 class Run(Protocol):
     """What of a run taking its steps needs. `ended_by` is the look after which what follows is left out."""
 
+    body: Body
     looks: List[Look]
     ended_by: Optional[Look]
 
@@ -57,6 +59,8 @@ def _take(run: Run, batch: Sequence[BodyStep]) -> None:
 def _run_document(run: Run, step: BodyStep) -> None:
     before, look = run.ended_by, run.entered(step)
     if look.skipped or look.problem:
+        reason = look.skipped or left_out_by(look)
+        run.leave_out(all_within(run.body, step), reason)
         run.ended_by = before or (look if look.ends else None)
         return
     first = len(run.looks)

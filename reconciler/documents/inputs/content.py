@@ -75,8 +75,9 @@ def _http(source: HttpSource) -> Iterator[Flaw]:
 
 
 def _s3(source: S3Source) -> Iterator[Flaw]:
-    if why := no_url(source.path):
-        yield Flaw("path", why, "an https URL, as https://BUCKET.s3.REGION.amazonaws.com/KEY")
+    why = no_url(source.path)
+    if why or source.path.startswith("http:"):
+        yield Flaw("path", why or "is read over http", "an https URL, as https://BUCKET.s3.REGION.amazonaws.com/KEY")
 
 
 _MORE: Mapping[str, Any] = {"HTTP": _http, "S3": _s3}
