@@ -39,7 +39,8 @@ def compiled(case: dict[str, Any], repository: Repository) -> Steps:
 
 def found(text: str, depth: int = 1, **parameters: Any) -> list[Any]:
     files = Repository({"documents/other.yaml": 'schemaVersion: "2.2"\nmainSteps: []\n', "files/x": "x"})
-    return to_wire(steps_of(Compile("job", "run", "downloads/found", text, parameters, depth), "outer", files))
+    steps = steps_of(Compile("job", "run", "downloads/found", text, parameters, depth), "outer", files)
+    return [to_wire(step) for step in steps]
 
 
 def test_a_document_of_a_node_in_either_syntax_whatever_it_is_called() -> None:
