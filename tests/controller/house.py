@@ -24,6 +24,7 @@ from reconciler.adapters.store.memory import MemoryState
 from reconciler.adapters.timer import HandTimer
 from reconciler.controller.assembly import LEASE_SECONDS, Controller, Identity, Ports
 from reconciler.controller.loop import InlineLoop
+from reconciler.controller.parameters import no_keys
 from reconciler.controller.restart import declare_restored
 from reconciler.core.access import Subject
 from reconciler.core.node_ports import Orders
@@ -33,6 +34,7 @@ from tests.engine.repository import DOCUMENT, FLEET
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from reconciler.core.ports import Unseal
     from reconciler.core.problem import Problem
     from reconciler.core.records import Changes
     from reconciler.core.world import World
@@ -235,6 +237,7 @@ class House:
         self.notifier, self.proposals = MemoryNotifier(), MemoryProposals(self.remote)
         self.source = MemorySource(self.remote)
         self.lost: list[Problem] = []
+        self.unseal: Unseal = no_keys
         if files is not None:
             self.push(files)
         if start:
@@ -261,6 +264,7 @@ class House:
             visitor=self.visitor,
             renderer=MemoryRenderer(),
             outputs=MemoryOutputs(),
+            unseal=self.unseal,
         )
         self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, *(lambda work: work(),) * 2)
         self.intake, self.service = self.controller.intake, self.controller.service
