@@ -32,6 +32,7 @@ _DOCUMENTS = (
     "1,000 documents of about 4 KB in memory: 600 runbooks of 5 steps, 400 Commands of 2, a quarter of both JSON"
 )
 _SECRETS = "1,000 SOPS files of YAML in memory, 10 encrypted values each, three recipients of age, one key at hand"
+_PARAMETERS = "10,000 parameters in 100 tree files; 1,000 associations whose documents have 100 references each; "
 _NODE = (
     "the machine's own /usr/bin/python3 -I -S, the installed agent unpacked, on the disk of this checkout, fresh "
     "processes turn by turn, medians; wall or CPU time, whichever ratio is larger; "
@@ -57,6 +58,16 @@ FIGURES: dict[str, Figure] = {
     "absorb.report": Figure("s", 0.0002, "one report of 5 claims into World of the fleet of plan.full.100k"),
     "documents.load.1k": Figure("s", 2, _DOCUMENTS + "; read and validated in a process that has read none"),
     "documents.load.1of1k": Figure("s", 0.1, _DOCUMENTS + "; one of them changed since they were read"),
+    "parameters.resolve.100k": Figure("s", 1, _PARAMETERS + "all references resolved"),
+    "parameters.again.100k": Figure(
+        "s", None, _PARAMETERS + "the load of a commit that changes one value, which 10 associations refer to"
+    ),
+    "parameters.get.p99": Figure(
+        "s", 0.01, _PARAMETERS + "a String asked of a daemon over its socket, the 99th of each hundred answers"
+    ),
+    "parameters.decrypt.p99": Figure(
+        "s", 0.01, _PARAMETERS + "as parameters.get.p99, a SecureString opened and written down"
+    ),
     "sops.open.1k": Figure("s", 5, _SECRETS + "; opened and verified by one process that has opened none"),
     "sops.unchanged.1k": Figure("s", 0.05, _SECRETS + "; asked for again, none of them changed"),
     "automation.step": Figure(
@@ -173,6 +184,12 @@ def _sops() -> Samples:
     return sops_bench.bench()
 
 
+def _parameters() -> Samples:
+    from tests.bench import parameters_bench
+
+    return parameters_bench.bench()
+
+
 def _documents() -> Samples:
     from tests.bench import documents_bench
 
@@ -236,6 +253,7 @@ MEASURES = {
     "store": Measure(_store),
     "documents": Measure(_documents, 3),
     "sops": Measure(_sops),
+    "parameters": Measure(_parameters),
     "git": Measure(_git),
     "million": Measure(_million),
     "agent": Measure(_agent),
