@@ -250,14 +250,26 @@ def merge_driver(
 
 def _show(changes: Iterator[Changed], format_: Format) -> int:
     done = list(changes)
+    code = 1 if any(each.problem for each in done) else 0
     if format_ is Format.json:
-        rows = [{"path": str(each.path), "changed": each.changed, "recipients": list(each.recipients)} for each in done]
+        rows = [
+            {
+                "path": str(each.path),
+                "changed": each.changed,
+                "recipients": list(each.recipients),
+                "problem": each.problem,
+            }
+            for each in done
+        ]
         print_json({"format": "opsctl.secret-files/v1", "files": rows})
-        return 0
+        return code
     for each in done:
-        say(
-            f"{each.path}: {'encrypted' if each.changed else 'unchanged'}, {counted(len(each.recipients), 'recipient')}"
-        )
+        if each.problem:
+            for text in each.problem.split("\n"):
+                say((f"{each.path}: {text.removeprefix(f'{each.path}:')}", "red"), error=True)
+        else:
+            state = "encrypted" if each.changed else "unchanged"
+            say(f"{each.path}: {state}, {counted(len(each.recipients), 'recipient')}")
     if not done:
         say("no encrypted files")
-    return 0
+    return code

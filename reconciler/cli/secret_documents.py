@@ -20,11 +20,12 @@ class SecretInitDocument(TypedDict):
 
 
 class SecretFileView(TypedDict):
-    """A file after something was done to it."""
+    """A file after something was done to it. `problem` says why nothing was, and is empty otherwise."""
 
     path: str
     changed: bool
     recipients: list[str]
+    problem: str
 
 
 class SecretFilesDocument(TypedDict):

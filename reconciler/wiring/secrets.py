@@ -76,22 +76,27 @@ def resealed(file: Path, change: Callable[[bytes], bytes]) -> bytes:
 def rotate(files: Iterable[Path]) -> Iterator[Changed]:
     """Put files under new data keys."""
     keys = keyring()
-    for file in files:
+
+    def rotated(file: Path) -> Changed:
         opened = _open(file, keys)
         scheme = _bare(opened.metadata)
-        yield _changed(file, sealing.rotated(opened, scheme, keys, _now(), secrets.token_bytes), scheme)
+        return _changed(file, sealing.rotated(opened, scheme, keys, _now(), secrets.token_bytes), scheme)
+
+    return (_tried(rotated, file) for file in files)
 
 
 def update_keys(files: Iterable[Path]) -> Iterator[Changed]:
     """Make the recipients of files those of their rules. Where one is taken away, the data key is new as well."""
     keys = keyring()
-    for file in files:
+
+    def updated(file: Path) -> Changed:
         opened = _open(file, keys)
         wanted = _rule(file).scheme
         if not verification.deviation(opened.metadata, wanted):
-            yield Changed(file, False, _names(opened.metadata))
-            continue
-        yield _changed(file, _readdressed(opened, wanted, keys), wanted)
+            return Changed(file, False, _names(opened.metadata))
+        return _changed(file, _readdressed(opened, wanted, keys), wanted)
+
+    return (_tried(updated, file) for file in files)
 
 
 def add_recipient(name: str, directory: Path, group: int | None) -> Iterator[Changed]:
@@ -131,11 +136,12 @@ def encrypted_files(directory: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A file after something was done to it."""
+    """A file after something was done to it, or why it was not: then it is as it was."""
 
     path: Path
     changed: bool
     recipients: tuple[str, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +221,15 @@ def _readdressed(opened: Opened, wanted: Metadata, keys: Keyring) -> bytes:
         scheme = replace(opened.metadata, groups=there, threshold=wanted.threshold)
         return sealing.rotated(opened, scheme, keys, _now(), secrets.token_bytes)
     kept = (replace(each, foreign=before.foreign) for before, each in zip(here, there, strict=True))
-    return sealing.readdressed(opened, replace(wanted, groups=tuple(kept)), keys, secrets.token_bytes)
+    return sealing.readdressed(opened, replace(wanted, groups=tuple(kept)), keys, _now(), secrets.token_bytes)
+
+
+def _tried(change: Callable[[Path], Changed], file: Path) -> Changed:
+    """What came of one file, so that the others have their turn."""
+    try:
+        return change(file)
+    except (Invalid, Refused, Unavailable) as problem:
+        return Changed(file, False, (), str(problem))
 
 
 def _changed(file: Path, data: bytes, scheme: Metadata) -> Changed:

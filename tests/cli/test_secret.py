@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.adapters.sops.editor import Editor
 from reconciler.core.problem import Unavailable
-from tests.cli.conftest import Repository, Run
+from tests.cli.conftest import OPSCTL, Repository, Run
 
 FILE = "parameters/prod/db.sops.yaml"
 PLAIN = "# the database\ndb:\n    user: app\n    password: hunter2\n    port: 5432\n"
@@ -189,3 +189,28 @@ def test_an_editor_that_fails_leaves_nothing_behind(command: str) -> None:
         with pytest.raises(Unavailable):
             editor.edit(file)
     assert not file.parent.exists()
+
+
+def test_a_file_that_does_not_open_stops_no_other(secrets: Repository, run: Run) -> None:
+    broken = (secrets.directory / FILE).read_text().replace("type:int", "type:str").replace("mac: ENC", "mac: END")
+    secrets.write("parameters/broken.sops.yaml", broken)
+    ran = run("secret", "rotate", "--format", "json")
+    assert ran.code == 1
+    files = {Path(each["path"]).name: (each["changed"], bool(each["problem"])) for each in ran.document["files"]}
+    assert files == {"broken.sops.yaml": (False, True), "db.sops.yaml": (True, False)}
+    told = run("secret", "rotate")
+    assert (told.code, "parameters/broken.sops.yaml" in told.err, FILE in told.out) == (1, True, True)
+
+
+def test_an_editor_session_that_is_ended_leaves_nothing_behind(secrets: Repository, tmp_path: Path) -> None:
+    seen = tmp_path / "place"
+    os.mkfifo(seen)
+    editor = tmp_path / "slow.py"
+    editor.write_text(f"import sys, time\nopen({str(seen)!r}, 'w').write(sys.argv[1])\ntime.sleep(60)\n")
+    environ = {**os.environ, "EDITOR": f"{sys.executable} {editor}"}
+    with subprocess.Popen([OPSCTL, "secret", "edit", FILE], env=environ, stderr=subprocess.PIPE) as program:
+        path = Path(seen.read_text())
+        assert "hunter2" in path.read_text()
+        program.terminate()
+        assert program.wait(30) == 143
+    assert not path.parent.exists()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from reconciler.adapters.private_files import OWNER_ONLY
 from reconciler.core.problem import Unavailable
@@ -35,6 +37,7 @@ class Editor:
     def open(self, name: str, data: bytes) -> Iterator[Path]:
         """A private file that holds `data`; afterwards it and all that lies beside it is overwritten and gone."""
         directory = self._directory()
+        restored = _interruptible()
         try:
             file = directory / name
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY)
@@ -43,6 +46,8 @@ class Editor:
             yield file
         finally:
             _wipe(directory)
+            for number, handler in restored.items():
+                signal.signal(number, handler)
 
     def edit(self, file: Path) -> bytes:
         """What is in the file once the person has left the editor. Raises `Unavailable` where it failed."""
@@ -60,6 +65,17 @@ class Editor:
     def _directory(self) -> Path:
         place = next(place for place in self._places if place and os.access(place, os.W_OK | os.X_OK))
         return Path(tempfile.mkdtemp(prefix="opsctl-", dir=place))
+
+
+def _interruptible() -> dict[signal.Signals, Any]:
+    """Have signals that end a program raise instead, so that what is to be wiped is; the handlers that there were."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, _raise) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+
+def _raise(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _wipe(directory: Path) -> None:

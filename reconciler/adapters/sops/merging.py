@@ -152,7 +152,7 @@ def _written(
     if names == before:
         return data
     opened = opening.reopened(data, path, ours.key)
-    return sealing.readdressed(opened, scheme, keys, random)
+    return sealing.readdressed(opened, scheme, keys, at, random)
 
 
 class _Absent:

@@ -71,27 +71,29 @@ def created(plain: bytes, path: str, scheme: Metadata, keys: Keyring, at: str, r
     Raises `Invalid` where `plain` cannot be read or is encrypted already, `Refused` where a recipient is none.
     """
     key = Cleartext(random(KEY_BYTES))
-    return _whole(_plain_sheet(plain, path), shared(scheme, key, keys, random), key, at, random)
+    return _whole(_plain_sheet(plain, path), shared(scheme, key, keys, at, random), key, at, random)
 
 
 def rotated(opened: Opened, scheme: Metadata, keys: Keyring, at: str, random: Random) -> bytes:
     """The file under a new data key, every value of it encrypted anew, to the recipients of `scheme`."""
     sheet = _plain_sheet(plaintext(opened), opened.sheet.text.path)
     key = Cleartext(random(KEY_BYTES))
-    return _whole(sheet, shared(scheme, key, keys, random), key, at, random)
+    return _whole(sheet, shared(scheme, key, keys, at, random), key, at, random)
 
 
-def readdressed(opened: Opened, scheme: Metadata, keys: Keyring, random: Random) -> bytes:
+def readdressed(opened: Opened, scheme: Metadata, keys: Keyring, at: str, random: Random) -> bytes:
     """The file under the same data key, to the recipients of `scheme`. All else of it stays, `lastmodified` too."""
     wanted = replace(opened.metadata, groups=scheme.groups, threshold=scheme.threshold)
-    changed = shared(wanted, opened.key, keys, random, known=opened.metadata)
+    changed = shared(wanted, opened.key, keys, at, random, known=opened.metadata)
     sheet = opened.sheet
     text = sheet.syntax.attached(body(sheet), [sheet.syntax.block(metadata.fields(changed))])
     reopened(text.encode(), sheet.text.path, opened.key)
     return text.encode()
 
 
-def shared(scheme: Metadata, key: Cleartext, keys: Keyring, random: Random, known: Metadata | None = None) -> Metadata:
+def shared(
+    scheme: Metadata, key: Cleartext, keys: Keyring, at: str, random: Random, known: Metadata | None = None
+) -> Metadata:
     """`scheme` with the data key, or each group's share of it, encrypted to every recipient.
 
     What `known` has of the same key is kept, as far as shares are the whole key. Raises `Refused`.
@@ -110,7 +112,7 @@ def shared(scheme: Metadata, key: Cleartext, keys: Keyring, random: Random, know
     have = {}
     if known is not None and whole and len(known.groups) == 1:
         have = {(each.kind, each.name): each for each in known.recipients}
-    groups = (_addressed(group, share, keys, have) for group, share in zip(scheme.groups, shares, strict=True))
+    groups = (_addressed(group, share, keys, at, have) for group, share in zip(scheme.groups, shares, strict=True))
     return replace(scheme, groups=tuple(groups))
 
 
@@ -292,9 +294,11 @@ def _with_mac(sheet: Sheet, mac: str, at: str) -> list[str] | None:
     return blocks
 
 
-def _addressed(group: Group, share: bytes, keys: Keyring, have: dict[tuple[str, str], metadata.Recipient]) -> Group:
+def _addressed(
+    group: Group, share: bytes, keys: Keyring, at: str, have: dict[tuple[str, str], metadata.Recipient]
+) -> Group:
     recipients = tuple(
-        have.get((each.kind, each.name)) or replace(each, armoured=keys.encrypt(share, each))
+        have.get((each.kind, each.name)) or replace(each, armoured=keys.encrypt(share, each), created_at=at)
         for each in group.recipients
     )
     return replace(group, recipients=recipients)

@@ -175,7 +175,7 @@ def test_rotating_and_readdressing_keep_groups() -> None:
     wider = replace(scheme, groups=(of_age(ALICE), of_age(BOB, EVE)))
     for data in (
         sealing.rotated(before, wider, both, AT, os.urandom),
-        sealing.readdressed(before, wider, both, os.urandom),
+        sealing.readdressed(before, wider, both, AT, os.urandom),
     ):
         assert texts(data, keys=Keyring([ALICE, EVE])) == WHOLE
         with pytest.raises(Problem):
@@ -225,9 +225,10 @@ def gpg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gpg, str]]:
 def test_pgp(gpg: tuple[Gpg, str]) -> None:
     program, fingerprint = gpg
     keys = Keyring(gpg=program)
-    scheme = Metadata((Group((Recipient("pgp", fingerprint, created_at=AT),)),))
+    scheme = Metadata((Group((Recipient("pgp", fingerprint),)),))
     data = sealing.created(b"a: b\n", "a.yaml", scheme, keys, AT, os.urandom)
     assert texts(data, "a.yaml", keys) == {"a": "b"}
+    assert opened(data, "a.yaml", keys).metadata.recipients[0].created_at == AT
     with pytest.raises(Refused, match=f"PGP {fingerprint}"):
         opened(data, "a.yaml", KEYS)
     with pytest.raises(Refused, match="does not encrypt to"):

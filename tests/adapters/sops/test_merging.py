@@ -35,7 +35,7 @@ def merged(ours: bytes, theirs: bytes, base: bytes = BASE, path: str = "a.sops.y
 
 
 def addressed(data: bytes, scheme: Metadata, keys: Keyring = KEYS) -> bytes:
-    return sealing.readdressed(opened(data, keys=keys), scheme, keys, os.urandom)
+    return sealing.readdressed(opened(data, keys=keys), scheme, keys, AT, os.urandom)
 
 
 def test_values_on_neighbouring_lines_merge_and_keep_their_ciphertext() -> None:

@@ -59,7 +59,7 @@ def test_what_is_written_reads_back_as_it_was(path: str) -> None:
     assert sealing.edited(opened(data, path), plain, LATER, os.urandom) == data
     rotated = sealing.rotated(opened(data, path), SCHEME, KEYS, LATER, os.urandom)
     assert sealing.plaintext(opened(rotated, path)) == plain
-    both = sealing.readdressed(opened(data, path), replace(SCHEME, groups=(of_age(ALICE, BOB),)), KEYS, os.urandom)
+    both = sealing.readdressed(opened(data, path), replace(SCHEME, groups=(of_age(ALICE, BOB),)), KEYS, AT, os.urandom)
     assert sealing.plaintext(opened(both, path, Keyring([BOB]))) == plain
 
 
@@ -238,7 +238,7 @@ def test_age_opens_our_data_keys_and_we_those_of_age(tmp_path: Path) -> None:
         ["age", "-a", "-r", ALICE.recipient], input=before.key.reveal(), capture_output=True, check=True
     ).stdout.decode()
     groups = (replace(before.metadata.groups[0], recipients=(replace(recipient, armoured=theirs),)),)
-    data = sealing.readdressed(before, replace(before.metadata, groups=groups), KEYS, os.urandom)
+    data = sealing.readdressed(before, replace(before.metadata, groups=groups), KEYS, AT, os.urandom)
     assert texts(data) == texts(made())
 
 
