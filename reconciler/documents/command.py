@@ -64,15 +64,14 @@ def _checked(
     declared = _declared(manifest.tree)
     names = set(declared)
     steps: list[ReadyStep] = []
-    for one in written:
-        ready, found = prepare(one, names, places)
+    for position, one in enumerate(written, 1):
+        ready, found = prepare(one, names, places, last=position == len(written))
         findings += found
         if ready is not None:
             steps.append(ready)
             templated = str(ready.tree.get("template", "false")).lower() != "false"
             but = [("content",)] if templated else []
             findings += strange_references(ready.tree, ready.inputs_loc, declared, places, but)
-    findings += _misplaced(steps, places)
     return Checked(_type(steps), content, findings, tuple(steps))
 
 
@@ -94,12 +93,3 @@ def _repeated(steps: Sequence[Written], places: Places) -> Iterator[Finding]:
             here, there = (one.name_place(places) for one in (written, earlier))
             message = f"a step is called `{written.step.name}` already"
             yield Finding(message, here, "each name once", related=(there,))
-
-
-def _misplaced(steps: Sequence[ReadyStep], places: Places) -> Iterator[Finding]:
-    for ready in steps[:-1]:
-        if ready.control.finally_step:
-            within = "finallyStep" in ready.step.inputs
-            place = places.of((*(ready.inputs_loc if within else ready.loc), "finallyStep"), key=True)
-            message = f"`finallyStep` of `{ready.step.name}` has no effect, for other steps follow"
-            yield Finding(message, place, "the last step", severity="warning")

@@ -220,7 +220,9 @@ class _Compiler:
         system, declared = self._system_variables(ready), set(values)
         precondition: Any = ready.step.precondition
         stored = self.stored.found(ready.tree, declared, lambda loc: places.of((*ready.inputs_loc, *loc)))
-        others = self.stored.found(precondition, declared, lambda _loc: places.of((*ready.loc, "precondition")))
+        others = self.stored.found(
+            [precondition, ready.step.timeout_seconds], declared, lambda _loc: places.of((*ready.loc, "precondition"))
+        )
         if system is None or stored is None or others is None:
             return None
         known = {**values, **system, **stored, **others}

@@ -83,13 +83,18 @@ class ReadyStep:
         return self.control.on_failure or CONTINUE
 
 
-def prepare(written: Written, declared: set[str], places: Places) -> tuple[ReadyStep | None, list[Finding]]:
+def prepare(
+    written: Written, declared: set[str], places: Places, *, last: bool = True
+) -> tuple[ReadyStep | None, list[Finding]]:
     """The step ready to be finished, None where a finding is an error. Findings may be warnings alone."""
     step = written.step
     findings = list(_misnamed(written, places))
     if findings:
         return None, findings
     control, findings = _control(written, places)
+    if control.finally_step and not last:
+        findings.append(_misplaced(written, places))
+        control = control.model_copy(update={"finally_step": False})
     tree = {name: value for name, value in step.inputs.items() if name not in _CONTROL_WORDS}
     if step.action in ACTIONS:
         tree, strange = _known_inputs(written, tree, places)
@@ -220,6 +225,12 @@ def _control(written: Written, places: Places) -> tuple[Control, list[Finding]]:
         finally_step=step.finally_step or among.finally_step,
     )
     return both, []
+
+
+def _misplaced(written: Written, places: Places) -> Finding:
+    loc = written.inputs_loc if "finallyStep" in written.step.inputs else written.loc
+    message = f"`finallyStep` of `{written.step.name}` has no effect, for other steps follow"
+    return Finding(message, places.of((*loc, "finallyStep"), key=True), "the last step", severity="warning")
 
 
 def _missing(written: Written, places: Places) -> Finding | None:
