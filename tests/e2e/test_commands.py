@@ -227,3 +227,49 @@ def test_what_a_command_is_becomes_desired_state(scene: Scene, tmp_path: Path) -
     scene.push("Keep it so", {"associations/tuned.yaml": saved.read_text()})
     scene.wait_for_report("web-1", "tuned", status="Success")
     assert (tmp_path / "tuned").read_text() == "tuned\n" * 2
+
+
+MANIFEST = """\
+key: path
+executable: bin/it
+schema:
+  type: object
+  required: [path, text]
+  properties: {path: {type: string}, text: {type: string}}
+"""
+PROGRAM = """\
+#!/usr/bin/env python3
+import json, os, sys
+desired = json.load(sys.stdin)
+path = os.environ["OPSCTL_ROOT"] + desired["path"]
+if sys.argv[1] == "set":
+    open(path, "w").write(desired["text"])
+there = os.path.exists(path)
+text = open(path).read() if there else None
+print(json.dumps({"text": text, "_inDesiredState": text == desired["text"]}))
+"""
+
+
+def test_a_step_of_the_repositorys_own_held_healed_and_run_once(scene: Scene) -> None:
+    held = {"action": "x:note", "inputs": {"path": "/etc/note", "text": "{{ text }}"}}
+    once = {"action": "x:note", "inputs": {"path": "/etc/once", "text": "{{ text }}"}}
+    files: dict[str, str | None] = {"steps/note/step.yaml": MANIFEST, "steps/note/bin/it": PROGRAM}
+    scene.push("A program that may not be run", {**files, **config.document("note", held, text="a")})
+    (scene.repository.clone / "steps/note/bin/it").chmod(0o755)
+    scene.push("Have it run", {**config.association("note", ["web-1"]), **config.document("jot", once, text="b")})
+    scene.wait_for_file("web-1", "/etc/note", "a")
+    scene["web-1"].write("/etc/note", "by hand")
+    scene.wait_for_file("web-1", "/etc/note", "a")
+    (one,) = ran(scene, "jot", "web-1", check=True)["invocations"]
+    assert "x:note:/etc/once" in one["steps"][0]["output"]
+    assert scene["web-1"].read("/etc/once") == ""
+    (one,) = ran(scene, "jot", "web-1", {"text": "c"})["invocations"]
+    assert (one["status"], scene["web-1"].read("/etc/once")) == ("Success", "c")
+    (one,) = ran(scene, "note", "web-1")["invocations"]
+    assert "claimed by step step1 of Association/note" in str(one["steps"][0]["reason"])
+    scene.push("Another text, by another program", {**config.document("note", held, text="d"), "steps/note/more": ""})
+    plan = scene.opsctl("plan", "--repo", str(scene.repository.clone), "--base", "HEAD~1")
+    changed = [
+        line.strip().partition(" sha256")[0] for line in plan.splitlines() if line.strip()[:2] in ("-t", "+t", "+s")
+    ]
+    assert changed == ["-text: a", "+text: d", "+steps/note/more"]
