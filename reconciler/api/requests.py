@@ -93,7 +93,9 @@ class Start(Model):
     path: Text = "document"
     parameters: Annotated[dict[Text, list[str]], Field(max_length=256)] = Field(default_factory=dict)
     mode: Literal["Auto", "Interactive"] = "Auto"
-    targets: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    targets: Annotated[list[Annotated[str, Field(min_length=1, max_length=64 * 1024)]], Field(max_length=50)] = Field(
+        default_factory=list
+    )
     target_parameter_name: Annotated[str, Field(max_length=512)] = ""
     max_concurrency: Annotated[str, Field(pattern=rate.PATTERN)] = "10"
     max_errors: Annotated[str, Field(pattern=rate.ERRORS_PATTERN)] = "0"

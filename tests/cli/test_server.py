@@ -110,6 +110,44 @@ def test_documents_of_commands_are_as_their_schemas_say(scene: Scene, ask: Run, 
     assert ask("run", "cancel", ran.document["command"], *json).code == 1
 
 
+def test_documents_of_executions_are_as_their_schemas_say(ask: Run, tmp_path: Path) -> None:
+    json = ("--format", "json")
+    file = tmp_path / "book.yaml"
+    file.write_text(
+        """
+schemaVersion: "0.3"
+parameters: {Say: {type: StringList}}
+mainSteps:
+  - name: each
+    action: aws:loop
+    inputs:
+      Iterators: "{{ Say }}"
+      Steps:
+        - {name: nap, action: "aws:sleep", inputs: {Duration: PT0S}}
+  - {name: rest, action: "aws:pause", inputs: {}}
+outputs: [Say]
+"""
+    )
+    ran = ask("automation", "start", str(file), "-p", "Say=a", "-p", "Say=b", "--no-wait", *json)
+    assert (ran.code, ran.document["parameters"]) == (0, {"Say": ["a", "b"]})
+    known = ran.document["execution"]
+    assert [step["value"] for step in ask("automation", "show", known, *json).document["steps"][1:3]] == ["a", "b"]
+    assert ask("automation", "list", *json).document["executions"][0]["status"] == "Waiting"
+    assert ask("automation", "approve", known).code == 1
+    assert "does not wait for StartStep" in ask("automation", "signal", known, "StartStep").err
+    assert ask("automation", "resume", known, "--comment", "go", *json).document["outputs"] == {"Say": ["a", "b"]}
+    shown = ask("automation", "show", known, "--watch").out
+    assert "rest: Success" in shown
+    assert "resumed by" in shown
+    assert ask("automation", "stop", known).err.count("it is over: Success") == 1
+    parent = ask(
+        *("automation", "start", str(file), "-p", "Say=a", "--no-wait", *json),
+        *("--targets", "ParameterValues=x,y", "--target-parameter-name", "Say"),
+    ).document
+    assert [child["target"] for child in parent["children"]] == ["x", "y"]
+    assert ask("automation", "stop", parent["execution"], *json).document["status"] in ("Cancelling", "Cancelled")
+
+
 def test_status(scene: Scene, ask: Run) -> None:
     head = scene.repository.git("rev-parse", "HEAD")
     ran = ask("status")
