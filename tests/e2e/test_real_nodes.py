@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,14 @@ class TestTheExample:
         assert "orders" in town.run("web-1", "id", "orders")
         assert town.run("gate-1", "cat", "/etc/motd").startswith("gate-1 is a bastion machine of Harbour Books")
         assert town.status()["conditions"] == []
+
+    def test_what_is_installed_is_collected_and_shown(self, town: Town) -> None:
+        town.daemon.run("document", "run", "AWS-GatherSoftwareInventory", "--targets", "web-1")
+        shown = json.loads(town.daemon.run("inventory", "web-1", "--format", "json").stdout)
+        types = {one["typeName"]: one["content"] for one in shown["types"]}
+        assert "nginx-light" in {item["Name"] for item in types["AWS:Application"]}
+        services = {item["Name"]: item["Status"] for item in types["AWS:Service"]}
+        assert services["nginx.service"] == "Running"
 
     def test_a_commit_reaches_the_page_that_nginx_serves(self, town: Town) -> None:
         town.repository.replace("files/web/index.html.j2", "Second-hand sea charts", "New and second-hand sea charts")

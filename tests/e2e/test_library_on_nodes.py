@@ -1,0 +1,88 @@
+"""Built-in documents on a real node, whose agent is older than its server: each does there what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.agent.test_upgrade import archive_of
+from tests.e2e import config
+from tests.e2e.on_nodes import SceneOnNodes
+from tests.faults import FULL
+from tests.fleet import Fleet
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "library.yaml").read_text())
+OLD = "0.0.9"
+
+pytestmark = [
+    pytest.mark.realnode,
+    pytest.mark.fault,
+    pytest.mark.skipif(not FULL, reason="every built-in document takes a minute: OPSCTL_FAULTS=full"),
+    pytest.mark.usefixtures("node_rootfs"),
+]
+
+
+@pytest.fixture(scope="module")
+def scene(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SceneOnNodes]:
+    directory = tmp_path_factory.mktemp("e")
+    files = {
+        **config.fleet(),
+        **config.node("web-1"),
+        **config.document("motd", config.file("/etc/motd", "held")),
+        **config.association("motd", ["*"]),
+    }
+    with Fleet() as fleet:
+        fleet.up("web-1")
+        with SceneOnNodes(directory, files, fleet) as scene:
+            fleet.wait_booted()
+            machine, token = scene.at("web-1"), scene.token(node="web-1")
+            machine.join(scene.daemon.url, token, archive_of(directory / "old.pyz", OLD))
+            scene.wait("the node to connect", lambda: scene.online("web-1"))
+            yield scene
+
+
+def ran(scene: SceneOnNodes, case: dict[str, Any]) -> dict[str, Any]:
+    """A document's one invocation."""
+    given = [word for key, value in case.get("parameters", {}).items() for word in ("-p", f"{key}={value}")]
+    run = ("document", "run", case["document"], "--targets", "web-1", "--format", "json", *given)
+    found = json.loads(scene.daemon.run(*run, check=False).stdout)
+    (invocation,) = found["invocations"]
+    return dict(invocation)
+
+
+def test_each_does_what_it_says(scene: SceneOnNodes) -> None:
+    for case in CASES:
+        invocation = ran(scene, case)
+        assert invocation["status"] == case.get("status", "Success"), json.dumps(invocation, indent=1)
+        said = "\n".join(str(invocation[name]) for name in ("reason", "standardOutput", "standardError"))
+        assert case.get("says", "") in said, (case, said)
+        if "after" in case:
+            printed = scene.run("web-1", *case["after"]).strip()
+            assert case["prints"] in printed, (case, printed)
+            assert case["prints"] or not printed, (case, printed)
+
+
+def test_what_was_collected_is_shown(scene: SceneOnNodes) -> None:
+    def inventory(*more: str) -> dict[str, Any]:
+        return dict(json.loads(scene.daemon.run("inventory", "web-1", "--format", "json", *more).stdout))
+
+    types = {one["typeName"]: one["content"] for one in inventory()["types"]}
+    assert {"AWS:AWSComponent", "AWS:Application", "AWS:InstanceDetailedInformation", "AWS:Network"} <= set(types)
+    installed = {item["Name"]: item["Version"] for item in types["AWS:Application"]}
+    assert installed["dpkg"] in scene.run("web-1", "dpkg-query", "-W", "-f", "${Version}", "dpkg")
+    assert types["AWS:AWSComponent"][0]["Version"] == OLD
+    services = {item["Name"]: item for item in types["AWS:Service"]}
+    assert services["opsctl-agent.service"]["Status"] == "Running"
+    (first,) = inventory("--type", "AWS:Application")["types"]
+    ran(scene, {"document": "AWS-GatherSoftwareInventory"})
+
+    def again() -> Any:
+        (found,) = inventory("--type", "AWS:Application")["types"]
+        return found["captureTime"] > first["captureTime"] and found
+
+    assert scene.wait("it to be collected again", again)["contentHash"] == first["contentHash"]
