@@ -86,3 +86,22 @@ def test_what_was_collected_is_shown(scene: SceneOnNodes) -> None:
         return found["captureTime"] > first["captureTime"] and found
 
     assert scene.wait("it to be collected again", again)["contentHash"] == first["contentHash"]
+
+
+def troubleshot(scene: SceneOnNodes, node_id: str) -> dict[str, Any]:
+    start = ("automation", "start", "AWSSupport-TroubleshootManagedInstance", "-p", f"InstanceId={node_id}")
+    return dict(json.loads(scene.daemon.run(*start, "--format", "json", check=False).stdout))
+
+
+def test_a_node_is_examined_where_it_is_connected_and_else_it_is_said_what_to_do(scene: SceneOnNodes) -> None:
+    node_id = json.loads(scene.daemon.run("node", "show", "web-1", "--format", "json").stdout)["id"]
+    found = troubleshot(scene, node_id)
+    assert found["status"] == "Success", json.dumps(found, indent=1)
+    assert "clock" in json.dumps(found["outputs"]), json.dumps(found, indent=1)
+    unknown = troubleshot(scene, "mi-00000000000000000")
+    assert "No node mi-00000000000000000 is known here" in json.dumps(unknown), json.dumps(unknown, indent=1)
+    scene.at("web-1").stop()
+    scene.wait("the node to be gone", lambda: not scene.online("web-1"))
+    away = troubleshot(scene, node_id)
+    assert away["status"] == "Success"
+    assert f"{node_id} is not connected; it was last seen at" in json.dumps(away), json.dumps(away, indent=1)
