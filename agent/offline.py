@@ -13,6 +13,7 @@ from typing import Iterator
 import agent
 from agent.clock import Clock, SystemClock
 from agent.contract.wire import ClaimReport
+from agent.itself import ThisAgent
 from agent.rounds import standing
 from agent.rounds.bench import local_bench, local_host
 from agent.rounds.rounds import Rounds
@@ -53,6 +54,7 @@ def rounds(state: str, root: str, runs_scripts: bool, clock: Clock, *, dry: bool
     node = open_node(state, clock, boot_id)
     try:
         bench = local_bench(state, local_host(state, root, runs_scripts=runs_scripts), boot_id, dry=dry)
+        bench = bench._replace(itself=ThisAgent(node, state, visited=False))
         yield Rounds(node, bench, Telling(node, StatusFile(state, "results.json"), _nobody), _nobody)
     finally:
         node.journal.close()

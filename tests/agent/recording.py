@@ -22,6 +22,7 @@ from agent.contract import frames, sshsig, wire
 from agent.contract.canonical import canonical, digest
 from agent.contract.codec import from_wire, to_wire
 from agent.contract.inputs import ACTIONS
+from agent.contract.inventory import Inventoried, packed
 from agent.contract.job import Job, Revocation
 from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.reserved import RESERVED
@@ -86,6 +87,7 @@ class Stage:
         contact = Contact(directory, clock, "boot-1")
         leave = Leave(directory, identity, contact, clock)
         jobs = Jobs(directory, identity, clock.elapsed)
+        self.inventory = Inventories(directory)
         node = Node(
             identity,
             Signer(b"n" * 32),
@@ -95,7 +97,7 @@ class Stage:
             clock,
             leave,
             jobs,
-            Inventories(directory),
+            self.inventory,
             Questions(identity, jobs.place),
         )
         self.session = Session(node, FINGERPRINT, lambda: said, lambda: None)
@@ -117,6 +119,10 @@ class Stage:
             assert isinstance(said, str)
             yield "agent " + said
 
+    def collect(self) -> None:
+        """Have inventory to tell of."""
+        self.inventory.collected([packed("Custom:Rack", "1.0", "2026-03-01T00:00:00.000Z", [{"Location": "B3"}])])
+
 
 def replay(lines: list[str]) -> list[str]:
     """The server's lines of a recording, and what this agent answers each, with the hello that was recorded."""
@@ -125,6 +131,8 @@ def replay(lines: list[str]) -> list[str]:
         stage = Stage(directory, from_wire(wire.Hello, said))
         if any(line.startswith('agent {"uid"') and '"type":"ask"' in line for line in lines):
             stage.leave.permits.want(ASKED.uid, ASKED.generation, ASKED.run_instant)
+        if any('"type":"inventory"' in line for line in lines):
+            stage.collect()
         played = []
         for line in lines:
             if line.startswith("server"):
@@ -139,6 +147,7 @@ def record() -> list[str]:
     with tempfile.TemporaryDirectory() as directory:
         stage = Stage(directory, hello())
         stage.leave.permits.want(ASKED.uid, ASKED.generation, ASKED.run_instant)
+        stage.collect()
         for line in _server(lines):
             lines += [line, *stage.answer(line)]
         stage.journal.close()
@@ -174,6 +183,9 @@ def _server(so_far: list[str]) -> Iterator[str]:
         yield _say(wire.Stream(stream, digest(data), len(data)))
         yield from _chunks(stream, data)
     yield _say(wire.Ack(2))
+    announced = next(json.loads(line[6:]) for line in so_far if '"type":"inventory"' in line)
+    yield _say(Inventoried("Custom:Rack", announced["contentHash"], lacking=True))
+    yield _say(Inventoried("Custom:Rack", announced["contentHash"]))
     envelope = Envelope(1, FLEET, NODE, 1, 4, "2026-03-01T00:00:00.000Z", 60)
     hold = Hold(envelope, "freeze of the year's end", "2026-03-02T00:00:00.000Z")
     yield _signed("hold", sshsig.HOLD, canonical(to_wire(hold)))

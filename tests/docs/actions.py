@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.contract.codec import camel
 from agent.contract.inputs import ACTIONS as ON_NODES
 from agent.contract.inputs.content import SECRETS, SOURCES
-from reconciler.documents.needs import lacking
+from reconciler.documents.needs import lacking, needs
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.rules import Input
 from reconciler.documents.runbook.actions import ACTIONS
+from reconciler.wiring.library import every
 
 
 def plugins(_: str, _page: str) -> str:
@@ -36,6 +38,17 @@ def sources(_: str, _page: str) -> str:
                 shown = "required" if default is dataclasses.MISSING else f"`{str(default).lower()}`" if default else ""
                 rows.append(f"| `{name}` | `{said}` | {shown} | {field.metadata['description']} |")
     return "\n".join(rows)
+
+
+def library(_: str, _page: str) -> str:
+    """The documents that are built in, and what those need that do not run here."""
+    rows = []
+    for shelved in every(Path("no repository")):
+        document = shelved.read().document
+        assert document is not None
+        lacking = ", ".join(dict.fromkeys(need.what for need in needs(document)))
+        rows.append(f"| `{document.name}` | {document.type} | {document.content.description} | {lacking} |")
+    return "\n".join(["| document | type | what it does | needs |", "|---|---|---|---|", *sorted(rows)])
 
 
 def automation(_: str, _page: str) -> str:

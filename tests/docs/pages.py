@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "fields": fields.of_kind,
     "help": manual.help_of,
     "inputs": fields.of_action,
+    "library": actions.library,
     "members": fields.of_document,
     "model": fields.of_command_document,
     "plugins": actions.plugins,
