@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 DEFAULT = "DEFAULT"
 _SECTION = re.compile(r"[ \t]*\[(?P<name>[^\]\r\n]+)\][ \t\r]*\Z")
 _FIELD = re.compile(r"[ \t]*(?P<key>[^=:\s\"'`][^=:]*?)[ \t]*[=:][ \t]*(?P<value>.*?)[ \t\r]*\Z")
+_COMMENT = re.compile(r"[ \t]*[#;][#; \t]*(?P<text>.*?)[ \t\r]*\Z")
 _UNSURE = re.compile(r"\A[\"'`]|[ \t][#;]|\A[#;]|\\\Z")
 _MARKED = ("mac", "lastmodified")
 
 
 class Ini:
-    """INI files. Comments stay as they are, readable: SOPS neither hashes them nor keeps all of them."""
+    """INI files. A comment is in the section of what follows it, each line of it by itself."""
 
     def read(self, text: Text) -> Sheet:
         reader = _Reader(text)
@@ -32,11 +33,13 @@ class Ini:
             position += len(line) + 1
         return reader.sheet(self, len(text.content))
 
-    def plaintext(self, value: Value, _slot: Slot) -> str:
+    def plaintext(self, value: Value, slot: Slot) -> str:
         try:
             text = value.text
         except UnicodeDecodeError:
             raise ValueError("its bytes are no UTF-8 text") from None
+        if slot.comment:
+            return text.replace("\n", "\n; ")
         if "\n" in text or text != text.strip() or _UNSURE.search(text):
             raise ValueError("INI files cannot say it without quotes")
         return text
@@ -64,16 +67,26 @@ class _Reader:
         self._begin: int | None = None
         self._end = 0
         self._marks: dict[str, tuple[int, int]] = {}
+        self._comments: list[tuple[int, str]] = []  # those that wait for what follows them
 
     def line(self, line: str, offset: int) -> None:
         """Take one line."""
-        bare = line.strip()
-        if not bare or bare[0] in "#;":
+        if not line.strip():
+            return
+        comment = _COMMENT.match(line)
+        if comment is not None:
+            if comment["text"]:
+                self._comments.append((offset + comment.start("text"), comment["text"]))
             return
         section = _SECTION.match(line)
         if section is not None:
-            self._enter(section["name"].strip(), offset)
+            name = section["name"].strip()
+            if name == KEY:
+                self._place_comments()
+            self._enter(name, offset)
+            self._place_comments()
             return
+        self._place_comments()
         field = _FIELD.match(line)
         if field is None:
             raise self._invalid(offset, "this line is neither a section nor a field", "`[name]` or `key = value`")
@@ -92,6 +105,7 @@ class _Reader:
 
     def sheet(self, syntax: Syntax, length: int) -> Sheet:
         """What was found; `length` is that of the file. Raises `Invalid`."""
+        self._place_comments()
         if self._begin is None:
             return Sheet(self._text, syntax, tuple(self._slots))
         begin, end = self._begin, min(max(self._end, self._begin), length)
@@ -111,6 +125,15 @@ class _Reader:
         self._section = name
         if name == KEY:
             self._begin = offset
+
+    def _place_comments(self) -> None:
+        homes = ((self._section,), *((name,) for name in self._sections if name != self._section))
+        for start, text in self._comments:
+            if self._section != KEY:
+                value = Value("comment", text.encode())
+                slot = Slot((self._section,), start, start + len(text), value, comment=True, homes=homes)
+                self._slots.append(slot)
+        self._comments.clear()
 
     def _metadata_field(self, key: str, value: str, start: int, end: int) -> None:
         self._lines[key] = value

@@ -46,7 +46,7 @@ PLAIN = {
     "compact.json": b'{"a":"x","b":{}}',
     "empty.json": b"{}",
     "a.env": b'# comment\nA=1\nB=two words "quoted"\nC=one\\ntwo\nD=\n',
-    "a.ini": b"; comment\n[one]\nkey = value\n# more\nother=2\n\n[two]\nx : y z\n",
+    "a.ini": b"; comment\n[one]\nkey = value\n# more\nother=2\n\n[two]\nx : y z\n; end\n",
     "blob": b"\x00\xff\x01",
 }
 
@@ -108,6 +108,12 @@ SELECTORS: list[tuple[str, str, bytes, set[str]]] = [
      {"a", "b", "d.0"}),
     ("unencrypted_comment_regex", "open", b"# open\na:\n    b: 1\n    c: 2\nd: 3\n", {"d"}),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["a.yaml", "a.env", "a.ini"])
+def test_comments_are_encrypted_too(path: str) -> None:
+    data = made(PLAIN[path], path)
+    assert not [word for word in (b"database", b"log in", b"# comment", b"; comment", b"more") if word in data]
 
 
 @pytest.mark.parametrize(("name", "rule", "plain", "encrypted"), SELECTORS)
