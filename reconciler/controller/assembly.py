@@ -14,6 +14,8 @@ from reconciler.controller.automation.calls import calls
 from reconciler.controller.automation.desk import AutomationDesk
 from reconciler.controller.automation.errands import Errands
 from reconciler.controller.automation.execute_script import ExecuteScript
+from reconciler.controller.automation.machines import ACTION as CHANGE_STATE
+from reconciler.controller.automation.machines import CREATE_TAGS, EC2, Machines
 from reconciler.controller.automation.performing import Performing
 from reconciler.controller.automation.run_command import RunCommand
 from reconciler.controller.automation.runbooks import Runbooks
@@ -209,8 +211,10 @@ class Controller:
             inventory,
             ParameterDesk(shelf, source, permissions, ports.unseal),
         )
-        house = House(state, loop, source, permissions, shelf, orders, beginnings, commands, desk_, self.service)
-        blocking.update(calls({SERVICE: SsmApi(house)}, ports.outside))
+        house = House(state, loop, source, clock, permissions, shelf, orders, beginnings, commands, desk_, self.service)
+        machines = Machines(house)
+        blocking.update(calls({SERVICE: SsmApi(house), EC2: machines.ec2}, ports.outside))
+        blocking |= {CHANGE_STATE: machines.change_state, CREATE_TAGS: machines.create_tags}
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
         self._jobs: list[Callable[[], None]] = []

@@ -184,6 +184,10 @@ class CommandDesk:
             raise Refused(f"no command {command_id:.40} is known", "command", "see opsctl run list")
         return row
 
+    def known(self, command_id: str) -> CommandRow | None:
+        """A command by its id as the store has it, None where there is none."""
+        return self._store.command(command_id)
+
     def newest(self, limit: int) -> list[CommandRow]:
         """Commands as the store has them, newest first."""
         return self._store.commands(limit=limit)

@@ -10,6 +10,7 @@ from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.runbook import Runbook
 from reconciler.documents.runbook.references import texts
 from reconciler.documents.runbook.runbook import walk
+from reconciler.documents.runbook.ssm_calls import is_answered
 from reconciler.documents.steps import elsewhere
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _of_automation_step(step: Step) -> Iterator[tuple[str, str, Any]]:
         yield "aws", _LACKING["aws"], ("action",)
     elif step.action in _CALLS and str(inputs.get("Service", "")).lower() != "ssm":
         yield "aws", f"it calls AWS's `{inputs.get('Service')}`: {_CALLING}", ("inputs", "Service")
+    elif step.action in _CALLS and "{{" not in (api := str(inputs.get("Api", ""))) and not is_answered(api):
+        yield "aws", f"`{api}` of SSM's API is not answered here", ("inputs", "Api")
     elif "TargetLocations" in inputs:
         yield "aws", "it runs in other accounts and regions of AWS", ("inputs", "TargetLocations")
     elif step.action == "aws:executeScript" and (found := _SDK.search(str(inputs.get("Script", "")))):

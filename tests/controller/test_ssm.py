@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from reconciler.api.requests import Start
+from reconciler.controller.ssm import nodes
 from reconciler.controller.ssm.api import CALLS
 from reconciler.core.access import Subject
 from reconciler.core.executions import Answer
+from reconciler.documents.runbook.ssm_calls import ANSWERED
 from tests.controller.house import ROOT, House, small
 from tests.controller.test_automations import SCRIPT, end_job, runbook, step
 from tests.engine.repository import node, operator, role
@@ -113,6 +115,10 @@ def assert_within(wanted: Any, found: Any) -> None:
             assert_within(one, other)
     else:
         assert wanted in (found, "..."), (wanted, found)
+
+
+def test_what_is_answered_is_what_lint_takes_for_answered() -> None:
+    assert {api for api, call in CALLS.items() if call is not nodes.not_tagged} == ANSWERED
 
 
 def test_every_call_has_a_case() -> None:

@@ -46,6 +46,15 @@ class PollingSettings(Model):
     """How often the tracked branch is fetched, in seconds or as `1m`."""
 
 
+class AutomationSettings(Model):
+    """What runbooks may do to machines beyond running documents on them."""
+
+    power_off: bool = False
+    """Whether they may switch machines off; nothing here switches one on."""
+    retire: bool = False
+    """Whether they may retire nodes: `terminated` of `aws:changeInstanceState`."""
+
+
 class FleetSpec(Model):
     """Settings that no single resource owns. An invalid Fleet holds everything at the last valid revision."""
 
@@ -61,6 +70,8 @@ class FleetSpec(Model):
     """While it lasts, nothing is changed on any node: neither by a commit or an `apply`, nor by healing."""
     compliance: ComplianceSettings = Field(default=ComplianceSettings(), json_schema_extra=OURS)
     """How often compliance is written."""
+    automation: AutomationSettings = Field(default=AutomationSettings(), json_schema_extra=OURS)
+    """What runbooks may do to machines."""
     max_removals: Percent = Field(default=10, json_schema_extra=OURS)
     """The share of an association's nodes, in percent, that one plan may drop without `--allow-removals`."""
 

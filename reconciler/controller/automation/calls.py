@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from reconciler.controller.automation.work import outside
 from reconciler.core.executions import Answer
@@ -16,16 +17,21 @@ if TYPE_CHECKING:
 ACTIONS = ("aws:assertAwsResourceProperty", "aws:executeAwsApi", "aws:waitForAwsResourceProperty")
 
 
-def calls(ours: Mapping[str, Blocking], ports: Mapping[str, Outside]) -> dict[str, Blocking]:
-    """Handlers by action. `ours` are services that this system answers itself, by name."""
+Own: TypeAlias = Callable[["Work"], Answer | None]
+"""Answers a call of a service, or says with None that it is not this system's to answer."""
+
+
+def calls(ours: Mapping[str, Own], ports: Mapping[str, Outside]) -> dict[str, Blocking]:
+    """Handlers by action. `ours` are services, by name, of which this system answers some calls or all."""
     return {action: _call(ours, ports.get(action)) for action in ACTIONS}
 
 
-def _call(ours: Mapping[str, Blocking], port: Outside | None) -> Blocking:
+def _call(ours: Mapping[str, Own], port: Outside | None) -> Blocking:
     def call(work: Work) -> Answer:
         service = str(work.inputs.get("Service", "")).lower()
-        if service in ours:
-            return ours[service](work)
+        found = ours[service](work) if service in ours else None
+        if found is not None:
+            return found
         if port is None:
             return Answer("Failed", reason=f"Unsupported: `{service}` is a service of AWS's: needs the aws extra")
         return outside(port)(work)

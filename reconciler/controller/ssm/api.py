@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from reconciler.controller.ssm import associations, commands, documents, executions, nodes, parameters
 from reconciler.core.executions import Answer
 from reconciler.core.problem import nearest
+from reconciler.documents.runbook.ssm_calls import folded
 
 if TYPE_CHECKING:
     from reconciler.controller.automation.work import Work
@@ -44,7 +45,7 @@ CALLS: Mapping[str, Call] = {
     "StartAutomationExecution": executions.start,
     "StopAutomationExecution": executions.stop,
 }
-_FOLDED = {name.casefold(): call for name, call in CALLS.items()}
+_FOLDED = {folded(name): call for name, call in CALLS.items()}
 
 
 class SsmApi:
@@ -55,7 +56,7 @@ class SsmApi:
 
     def __call__(self, work: Work) -> Answer:
         api = str(work.inputs.get("Api", ""))
-        call = _FOLDED.get(api.replace("_", "").casefold())
+        call = _FOLDED.get(folded(api))
         if call is None:
             near = nearest(api, CALLS)
             known = f"; did you mean {near}?" if near else f"; there are {', '.join(CALLS)}"

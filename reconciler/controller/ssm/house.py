@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.controller.service import ControllerService
     from reconciler.controller.shelf import Shelf
     from reconciler.controller.state import State
-    from reconciler.core.ports import Source
+    from reconciler.core.ports import Clock, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class House:
     state: State
     loop: Loop
     source: Source
+    clock: Clock
     permissions: Permissions
     shelf: Shelf
     orders: DocumentOrders
