@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from reconciler.documents.needs import lacking, needs
 from reconciler.documents.plugins import PLUGINS
 from reconciler.documents.rules import Input
 from reconciler.documents.runbook.actions import ACTIONS
+from reconciler.documents.runbook.ssm_calls import ANSWERED
 from reconciler.wiring.library import every
 
 
@@ -59,6 +61,11 @@ def automation(_: str, _page: str) -> str:
         gives = ", ".join(f"`{output}`" for output in action.outputs)
         rows.append(f"| `{name}` | {inputs} | {gives} | {lacking(name)} |")
     return "\n".join(["| action | inputs | outputs | needs |", "|---|---|---|---|", *rows])
+
+
+def ssm_calls(_: str, _page: str) -> str:
+    """The calls of SSM's API that are answered here."""
+    return "\n".join(textwrap.wrap(", ".join(f"`{api}`" for api in sorted(ANSWERED)) + ".", 120))
 
 
 def _inputs(inputs: Mapping[str, Input]) -> str:

@@ -30,6 +30,7 @@ MAKERS: dict[str, Callable[[str, str], str]] = {
     "plugins": actions.plugins,
     "server-settings": fields.of_server_settings,
     "sources": actions.sources,
+    "ssm-calls": actions.ssm_calls,
     "step-manifest": fields.of_step_manifest,
     "steps": fields.steps,
     "watched": dry_run.watched,
