@@ -36,8 +36,7 @@ from agent.rounds.look import Look
 from agent.rounds.reports import Subject
 from agent.state.identity import boot_id
 from agent.state.journal import Journal
-from agent.state.questions import NoAnswer
-from agent.steps.step import REBOOTING
+from agent.steps.step import REBOOTING, StepFailed
 
 LOOK_SECONDS = 0.1
 UID = "Job/local"
@@ -169,7 +168,7 @@ def _answered(question: Compile) -> Tuple[List[BodyStep], str]:
         answer = json.loads(sys.stdin.buffer.readline())
         return [from_wire(BodyStep, step, "steps") for step in answer["steps"]], answer["problem"]
     except (ValueError, KeyError, TypeError, Malformed) as error:
-        raise NoAnswer("there was no answer: %s" % error) from error
+        raise StepFailed("nobody said what %s means: %s" % (question.path, error)) from error
 
 
 _saying = threading.Lock()

@@ -37,7 +37,7 @@ def on_node(host: Host, job_id: str, ask: Ask) -> Document:
         try:
             steps, problem = ask(question)
         except NoAnswer as error:
-            raise StepFailed("nobody said what %s means: %s" % (path, error)) from error
+            raise StepFailed("nobody said what %s means: %s" % (path, error), status="Cancelled") from error
         except OSError as error:
             raise StepFailed("what %s means cannot be kept: %s" % (path, why(error))) from error
         if problem:
