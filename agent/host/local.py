@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 import time
-from typing import Dict, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from agent.host.files import LocalFiles
 from agent.host.port import ENVIRONMENT, OUTPUT_KEPT, Packed, Ran
@@ -55,11 +55,14 @@ class LocalHost(LocalFiles):
         cwd: str = "/",
         timeout: float = 60.0,
         keep: int = OUTPUT_KEPT,
+        stopped: Callable[[], object] = bool,
     ) -> Ran:
         from agent.host import process
 
         with self._working_directory(cwd) as directory:
-            return process.run(argv, env=self._environment(env), cwd=directory, timeout=timeout, keep=keep)
+            return process.run(
+                argv, env=self._environment(env), cwd=directory, timeout=timeout, keep=keep, stopped=stopped
+            )
 
     def stage_script(self, execution: str, text: str) -> None:
         from agent.host import executions

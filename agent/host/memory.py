@@ -204,8 +204,9 @@ class MemoryHost:
         cwd: str = "/",
         timeout: float = 60.0,
         keep: int = OUTPUT_KEPT,
+        stopped: Callable[[], object] = bool,
     ) -> Ran:
-        del env, timeout
+        del env, timeout, stopped
         if cwd != "/":
             self._node(cwd)
         program = self.programs.get(argv[0])

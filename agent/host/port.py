@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import (
     BinaryIO,
+    Callable,
     ContextManager,
     Dict,
     Iterable,
@@ -179,8 +180,11 @@ class Host(Protocol):
         cwd: str = "/",
         timeout: float = 60.0,
         keep: int = OUTPUT_KEPT,
+        stopped: Callable[[], object] = bool,
     ) -> Ran:
-        """Runs a program to its end, with no input and nothing inherited; its whole group is killed at the timeout."""
+        """Runs a program to its end, with no input and nothing inherited; its whole group is killed at the timeout, and
+        once `stopped` says something.
+        """
 
     def stage_script(self, execution: str, text: str) -> None:
         """Puts the text where the run of that name will have it, with room for its result.

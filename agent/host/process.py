@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import IO, Dict, List, Sequence
+from typing import IO, Callable, Dict, List, Sequence
 
 from agent.host.port import Bounded, Ran
 
@@ -25,8 +25,9 @@ def run(
     cwd: str,
     timeout: float,
     keep: int,
+    stopped: Callable[[], object] = bool,
 ) -> Ran:
-    """Raises OSError where the program cannot be started.
+    """Raises OSError where the program cannot be started. Once `stopped` says something it is ended.
 
     The result does not wait for a background process that keeps the pipes open after its parent ended.
     """
@@ -40,13 +41,21 @@ def run(
         start_new_session=True,
     )
     with _Pipes(process, keep) as pipes:
-        timed_out = not pipes.read_until_exit(timeout)
-        if timed_out:
+        ended = pipes.read_until_exit(timeout, stopped)
+        cancelled = not ended and bool(stopped())
+        if not ended:
             _signal_group(process, signal.SIGTERM)
             pipes.read_until_exit(GRACE)
             _signal_group(process, signal.SIGKILL)
             pipes.read_until_exit(GRACE)
-        return Ran(process.wait(), pipes.stdout.value(), pipes.stderr.value(), pipes.spilled, timed_out)
+        return Ran(
+            process.wait(),
+            pipes.stdout.value(),
+            pipes.stderr.value(),
+            pipes.spilled,
+            not ended and not cancelled,
+            cancelled,
+        )
 
 
 class _Pipes:
@@ -75,13 +84,13 @@ class _Pipes:
     def spilled(self) -> int:
         return self.stdout.spilled + self.stderr.spilled
 
-    def read_until_exit(self, seconds: float) -> bool:
+    def read_until_exit(self, seconds: float, stopped: Callable[[], object] = bool) -> bool:
         """Whether the process ended in time; it is left unreaped, so that its group id stays its own."""
         deadline = time.monotonic() + seconds
         pause = 0.0005
         while not self._exited():
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or stopped():
                 return False
             if self._selector.get_map():
                 self._read(min(left, _LOOK_EVERY))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, Union
+from typing import Callable, List, Tuple, Union
 
 from agent.contract import frames, sshsig
 from agent.contract.codec import Wire
@@ -16,6 +16,8 @@ from agent.state.node import Node
 from agent.state.questions import AnswerRefused
 
 FRAMES = ("job", "revocation", "compiled")
+ASK_AGAIN = 60.0
+"""Seconds after which a question that nobody answered is asked again."""
 FETCH_AGAIN = 30.0
 """Seconds after which bytes that the server did not have are asked for again."""
 
@@ -32,7 +34,7 @@ class JobTalk:
         self._outputs = Outputs(node.jobs, say, lambda seq: node.journal.payload(seq) is not None)
         self._fetching = False
         self._again_at = 0.0
-        self._asked: List[Compile] = []
+        self._asked: List[Tuple[Compile, float]] = []
 
     def take(self, name: str, signed: Signed) -> None:
         """A job, or the end of one: on disk before the server is told that it was taken; or an answer to a question.
@@ -78,12 +80,9 @@ class JobTalk:
 
     def send(self) -> None:
         """Send what jobs ask, and what they say, as far as the server takes it."""
-        waiting = self._node.questions.waiting()
-        for question in waiting:
-            if question not in self._asked:
-                self._tell(question)
-        self._asked = waiting
-        self._outputs.send(self._node.clock.elapsed())
+        now = self._node.clock.elapsed()
+        self._ask(now)
+        self._outputs.send(now)
 
     def stored(self, message: Stored) -> None:
         """The server has so much of an output."""
@@ -91,7 +90,16 @@ class JobTalk:
 
     def patience(self) -> float:
         """Seconds until there may be more to send though nobody said so: what jobs say grows by itself."""
-        return self._outputs.patience()
+        return min(self._outputs.patience(), ASK_AGAIN if self._asked else float("inf"))
+
+    def _ask(self, now: float) -> None:
+        waiting = self._node.questions.waiting()
+        asked = [(question, at) for question, at in self._asked if question in waiting and now - at < ASK_AGAIN]
+        for question in waiting:
+            if not any(question == other for other, _ in asked):
+                self._tell(question)
+                asked.append((question, now))
+        self._asked = asked
 
     def _answered(self, signed: Signed) -> None:
         try:

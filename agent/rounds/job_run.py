@@ -84,7 +84,10 @@ def run(uid: str, body: Body, bed: Bed, environment: Mapping[str, str], stopped:
         host=bed.host,
         body=ours,
         ledger=ledger,
-        given=given_of(ours, bed.context, bed.facts, bed.blob, environment, downloads=bed.downloads, itself=bed.itself),
+        given=dataclasses.replace(
+            given_of(ours, bed.context, bed.facts, bed.blob, environment, downloads=bed.downloads, itself=bed.itself),
+            stopped=stopped,
+        ),
         held=claimants([*bed.held, ours]),
         runs=Runs(bed.host, bed.journal, ours, GENERATION, "", bed.boot_id),
         restarts=Restarts(ours, ledger),

@@ -114,8 +114,9 @@ class JobRunner:
 
     def said(self) -> List[Said]:
         """What open jobs have said so far, in the order of their steps."""
-        found = []
-        for taken in self._node.jobs.open():
+        found, open_ = [], self._node.jobs.open()
+        self._node.questions.forget_all_but([taken.id for taken in open_])
+        for taken in open_:
             ended = self._node.jobs.is_reported(taken.id)
             body = self._body(taken)
             for step in self._said_by(taken, body) if body is not None else ():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Collection, Dict, List, Optional
 
 from agent import durable
 from agent.contract import sshsig
@@ -74,10 +74,10 @@ class Questions:
                 self._steps[job_id] = known
         return known
 
-    def forget(self, job_id: str) -> None:
-        """Nobody asks about a job any more."""
+    def forget_all_but(self, jobs: Collection[str]) -> None:
+        """Nobody asks about other jobs any more."""
         with self._news:
-            self._steps.pop(job_id, None)
+            self._steps = {job_id: steps for job_id, steps in self._steps.items() if job_id in jobs}
 
     def waiting(self) -> List[Compile]:
         """What was asked and not answered yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import shlex
-from typing import Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List
 
 from agent.contract.inputs.content import GitSource
 from agent.host.port import Host
@@ -16,11 +16,11 @@ from agent.steps.working_tree import PLAIN, NoGit
 
 TIME = 1800.0
 _CLONE, _KEY = ".opsctl-clone", ".opsctl-key"
-_SSH = "ssh -o BatchMode=yes"
+SSH = "ssh -o BatchMode=yes"
 _ASKED = '!f() { printf \'username=%s\\npassword=%s\\n\' "$OPSCTL_GIT_USERNAME" "$OPSCTL_GIT_PASSWORD"; }; f'
 
 
-def clone(host: Host, source: GitSource, directory: str) -> None:
+def clone(host: Host, source: GitSource, directory: str, stopped: Callable[[], str]) -> None:
     """All of the repository at the wanted revision, into the directory beside whatever is there."""
     if source.repository.startswith("-"):
         raise StepFailed("`repository` is an option, and no URL")
@@ -30,10 +30,10 @@ def clone(host: Host, source: GitSource, directory: str) -> None:
     host.mkdir(beside, downloads.DIRECTORY_MODE)
     try:
         with _credentials(host, source, directory) as given:
-            _git(host, beside, given, ["clone", "--quiet", *_branch(source), "--", source.repository, "."])
+            _git(host, beside, given, stopped, ["clone", "--quiet", *_branch(source), "--", source.repository, "."])
         kind, _, name = source.get_options.partition(":")
         if kind == "commitID":
-            _git(host, beside, {}, ["checkout", "--quiet", "--detach", name])
+            _git(host, beside, {}, stopped, ["checkout", "--quiet", "--detach", name])
         merged = host.run(["cp", "-af", _CLONE + "/.", "."], cwd=directory, timeout=TIME)
         ended_well(merged, "cp", TIME)
     finally:
@@ -45,15 +45,15 @@ def _branch(source: GitSource) -> List[str]:
     return ["--branch", name] if kind == "branch" else []
 
 
-def _git(host: Host, cwd: str, environment: Dict[str, str], words: List[str]) -> None:
+def _git(host: Host, cwd: str, environment: Dict[str, str], stopped: Callable[[], str], words: List[str]) -> None:
     settings = [
         *PLAIN,
         *(["credential.helper=", "credential.helper=" + _ASKED] if "OPSCTL_GIT_PASSWORD" in environment else []),
     ]
     argv = ["git", *(word for setting in settings for word in ("-c", setting)), *words]
-    plain = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": _SSH, "LC_ALL": "C"}
+    plain = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": SSH, "LC_ALL": "C"}
     try:
-        ran = host.run(argv, env={**plain, **environment}, cwd=cwd, timeout=TIME)
+        ran = host.run(argv, env={**plain, **environment}, cwd=cwd, timeout=TIME, stopped=stopped)
     except FileNotFoundError:
         raise NoGit from None
     ended_well(ran, "git " + words[0], TIME)
@@ -67,13 +67,13 @@ def _credentials(host: Host, source: GitSource, directory: str) -> Iterator[Dict
         return
     options = ["-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"] if source.skip_host_key_checking else []
     if not source.private_SSHKey:
-        yield {"GIT_SSH_COMMAND": " ".join([_SSH, *options])}
+        yield {"GIT_SSH_COMMAND": " ".join([SSH, *options])}
         return
     key = posixpath.join(directory, _KEY)
     host.stage(key, (source.private_SSHKey.rstrip("\n") + "\n").encode(), 0o600)
     host.publish(key)
     try:
         options.append("-o IdentitiesOnly=yes -i " + shlex.quote(key))
-        yield {"GIT_SSH_COMMAND": " ".join([_SSH, *options])}
+        yield {"GIT_SSH_COMMAND": " ".join([SSH, *options])}
     finally:
         downloads.remove(host, key)

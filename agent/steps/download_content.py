@@ -49,7 +49,7 @@ class DownloadContentStep:
         del changes
         source = from_wire(SOURCES[desired.source_type], desired.source_info, "sourceInfo")
         place = downloads.destination(given.downloads, desired.destination_path)
-        return Applied("Content downloaded to %s\n" % retrieve(host, desired.source_type, source, place))
+        return Applied("Content downloaded to %s\n" % retrieve(host, desired.source_type, source, place, given.stopped))
 
 
 def _told(source: Any) -> Any:

@@ -6,11 +6,14 @@ As SSM has it: only the agent's user may read what was downloaded, and may run i
 from __future__ import annotations
 
 import posixpath
-from typing import Iterable, Iterator
+from typing import Callable, Iterator
 
 from agent.host.port import Content, Host
 from agent.steps.step import StepFailed, why
 
+BYTES_AT_MOST = 1 << 30
+TIME = 3600.0
+"""Bytes of one file, and seconds that it may take."""
 DIRECTORY_MODE = FILE_MODE = 0o700
 
 
@@ -46,7 +49,7 @@ def make(host: Host, directory: str) -> str:
 def put(host: Host, path: str, data: Content) -> None:
     """A file with these bytes, whole or not at all, and the directories above it."""
     make(host, posixpath.dirname(path))
-    host.stage(path, data if isinstance(data, bytes) else _told(data), FILE_MODE)
+    host.stage(path, data, FILE_MODE)
     host.publish(path)
     host.sync_directory(posixpath.dirname(path))
 
@@ -68,9 +71,12 @@ def _plain(place: str) -> str:
     return posixpath.normpath(place)
 
 
-def _told(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same pieces. That they do not come is a `StepFailed`, which names their source."""
+def fetched(host: Host, url: str, stopped: Callable[[], str]) -> Iterator[bytes]:
+    """The bytes at a URL, in pieces. That they do not come, or are to come no more, is a `StepFailed`."""
     try:
-        yield from pieces
+        for piece in host.fetch(url, BYTES_AT_MOST, TIME):
+            yield piece
+            if stopped():
+                raise StepFailed("it was given up: %s" % stopped(), status="Cancelled")
     except OSError as error:
         raise StepFailed(why(error)) from error

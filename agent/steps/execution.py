@@ -87,6 +87,8 @@ def transcript(ran: Ran) -> str:
 
 def ended_well(ran: Ran, what: str, seconds: float, wanted: Sequence[int] = (0,)) -> Ran:
     """The same, where the command ended within its time, with a wanted exit code. Raises `StepFailed`."""
+    if ran.cancelled:
+        raise StepFailed("%s was cancelled" % what, rc=ran.rc, status="Cancelled")
     if ran.timed_out:
         raise StepFailed("%s did not end in %d seconds" % (what, seconds), rc=ran.rc, status="TimedOut")
     if ran.rc not in wanted:

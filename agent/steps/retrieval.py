@@ -13,46 +13,48 @@ from agent.steps.archives import Archive, Member
 from agent.steps.cloning import clone
 from agent.steps.step import StepFailed
 
-BYTES_AT_MOST = 1 << 30
-TIME = 3600.0
-"""Seconds that one file may take."""
+Stopped = Callable[[], str]
 _ARCHIVE = ".opsctl-archive"
 
 
-def retrieve(host: Host, kind: str, source: Any, place: str) -> str:
-    """Bring what is wanted to the place, as `downloads.destination` has it; where it is then."""
-    return _RETRIEVE[kind](host, source, place)
+def retrieve(host: Host, kind: str, source: Any, place: str, stopped: Callable[[], str] = str) -> str:
+    """Bring what is wanted to the place, as `downloads.destination` has it; where it is then.
+
+    It is given up once `stopped` says why. Raises `StepFailed`, OSError.
+    """
+    return _RETRIEVE[kind](host, source, place, stopped)
 
 
-def _git(host: Host, source: GitSource, place: str) -> str:
-    clone(host, source, place)
+def _git(host: Host, source: GitSource, place: str, stopped: Stopped) -> str:
+    clone(host, source, place, stopped)
     return posixpath.normpath(place)
 
 
-def _http(host: Host, source: HttpSource, place: str) -> str:
+def _http(host: Host, source: HttpSource, place: str, stopped: Stopped) -> str:
     path = downloads.file_at(host, place, _name_of(source.url) or "download")
-    downloads.put(host, path, host.fetch(source.url, BYTES_AT_MOST, TIME))
+    downloads.put(host, path, downloads.fetched(host, source.url, stopped))
     return path
 
 
-def _s3(host: Host, source: S3Source, place: str) -> str:
+def _s3(host: Host, source: S3Source, place: str, stopped: Stopped) -> str:
     url = source.path.replace("+", "%20")
     name = _name_of(url)
     if not name:
         raise StepFailed("%s is a prefix; objects below it cannot be listed without credentials of AWS's" % source.path)
     path = downloads.file_at(host, place, name)
-    downloads.put(host, path, host.fetch(url, BYTES_AT_MOST, TIME))
+    downloads.put(host, path, downloads.fetched(host, url, stopped))
     return path
 
 
-def _document(host: Host, source: DocumentSource, place: str) -> str:
+def _document(host: Host, source: DocumentSource, place: str, stopped: Stopped) -> str:
+    del stopped
     name = source.name.rpartition("/")[2].partition(":")[0]
     path = downloads.file_at(host, place, name + ".json")
     downloads.put(host, path, source.content.encode())
     return path
 
 
-def _github(host: Host, source: GitHubSource, place: str) -> str:
+def _github(host: Host, source: GitHubSource, place: str, stopped: Stopped) -> str:
     """By the archive that GitHub makes of a revision: a node needs no git for it."""
     if source.token_info:
         raise StepFailed("`tokenInfo` needs secrets, which are not sealed for nodes by this version")
@@ -60,7 +62,7 @@ def _github(host: Host, source: GitHubSource, place: str) -> str:
     url = "https://github.com/%s/%s/archive/%s.tar.gz" % (source.owner, source.repository, quote(revision))
     holder = downloads.make(host, place if place.endswith("/") else posixpath.dirname(place))
     fetched = posixpath.join(holder, _ARCHIVE)
-    host.stage(fetched, host.fetch(url, BYTES_AT_MOST, TIME), 0o600)
+    host.stage(fetched, downloads.fetched(host, url, stopped), 0o600)
     try:
         with host.open_staged(fetched) as file, archives.opened(file) as archive:
             return _unpacked(host, source, archive, place)
@@ -70,7 +72,7 @@ def _github(host: Host, source: GitHubSource, place: str) -> str:
 
 def _unpacked(host: Host, source: GitHubSource, archive: Archive, place: str) -> str:
     wanted = source.path.strip("/")
-    members = archives.contents(archive, 1, BYTES_AT_MOST)
+    members = archives.contents(archive, 1, downloads.BYTES_AT_MOST)
     found = members.get(wanted) if wanted else None
     if found is not None and found.kind == "file":
         path = downloads.file_at(host, place, posixpath.basename(wanted))
@@ -108,7 +110,7 @@ def _name_of(url: str) -> str:
     return "" if name in (".", "..") or "\0" in name else name
 
 
-_RETRIEVE: Dict[str, Callable[[Host, Any, str], str]] = {
+_RETRIEVE: Dict[str, Callable[[Host, Any, str, Stopped], str]] = {
     "Git": _git,
     "GitHub": _github,
     "HTTP": _http,

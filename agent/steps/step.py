@@ -108,6 +108,8 @@ class Given:
     render: Callable[[str, str], str] = rendered
     changed: FrozenSet[str] = frozenset()
     """Those steps named by `restartOn` and `reloadOn` for which this one is to be restarted or reloaded."""
+    stopped: Callable[[], str] = str
+    """Says why what takes long is to be given up; empty while it is not."""
     downloads: str = ""
     """The run's own directory for what it downloads, which may not be there yet; empty where there is none."""
     itself: Optional[Itself] = None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from agent.contract import wire
 from agent.rounds import jobs as at_work
 from agent.rounds.job_report import STEP_OUTPUT, TRUNCATED, cut, transcript
+from agent.steps import cloning
 from tests.agent.jobs import Runner, job_id, until
 from tests.agent.rig import Rig, body
 from tests.agent.state.test_leave import hold
@@ -183,3 +188,49 @@ def test_no_more_than_so_many_at_once(runner: Runner, rig: Rig, monkeypatch: pyt
     rig.file("go").touch()
     assert len(runner.reported(3)) == 3
     until("all to be idle", runner.jobs.idle)
+
+
+def test_a_download_that_is_cancelled_is_given_up_and_leaves_nothing(runner: Runner, rig: Rig) -> None:
+    """It comes so slowly that it never would be all there."""
+    body_, began = b"x" * 100_000, threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that the base class calls
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(body_)
+                    began.set()
+                    time.sleep(0.01)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        source = {"url": f"http://127.0.0.1:{server.server_port}/x", "allowInsecureDownload": True}
+        inputs = {"sourceType": "HTTP", "sourceInfo": source, "destinationPath": "/got"}
+        runner.take(of(wire.BodyStep("get", "aws:downloadContent", 1, inputs, "continue"), shell("after", "true")))
+        assert began.wait(30)
+        runner.end()
+        (report,) = runner.reported()
+        server.shutdown()
+    assert (report.status, statuses(report)) == ("Cancelled", ["Cancelled", "Skipped"])
+    assert report.steps[0].reason == "it was given up: the job was cancelled"
+    assert sorted(path.name for path in rig.root.iterdir() if "got" in path.name) == []
+
+
+def test_a_program_that_is_cancelled_is_ended(runner: Runner, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone that never ends: git waits for a repository's program that waits."""
+    waits = rig.root / "waits"
+    waits.write_text(f"#!/bin/sh\ntouch {rig.root}/began\nexec sleep 600\n")
+    waits.chmod(0o755)
+    monkeypatch.setattr(cloning, "SSH", str(waits))
+    inputs = {"sourceType": "Git", "sourceInfo": {"repository": "ssh://git@192.0.2.1/x"}, "destinationPath": "/x"}
+    runner.take(of(wire.BodyStep("get", "aws:downloadContent", 1, inputs, "continue")))
+    until("git to begin", lambda: (rig.root / "began").exists())
+    runner.end()
+    (report,) = runner.reported()
+    assert (report.status, report.steps[0].reason) == ("Cancelled", "git clone was cancelled")
+    assert list((rig.root / "x").iterdir()) == []
