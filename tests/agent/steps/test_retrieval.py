@@ -71,7 +71,7 @@ def test_all_of_a_revision_of_github(host: MemoryHost) -> None:
 def test_what_github_does_not_have(host: MemoryHost) -> None:
     with pytest.raises(StepFailed, match="octo/tools has no nothing"):
         brought(host, "/srv/", "nothing")
-    with pytest.raises(OSError, match="404 Not Found"):
+    with pytest.raises(StepFailed, match="404 Not Found"):
         brought(host, "/srv/", options="branch:gone")
     host.web = {URL % "HEAD": archive(bad="../../etc/passwd")}
     with pytest.raises(StepFailed, match="a link that leads out"):
