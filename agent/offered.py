@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import List, Optional, Tuple
 
 from agent import durable
@@ -21,6 +22,8 @@ from agent.upgrade import UpgradeRefused
 
 ARCHIVE_LIMIT = 32 * 1024 * 1024
 _SMALL = 64 * 1024
+BUSY, TRIES, PAUSE = 429, 20, 3.0
+"""What a server says that is asked by too many at once; how often it is asked again, and after how many seconds."""
 
 
 class Offered:
@@ -59,6 +62,11 @@ class Offered:
     def _get(self, path: str, limit: int) -> bytes:
         context = dial.trusting(identity.load_ca(self._state))
         status, data = request(self._where, context, "GET", path, limit)
+        for _ in range(TRIES):
+            if status != BUSY:
+                break
+            time.sleep(PAUSE)
+            status, data = request(self._where, context, "GET", path, limit)
         if status != 200:
             raise UpgradeRefused("%s has no %s (HTTP %d)" % (self._where, path, status))
         return data

@@ -82,6 +82,7 @@ class TestTheExample:
         assert "nginx-light" in {item["Name"] for item in types["AWS:Application"]}
         services = {item["Name"]: item["Status"] for item in types["AWS:Service"]}
         assert services["nginx.service"] == "Running"
+        assert "10." in town.daemon.run("inventory", "web-1", "--type", "AWS:Network").stdout
 
     def test_a_commit_reaches_the_page_that_nginx_serves(self, town: Town) -> None:
         town.repository.replace("files/web/index.html.j2", "Second-hand sea charts", "New and second-hand sea charts")

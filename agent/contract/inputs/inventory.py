@@ -20,7 +20,7 @@ class SoftwareInventoryInputs(Wire):
     aws_components: str = _switch("the agent itself (`AWS:AWSComponent`)")
     files: str = described("Files to list (`AWS:File`), as SSM's JSON text.", "")
     network_config: str = _switch("network interfaces (`AWS:Network`)")
-    services: str = _switch("services of systemd (`AWS:Service`)")
+    services: str = _switch("services of the init system (`AWS:Service`)")
     instance_detailed_information: str = _switch("processors and kernel (`AWS:InstanceDetailedInformation`)")
     custom_inventory: str = _switch("types of your own (`Custom:...`)")
     custom_inventory_directory: str = described(

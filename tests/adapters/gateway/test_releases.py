@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,9 @@ from agent.link.https import request
 from agent.offered import Offered
 from agent.state import identity
 from agent.upgrade import UpgradeRefused
-from reconciler.adapters.gateway.releases import AT_ONCE
+from reconciler.adapters.gateway.lanes import Lanes
+from reconciler.adapters.gateway.releases import AT_ONCE, Releases
+from tests.adapters.gateway.conftest import OFFERED
 
 if TYPE_CHECKING:
     from tests.adapters.gateway.conftest import Edge
@@ -53,13 +55,27 @@ def test_where_nobody_offers_one_it_is_said_of_each(edge: Edge, tmp_path: Path) 
         Offered(state_of(edge, tmp_path, "https://127.0.0.1:1"))
 
 
-def test_it_is_only_read_and_not_without_end(edge: Edge) -> None:
+def test_it_is_only_read(edge: Edge) -> None:
     where, context = dial.address(url(edge)), dial.trusting(edge.files.ca.read_text())
     assert request(where, context, "POST", "/agent.pyz", 100, b"x")[0] == 405
-    said = set()
-    with contextlib.suppress(dial.Unreachable):
-        for _ in range(2 * int(AT_ONCE)):
-            said.add(request(where, context, "GET", "/agent.json", 1000)[0])
-            if 429 in said:
-                break
-    assert said == {200, 429}
+    assert request(where, context, "GET", "/agent.exe", 100)[0] == 404
+
+
+def test_nobody_asks_without_end(edge: Edge) -> None:
+    said: list[int] = []
+    lanes = Lanes()
+    releases = Releases(OFFERED, edge.controller, lanes.answers)
+
+    async def send(message: Any) -> None:
+        said.extend([message["status"]] if "status" in message else [])
+
+    async def ask() -> None:
+        scope = {"path": "/agent.json", "method": "GET", "client": ("192.0.2.1", 1)}
+        for _ in range(int(AT_ONCE) + 100):
+            await releases(scope, send)
+        await releases({**scope, "client": ("192.0.2.2", 1)}, send)
+
+    asyncio.run(ask())
+    lanes.close()
+    assert said[: int(AT_ONCE)] == [200] * int(AT_ONCE)
+    assert (429 in said, said[-1]) == (True, 200)

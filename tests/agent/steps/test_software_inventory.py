@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,14 @@ def test_one_file_more_than_ssm_takes_is_an_error() -> None:
 def test_what_is_no_inventory(content: Any) -> None:
     with pytest.raises(NotInventory):
         check(content)
+
+
+def test_a_type_has_an_end() -> None:
+    noise = [{"a": secrets.token_hex(2000)} for _ in range(400)]
+    with pytest.raises(NotInventory, match="at most"):
+        packed("Custom:Noise", "1.0", "2026-01-01T00:00:00.000Z", noise)
+    with pytest.raises(NotInventory, match="at most 10000 items"):
+        packed("Custom:Many", "1.0", "2026-01-01T00:00:00.000Z", [{}] * 10_001)
 
 
 def test_what_was_packed_is_what_is_unpacked_and_nothing_else_is() -> None:
