@@ -26,7 +26,7 @@ from agent.contract.job import OUTPUT_KEPT, STREAMS, Compile
 from agent.contract.wire import Body, BodyStep, NodeContext
 from agent.durable import make_directory
 from agent.host import facts
-from agent.host.executions import cancel
+from agent.host.executions import cancel_all
 from agent.host.local import LocalHost
 from agent.rounds import job_run, orchestration
 from agent.rounds.documents import on_node
@@ -126,9 +126,7 @@ def _run(state: str, body: Body, files: Dict[str, bytes], journal: Journal, ende
         thread.join(LOOK_SECONDS)
         saying.tell()
         if ended.is_set():
-            for step in list(steps):
-                for execution in job_run.executions(UID, step):
-                    cancel(runs, execution)
+            cancel_all(runs)
     saying.tell()
     _say({"report": _report(body, looks, ended.is_set(), (began, instant(clock.now())), runs)})
 

@@ -115,6 +115,13 @@ def cancel(directory: str, name: str) -> None:
             os.kill(pid, signal.SIGUSR1)
 
 
+def cancel_all(directory: str) -> None:
+    """Have every run in a directory ended that goes on. Asking again does no harm."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            cancel(directory, name)
+
+
 def _supervised(here: str, name: str, place: Place, timeout: float) -> str:
     """The result as its supervisor says it; empty where that was killed. Raises OSError where it has not begun."""
     argv = [*script.interpreter(_first_line(here)), os.path.join(here, "script")]

@@ -107,7 +107,7 @@ def _step(look: Look, paths: Paths) -> StepReport:
         stdout, stderr = ("".join(_said([name], stream, paths, STEP_OUTPUT)) for stream in STREAMS)
         said = transcript(stdout, stderr) or cut(_own_words(look), STEP_OUTPUT)
     if look.changes and (look.applied or not is_run(look.step)):
-        said = said or cut("\n".join(map(_told, look.changes)), STEP_OUTPUT)
+        said = said or cut("\n".join([*map(_told, look.changes), look.output]).rstrip("\n"), STEP_OUTPUT)
     elif look.changes and not sizes:
         said = cut("would run:\n%s" % look.changes[0].diff, STEP_OUTPUT)
     reason = look.skipped or (look.problem.reason if look.problem is not None else "")

@@ -170,14 +170,12 @@ class JobRunner:
         thread.start()
 
     def _end_early(self, work: _Work) -> None:
-        """Have the script that goes on ended, where the job has to end."""
+        """Have what goes on ended, where the job has to end: a script, or one that brings about a state."""
         if not self._stopped(work.taken, work.deadline):
             return
-        from agent.host.executions import cancel  # it brings what an agent that waits does not carry
+        from agent.host.executions import cancel_all  # it brings what an agent that waits does not carry
 
-        for step in self._said_by(work.taken, work.body):
-            for name in job_run.executions(work.taken.uid, step):
-                cancel(self._runs(work.taken), name)
+        cancel_all(self._runs(work.taken))
 
     def _stopped(self, taken: Taken, deadline: float) -> str:
         """The status that a job is to be ended with now; empty while it may go on."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.contract.interpolation import interpolate, references
 
@@ -43,6 +46,49 @@ DECLARED = VALUES.keys() - {"ssm:password"}
 def test_interpolate(value: Any, result: Any) -> None:
     expected = value if result is None else result
     assert interpolate(value, set(DECLARED), VALUES.__getitem__) == expected
+
+
+PIECES = st.one_of(
+    st.text(alphabet="{}% \n:.abtextlis", max_size=12),
+    st.sampled_from(
+        ["{{ text }}", "{{text}}", "{{ other }}", "{{ .Go }}", "{% if %}", "{{{ text }}}", "{{", "}}", "é\U0001f600"]
+    ),
+)
+
+
+@given(st.lists(PIECES, max_size=8))
+def test_no_text_is_lost_but_what_stands_for_a_value(pieces: list[str]) -> None:
+    """What is put in is marked, so that all else can be told to be as it was, in its order."""
+    text = "".join(pieces)
+    found = interpolate([text, "end"], {"text"}, lambda name: f"\x01{name}\x02")
+    assert found[1] == "end"
+    parts = re.split("\x01text\x02", found[0])
+    pattern = r"\{\{\s*text\s*\}\}".join(re.escape(part) for part in parts)
+    assert re.fullmatch(pattern, text)
+    assert not any(references(part, {"text"}) for part in parts)
+
+
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), PIECES),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=12,
+    )
+)
+def test_what_refers_to_nothing_stays_as_it_is(tree: Any) -> None:
+    assert references(tree, set()) == set()
+    assert interpolate(tree, set(), VALUES.__getitem__) == tree
+    names = references(tree, {"text"})
+    asked: set[str] = set()
+    interpolate(tree, {"text"}, lambda name: asked.add(name) or "x")
+    assert asked == names
+
+
+@given(st.text(max_size=20))
+def test_a_value_is_never_read_again(value: str) -> None:
+    assert (
+        interpolate("<{{ text }}>", {"text", "other"}, lambda _: value + "{{ other }}") == f"<{value}{{{{ other }}}}>"
+    )
 
 
 def test_references() -> None:

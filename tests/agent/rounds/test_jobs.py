@@ -139,6 +139,16 @@ def test_cancelled_in_the_middle(runner: Runner, rig: Rig) -> None:
     assert (report.status, statuses(report)) == ("Cancelled", ["Success", "Cancelled", "Skipped"])
 
 
+def test_cancelled_while_a_state_is_brought_about(runner: Runner, rig: Rig) -> None:
+    inputs = {"test": ["test -e $OPSCTL_ROOT/made"], "apply": ["echo working; touch $OPSCTL_ROOT/begun; sleep 600"]}
+    runner.take(of(wire.BodyStep("a", "ops:script", 1, inputs, "continue"), shell("b", "true")))
+    until("a to begin", rig.file("begun").exists)
+    runner.end()
+    (report,) = runner.reported()
+    assert (report.status, statuses(report)) == ("Cancelled", ["Cancelled", "Skipped"])
+    assert str(report.steps[0].output).endswith("working")
+
+
 def test_out_of_time_as_a_whole(runner: Runner, rig: Rig) -> None:
     runner.take(of(shell("a", "touch $OPSCTL_ROOT/begun; sleep 600"), shell("b", "true")))
     until("a to begin", rig.file("begun").exists)
