@@ -43,6 +43,9 @@ def init(
     """Set a repository up for secrets: a rule in .sops.yaml for files named *.sops.yaml, .json, .env or .ini, and Git's
     merge driver for them. Where you have no age key, one is made, readable by you alone.
 
+    In a clone of a repository that has rules they stay as they are: you get a key and the merge driver, and somebody
+    who can open the files adds you.
+
     Keys are looked for where `sops` looks for them: SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE,
     ~/.config/sops/age/keys.txt, ~/.ssh/id_ed25519, ~/.ssh/id_rsa.
 
@@ -56,11 +59,16 @@ def init(
     if format_ is Format.json:
         key_file = str(begun.key_file) if begun.key_file else ""
         values = {"recipient": begun.recipient, "keyFile": key_file, "rules": str(begun.rules)}
-        print_json({"format": "opsctl.secret-init/v1", **values, "mergeDriver": begun.driver})
+        flags = {"rulesMade": begun.made, "named": begun.named, "mergeDriver": begun.driver}
+        print_json({"format": "opsctl.secret-init/v1", **values, **flags})
         return 0
     if begun.key_file:
         say((f"{begun.key_file}: your new key; without it, or another recipient's, nothing opens again", "yellow"))
-    say(f"{begun.rules}: secrets are encrypted to {begun.recipient}")
+    if begun.named:
+        say(f"{begun.rules}: secrets are encrypted to {begun.recipient}")
+    else:
+        say((f"{begun.rules} does not name your key; somebody it names has to run:", "yellow"))
+        say(f"  opsctl secret add-recipient {begun.recipient}")
     say("the merge driver is set up in this clone" if begun.driver else "no Git repository: no merge driver is set up")
     return 0
 

@@ -10,12 +10,14 @@ from reconciler.cli.findings import FindingView
 
 
 class SecretInitDocument(TypedDict):
-    """`opsctl secret init`. `keyFile` is empty where no new key was made."""
+    """`opsctl secret init`. `keyFile` is empty where no new key was made; `named` says whether the rules name it."""
 
     format: Literal["opsctl.secret-init/v1"]
     recipient: str
     keyFile: str
     rules: str
+    rulesMade: bool
+    named: bool
     mergeDriver: bool
 
 

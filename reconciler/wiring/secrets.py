@@ -146,26 +146,30 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What `init` made. `key_file` is None where no new key was made."""
+    """What `init` came to. `key_file` is None where no new key was made; `made` says whether the rules are new, and
+    `named` whether they name the recipient."""
 
     recipient: str
     key_file: Path | None
     rules: Path
+    made: bool
+    named: bool
     driver: bool
 
 
 def begin(directory: Path, recipient: str | None) -> Begun:
-    """Set a repository up for secrets: a key for whoever runs this, a rule, the merge driver."""
+    """Set a clone up for secrets: a key for whoever runs this, a rule where there is none, the merge driver."""
     path = directory / rules.FILE
-    if path.exists():
-        raise Refused(f"{path} is there already", "", "opsctl secret add-recipient, or edit it")
-    made = None
+    there = rules.read(_read(path), str(path)) if path.exists() else None
+    made_key = None
     if recipient is None:
-        recipient, made = _own_recipient()
+        recipient, made_key = _own_recipient()
     else:
         age.read_recipient(recipient)
-    write_whole(path, rules_file.first(recipient, PATTERN).encode(), EVERYONE_READS)
-    return Begun(recipient, made, path, install_merge_driver(directory))
+    if there is None:
+        write_whole(path, rules_file.first(recipient, PATTERN).encode(), EVERYONE_READS)
+    named = there is None or any(recipient in _bare_names(rule, "age") for rule in there.rules)
+    return Begun(recipient, made_key, path, there is None, named, install_merge_driver(directory))
 
 
 def install_merge_driver(directory: Path) -> bool:

@@ -154,11 +154,19 @@ def test_verify_as_a_document(secrets: Repository, run: Run) -> None:
     assert "hunter2" not in ran.out
 
 
-def test_init_as_a_document_and_only_once(repository: Repository, run: Run) -> None:
-    document = run("secret", "init", repository.directory, "--format", "json").document
-    assert document["recipient"].startswith("age1")
-    assert document["mergeDriver"] is True
-    assert run("secret", "init", repository.directory).code == 1
+def test_init_as_a_document_and_again_by_somebody_else(
+    repository: Repository, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run("secret", "init", repository.directory, "--format", "json").document
+    assert first["recipient"].startswith("age1")
+    assert [first[name] for name in ("rulesMade", "named", "mergeDriver")] == [True, True, True]
+    rules = (repository.directory / ".sops.yaml").read_bytes()
+    again = run("secret", "init", repository.directory, "--format", "json").document
+    assert [again[name] for name in ("recipient", "keyFile", "rulesMade")] == [first["recipient"], "", False]
+    monkeypatch.setenv("HOME", str(tmp_path / "colleague"))
+    told = run("secret", "init", repository.directory).out
+    assert "opsctl secret add-recipient age1" in told
+    assert (repository.directory / ".sops.yaml").read_bytes() == rules
 
 
 def test_what_an_editor_leaves_broken_is_not_written(secrets: Repository, run: Run, editing: Editing) -> None:

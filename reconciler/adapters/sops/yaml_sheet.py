@@ -42,7 +42,7 @@ class Yaml:
     def read(self, text: Text) -> Sheet:
         if json_sheet.is_json(text):
             return json_sheet.Json(inside_yaml=True).read(text)
-        checked = parse(text.content.encode(), f"{text.path}.yaml" if text.path.endswith(".json") else text.path)
+        checked = parse(text.content.encode(), text.path)
         if checked.findings:
             raise Invalid(tuple(checked.findings))
         reader = _Reader(text)
