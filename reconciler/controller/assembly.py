@@ -181,16 +181,16 @@ class Controller:
             blocking=blocking,
             on_nodes={
                 "aws:executeScript": ExecuteScript(state, runbooks, source, permissions, shelf, orders),
-                "aws:runCommand": RunCommand(shelf, orders),
+                "aws:runCommand": RunCommand(shelf, orders, runbooks),
             },
         )
         self._errands = errands = Errands(loop, begin_errand)
         beginnings = Beginnings(state, source, permissions, shelf)
         performing = Performing(handlers, errands, commands, store, clock)
-        self._automations = desk_ = AutomationDesk(keeper, store, clock, errands, performing, beginnings, runbooks)
-        self._scheduled = Scheduled(state, keeper, store, clock, errands, shelf, beginnings, desk_)
+        self._automations = going = AutomationDesk(keeper, store, clock, errands, performing, beginnings, runbooks)
+        self._scheduled = Scheduled(state, keeper, store, clock, errands, shelf, beginnings, going)
         automations = AutomationRuns(
-            state, loop, store, reconciler, permissions, shelf, orders, beginnings, desk_, runbooks
+            state, loop, store, reconciler, permissions, shelf, orders, beginnings, going, runbooks
         )
         self.service = ControllerService(
             state,
@@ -211,7 +211,9 @@ class Controller:
             inventory,
             ParameterDesk(shelf, source, permissions, ports.unseal),
         )
-        house = House(state, loop, source, clock, permissions, shelf, orders, beginnings, commands, desk_, self.service)
+        house = House(
+            state, loop, source, clock, permissions, shelf, orders, beginnings, commands, going, runbooks, self.service
+        )
         machines = Machines(house)
         blocking.update(calls({SERVICE: SsmApi(house), EC2: machines.ec2}, ports.outside))
         blocking |= {CHANGE_STATE: machines.change_state, CREATE_TAGS: machines.create_tags}

@@ -86,6 +86,8 @@ class DocumentRuns:
         with self._permissions.recorded(subject, "run", asked.document or asked.path):
             document = self._document(asked)
             if document.type == "Automation":
+                if asked.check:
+                    raise Refused(f"{document.name} is an Automation document, and has no dry run", "document")
                 if asked.targets:
                     remedy = "opsctl automation start NAME --targets TARGET --target-parameter-name PARAMETER"
                     raise Refused(f"{document.name} is an Automation document: nodes do not run it", "document", remedy)

@@ -16,6 +16,9 @@ VERBS = (
     *("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop"),
     "decrypt",
 )
+NO_FILES = ("Audit", "Automation", "Command", "Content")
+"""What verbs are granted on besides the kinds that files declare: the audit's rows, executions of runbooks, commands,
+and documents that somebody brings along."""
 
 
 @dataclass(frozen=True, slots=True)

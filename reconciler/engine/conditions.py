@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.registry import KINDS
+from reconciler.core.access import NO_FILES
 from reconciler.core.condition import Condition
 from reconciler.core.problem import Finding, nearest
 from reconciler.documents import document
@@ -66,7 +67,7 @@ def _of_operator(good: Good, roles: set[str]) -> Iterator[Finding]:
 
 
 def _of_role(good: Good, groups: set[str]) -> Iterator[Finding]:
-    kinds = {"*", document.KIND, *KINDS}
+    kinds = {"*", document.KIND, *KINDS, *NO_FILES}
     for position, grant in enumerate(good.draft.spec.grants):
         loc: Loc = ("spec", "grants", position)
         for at, kind in enumerate(grant.kinds):

@@ -51,6 +51,8 @@ ROLES = "---\n".join(
     (
         role("approver", "{verbs: [approve, read], kinds: [Automation]}"),
         role("starter", "{verbs: [start], kinds: [Automation], nodes: [web-1]}"),
+        role("bringer", "{verbs: [start], kinds: [Content]}, {verbs: [run], kinds: [Document], nodes: ['*']}"),
+        role("content", "{verbs: [run], kinds: [Content], nodes: ['*']}"),
         role("other", "{verbs: [start], kinds: [Automation], nodes: [web-1]}"),
     )
 )
@@ -60,6 +62,8 @@ OPERATORS = "---\n".join(
         operator("bob", "approver"),
         operator("carol", "starter"),
         operator("dave", "other"),
+        operator("erin", "bringer"),
+        operator("frank", "bringer", "content"),
     )
 )
 ALICE, BOB, CAROL = Subject("alice"), Subject("bob"), Subject("carol")
@@ -307,6 +311,18 @@ def test_a_role_that_is_assumed_grants_that_alone(house: House) -> None:
     assert (found["status"], found["assumeRole"]) == ("Failed", "Role/starter")
     assert "carol may not run Document" in found["reason"]
     assert status(house, start(house, "as")) == "Failed"
+
+
+def test_what_is_brought_along_runs_no_programs_without_the_right_to_content(house: House) -> None:
+    inputs = {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["web-1"], "Parameters": {"commands": ["id"]}}
+    content = runbook(step("go", "runCommand", inputs))
+    by = {"erin": "Failed", "frank": "InProgress"}
+    for name, came_to in by.items():
+        form = Start.model_validate({"content": content, "path": "mine.json"})
+        started = house.service.automations.start(Subject(name), form)
+        house.tick(1)
+        found = show(house, started["execution"])
+        assert (found["status"], "may not run Content" in found["reason"]) == (came_to, came_to == "Failed")
 
 
 def test_a_bad_disk_loses_nothing(house: House) -> None:

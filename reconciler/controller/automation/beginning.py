@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agent.contract.canonical import digest
 from reconciler.capabilities.changes import automation
 from reconciler.controller.automation.runbooks import source_of
-from reconciler.controller.document_orders import require_reach
+from reconciler.controller.document_orders import BROUGHT, require_reach
 from reconciler.core import nodeset
 from reconciler.core.access import ROLE
 from reconciler.core.executions import ExecutionRow
@@ -92,7 +92,7 @@ class Beginnings:
         if bool(wanted.targets) != bool(wanted.parameter):
             place = Place("--target-parameter-name" if wanted.targets else "--targets")
             raise Invalid((Finding("targets and the parameter that gets them go together", place, "both, or neither"),))
-        source = source_of(document.path, text)
+        source = source_of(document.path, text, reviewed=kind != BROUGHT)
         started = automation.start(
             runbook,
             wanted.parameters,

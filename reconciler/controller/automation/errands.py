@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ class Errands:
 
     def __init__(self, loop: Loop, begin: Callable[[Callable[[], None]], object] | None = None) -> None:
         self._loop = loop
-        self._threads = ThreadPoolExecutor(AT_ONCE, "errand")
+        self._threads = _Threads()
         self._begin = begin or self._threads.submit
         self._under_way: dict[str, Callable[[Any], None]] = {}
         self._done: deque[tuple[str, Any]] = deque()
@@ -50,7 +51,7 @@ class Errands:
 
     def stop(self) -> None:
         """Begin nothing more, and wait for nothing: what is not done is asked for again by the next daemon."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
     def _run(self, key: str, call: Callable[[], Any]) -> None:
         if key not in self._under_way:
@@ -65,3 +66,31 @@ class Errands:
         self._done.append((key, found))
         with suppress(Problem):  # the next tick takes it up
             self._loop.post(lambda: None)
+
+
+class _Threads:
+    """At most `AT_ONCE` threads, begun when there is something to do; none keeps the program from ending."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._begun = 0
+        self._over = False
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have it run once a thread is free."""
+        self._waiting.put(work)
+        if not self._idle.acquire(blocking=False) and self._begun < AT_ONCE:
+            self._begun += 1
+            threading.Thread(target=self._run, name=f"errand-{self._begun}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._over = True
+
+    def _run(self) -> None:
+        while True:
+            work = self._waiting.get()
+            if not self._over:
+                work()
+            self._idle.release()

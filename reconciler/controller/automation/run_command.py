@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.controller.automation.beginning import listed_targets
 from reconciler.controller.automation.work import Order
-from reconciler.controller.document_orders import OF_THE_REPOSITORY
+from reconciler.controller.document_orders import BROUGHT, OF_THE_REPOSITORY
 from reconciler.core import commands, rate
 from reconciler.core.executions import Answer
 from reconciler.core.problem import Finding, Invalid, Place
@@ -17,6 +17,7 @@ from reconciler.documents.runbook import references
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.controller.automation.runbooks import Runbooks
     from reconciler.controller.automation.work import Work
     from reconciler.controller.document_orders import DocumentOrders
     from reconciler.controller.shelf import Shelf
@@ -25,23 +26,30 @@ if TYPE_CHECKING:
 
 
 class RunCommand:
-    """A row of the table of work that nodes do."""
+    """A row of the table of work that nodes do.
 
-    def __init__(self, shelf: Shelf, orders: DocumentOrders) -> None:
-        self._shelf, self._orders = shelf, orders
+    A runbook that was brought along needs the rights of content for what takes programs: nobody reviewed those.
+    """
+
+    def __init__(self, shelf: Shelf, orders: DocumentOrders, runbooks: Runbooks) -> None:
+        self._shelf, self._orders, self._runbooks = shelf, orders, runbooks
 
     def order(self, work: Work) -> Order:
         """The command that the step's inputs ask for. Raises as `DocumentOrders.order` does."""
         inputs = work.inputs
+        document = self._shelf.named(str(inputs["DocumentName"]).rpartition("/")[2])
+        reviewed = self._runbooks.is_reviewed(work.source_digest) or self._shelf.is_reviewed(document)
         effect, files = self._orders.order(
             work.subject,
-            OF_THE_REPOSITORY,
-            self._shelf.named(str(inputs["DocumentName"]).rpartition("/")[2]),
+            OF_THE_REPOSITORY if reviewed else BROUGHT,
+            document,
             parameters_of(inputs.get("Parameters") or {}),
             targets_of(inputs),
             max_concurrency=_rate(inputs, "MaxConcurrency", commands.DEFAULT_CONCURRENCY),
             max_errors=_rate(inputs, "MaxErrors", commands.DEFAULT_ERRORS),
             delivery_timeout=int(inputs.get("TimeoutSeconds") or commands.DELIVERY_TIMEOUT),
+            comment=str(inputs.get("Comment") or f"step {work.step} of {work.execution}")[:100],
+            reviewed=reviewed,
         )
         return Order(effect, files)
 

@@ -47,6 +47,10 @@ class Runbooks:
             raise Defect(f"the store has no {source_digest}")
         return source
 
+    def is_reviewed(self, source_digest: str) -> bool:
+        """Whether the runbook was found by its name. Raises as `source`."""
+        return bool(json.loads(self.source(source_digest))["reviewed"])
+
     def _read(self, source_digest: str) -> Runbook | Problem:
         try:
             return runbook_in(self.source(source_digest))
@@ -54,9 +58,9 @@ class Runbooks:
             return problem
 
 
-def source_of(path: str, text: bytes) -> bytes:
-    """The body that a runbook is kept in."""
-    return canonical({"path": path, "text": text.decode()})
+def source_of(path: str, text: bytes, *, reviewed: bool) -> bytes:
+    """The body that a runbook is kept in. `reviewed`: it was found by its name, and not brought along."""
+    return canonical({"path": path, "reviewed": reviewed, "text": text.decode()})
 
 
 def runbook_in(source: bytes) -> Runbook:

@@ -25,7 +25,7 @@ View = dict[str, Any]
 def send(house: House, work: Work, given: Mapping[str, Any]) -> View:
     """The command, begun; the same one where it was begun under this id before."""
     ask.text(given, "DocumentName")
-    order = RunCommand(house.shelf, house.orders).order(replace(work, inputs=given))
+    order = RunCommand(house.shelf, house.orders, house.runbooks).order(replace(work, inputs=given))
     effect = replace(order.effect, comment=str(given.get("Comment") or ""))
     cause = Cause(work.id, work.begun, work.subject.name, f"step {work.step} of {work.execution}")
     row = house.loop.call(lambda: house.desk.dispatch(effect, cause, order.files, command_of(work)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reconciler.controller.automation.beginning import Beginnings
     from reconciler.controller.automation.desk import AutomationDesk
+    from reconciler.controller.automation.runbooks import Runbooks
     from reconciler.controller.commands import CommandDesk
     from reconciler.controller.document_orders import DocumentOrders
     from reconciler.controller.loop import Loop
@@ -32,4 +33,5 @@ class House:
     beginnings: Beginnings
     desk: CommandDesk
     executions: AutomationDesk
+    runbooks: Runbooks
     service: ControllerService
