@@ -16,7 +16,10 @@ class _StepView(TypedDict):
 
 
 class RanStep(_StepView, total=False):
-    """One step on one node. `output` is its beginning (2,500 characters), `sizes` are the bytes of the whole."""
+    """One step on one node. `output` is its beginning (2,500 characters), `sizes` are the bytes of the whole.
+
+    `payload` is JSON: what an action that returns something returned.
+    """
 
     rc: int
     startedAt: str
@@ -24,6 +27,7 @@ class RanStep(_StepView, total=False):
     reason: str
     output: str
     sizes: dict[str, int]
+    payload: str
 
 
 class OutputView(TypedDict):

@@ -107,5 +107,8 @@ def test_a_runbook_reaches_out(scene: Scene, hook: Served) -> None:
     greeted = found["steps"][0]["outputs"]["Payload"]
     assert greeted["text"] == "hello you"
     assert "a-secret" not in json.dumps(found)
+    (script,) = (row["command"] for row in scene.daemon.ask("/commands")["items"] if row["document"] == "reach")
+    (step,) = json.loads(scene.opsctl("run", "show", script, "--format", "json"))["invocations"][0]["steps"]
+    assert json.loads(step["payload"]) == greeted
     runs = {row["document"]: row["targets"] for row in scene.daemon.ask("/commands")["items"]}
     assert runs == {"reach": "web-1", "say": "InstanceIds=web-1"}

@@ -149,6 +149,26 @@ def test_a_script_runs_in_a_scope_of_its_own(node: Node) -> None:
     assert node.run(["sh", "-c", "ls -d /var/lib/opsctl/opsctl-script-*"], check=False).returncode != 0
 
 
+def test_a_function_is_called_within_the_bounds_of_a_scope(node: Node) -> None:
+    lines = [
+        "import os, json",
+        "def handler(events, context):",
+        "    open('mine', 'w').close()",
+        "    mounts = [line.split()[1] for line in open('/proc/mounts') if line.startswith('tmpfs /tmp ')]",
+        "    cgroup = open('/proc/self/cgroup').read().strip()",
+        "    return {'user': os.getuid(), 'cgroup': cgroup, 'mounts': mounts, 'files': sorted(os.listdir('.'))}",
+    ]
+    inputs = {"runtime": "python3.11", "handler": "handler", "script": "\n".join(lines)}
+    ran = converge(node, step("aws:executeScript", inputs, name="call"), uid="Association/call")
+    assert ran.status == "Success", ran.reasons
+    found = json.loads(ran.output)
+    assert 61184 <= found["user"] <= 65519
+    assert re.search(r"/opsctl-call-\S*\.scope$", found["cgroup"])
+    assert found["files"] == ["mine", "script.py"]
+    assert "/tmp" in found["mounts"]
+    assert node.run(["ls", "/tmp/mine"], check=False).returncode != 0
+
+
 def test_the_exit_code_comes_through_the_scope(node: Node) -> None:
     ran = converge(node, script("bad", "echo oops >&2", "exit 1"), uid="Association/code")
     assert (ran.status, ran.reasons) == ("Failed", {"script:bad": "exit 1: oops"})
