@@ -37,6 +37,7 @@ from reconciler.controller.inventory import InventoryDesk
 from reconciler.controller.keeper import Keeper
 from reconciler.controller.loop import Loop, ThreadLoop
 from reconciler.controller.ownership import Ownership
+from reconciler.controller.parameter_policies import ParameterPolicies
 from reconciler.controller.parameters import ParameterDesk, no_keys
 from reconciler.controller.permissions import Permissions
 from reconciler.controller.permits import PermitDesk
@@ -79,6 +80,7 @@ SETTLE_SECONDS = 0.25
 OUTBOX_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 DAY = 86_400
+POLICY_SECONDS = 60
 EFFECTS_KEPT_DAYS = 30
 AUDIT_KEPT_DAYS = 400
 COMMANDS_KEPT_DAYS = 30
@@ -192,6 +194,7 @@ class Controller:
         automations = AutomationRuns(
             state, loop, store, reconciler, permissions, shelf, orders, beginnings, going, runbooks
         )
+        parameters = ParameterDesk(shelf, source, permissions, ports.unseal)
         self.service = ControllerService(
             state,
             loop,
@@ -209,7 +212,7 @@ class Controller:
             DocumentRuns(state, loop, reconciler, permissions, commands, shelf, orders, automations),
             automations,
             inventory,
-            ParameterDesk(shelf, source, permissions, ports.unseal),
+            parameters,
         )
         house = House(
             state, loop, source, clock, permissions, shelf, orders, beginnings, commands, going, runbooks, self.service
@@ -217,6 +220,7 @@ class Controller:
         machines = Machines(house)
         blocking.update(calls({SERVICE: SsmApi(house), EC2: machines.ec2}, ports.outside))
         blocking |= {CHANGE_STATE: machines.change_state, CREATE_TAGS: machines.create_tags}
+        self._policies = ParameterPolicies(state, loop, keeper, store, clock, parameters)
         self._compliance = ComplianceWriter(state, loop, keeper, store, ports.reports, clock, identity.instance)
         self._last: dict[str, float] = {}
         self._jobs: list[Callable[[], None]] = []
@@ -238,6 +242,7 @@ class Controller:
             timer.every(OUTBOX_SECONDS, self._work_off),
             timer.every(OUTBOX_SECONDS, self._write_compliance),
             timer.every(DAY, self._collect),
+            timer.every(POLICY_SECONDS, self._policies.look),
         ]
 
     def stop(self) -> None:

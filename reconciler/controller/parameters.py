@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.controller.shelf import Shelf
     from reconciler.core.access import Subject
     from reconciler.core.cleartext import Cleartext
-    from reconciler.core.parameters import Parameter
+    from reconciler.core.parameters import Parameter, Stored
     from reconciler.core.parameters.history import Past
     from reconciler.core.ports import Unseal
     from reconciler.engine.catalog import Catalog
@@ -69,6 +69,10 @@ class ParameterDesk:
         self._permit(subject, [absolute(name)])
         return self._book_now().history(name, decrypt=True)
 
+    def stored(self, catalog: Catalog) -> Stored:
+        """The parameters of a catalog, with the history that is remembered here."""
+        return catalog.parameters.stored(lambda: self._history(catalog.commit))
+
     def _opened(self, subject: Subject, views: Iterable[dict[str, Any]], asked: str = "") -> list[dict[str, Any]]:
         """SecureStrings with their values. `asked` is how a single one was named."""
         names = [asked or view["Name"] for view in views]
@@ -88,8 +92,7 @@ class ParameterDesk:
         catalog = self._shelf.catalog()
         with self._lock:
             if self._book is None or self._book[0] is not catalog:
-                stored = catalog.parameters.stored(lambda: self._history(catalog.commit))
-                self._book = (catalog, Book(catalog.parameters, stored, self._unseal))
+                self._book = (catalog, Book(catalog.parameters, self.stored(catalog), self._unseal))
             return self._book[1]
 
     def _history(self, commit: str) -> History | None:

@@ -152,7 +152,7 @@ class ControllerService:
     def conditions(self, subject: Subject) -> list[dict[str, Any]]:
         """What is not as its author meant it, resource by resource."""
         self._permissions.check(subject, "read", "Fleet")
-        return [views.condition(item) for item in self._catalog().conditions]
+        return [views.condition(item) for item in (*self._catalog().conditions, *self._state.parameters_due)]
 
     def audit(self, subject: Subject, limit: int) -> list[dict[str, Any]]:
         """Who did what, newest first."""

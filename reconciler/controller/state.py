@@ -13,6 +13,7 @@ from agent.contract.canonical import milliseconds
 
 if TYPE_CHECKING:
     from reconciler.controller.progress import Apply
+    from reconciler.core.condition import Condition
     from reconciler.core.records import LeaveRow
     from reconciler.core.world import World
     from reconciler.engine.catalog import Catalog
@@ -100,6 +101,7 @@ class State:
     hold: HoldRecord | None = None
     calling: frozenset[str] = frozenset()
     unreached: dict[str, str] = field(default_factory=dict)
+    parameters_due: tuple[Condition, ...] = ()
     applies: OrderedDict[str, Apply] = field(default_factory=OrderedDict)
 
     def life(self, node_id: str) -> NodeLife:

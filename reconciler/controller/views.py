@@ -43,7 +43,7 @@ def status(state: State) -> dict[str, Any]:
         "failing": nodeset.size(standings.failing),
         "drifted": nodeset.size(standings.drifted),
         "associations": len(catalog.compiled) if catalog else 0,
-        "conditions": [condition(item) for item in catalog.conditions] if catalog else [],
+        "conditions": [condition(item) for item in (*catalog.conditions, *state.parameters_due)] if catalog else [],
         "conflicts": [str(conflict) for conflict in plan.conflicts] if plan else [],
         "frozen": state.gated.frozen if state.gated is not None else "",
         "held": {uid: release.held_for for uid, release in world.releases.items() if _is_held(uid, release, catalog)},

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from agent.contract.canonical import instant
 from reconciler.adapters.parameters import SopsUnseal
 from reconciler.core.access import Subject
 from reconciler.core.problem import Refused, Unavailable
 from tests.adapters.sops.files import KEYS, made
-from tests.controller.house import ROOT, House, small
+from tests.controller.house import BORN, ROOT, House, small
 from tests.engine.repository import operator, role
 
 PLAIN = b"prod:\n  db:\n    password: hunter2\n    pin: 1234\ntest:\n  db:\n    password: letmein\n"
@@ -22,6 +23,7 @@ ROLES = "---\n".join(
         role("everything", '{verbs: ["*"], nodes: ["*"]}'),
     )
 )
+HOUR = 3_600_000
 ALICE, BOB, CAROL = Subject("alice"), Subject("bob"), Subject("carol")
 
 
@@ -123,3 +125,37 @@ def test_without_keys_nothing_opens(house: House) -> None:
     house.start()
     with pytest.raises(Refused, match="none of the keys here opens"):
         one(house, ROOT, "/test/db/password", decrypt=True)
+
+
+def test_policies_are_told_of_once_and_stand_as_conditions(house: House) -> None:
+    ends = instant(house.timer.now_ms() + 3 * HOUR)
+    told = (
+        "apiVersion: ops/v1\nkind: Parameter\nmetadata: {name: url}\nspec:\n  name: /prod/db/url\n  tier: Advanced\n"
+        f"  policies:\n  - {{type: Expiration, attributes: {{timestamp: '{ends}'}}}}\n"
+        "  - {type: ExpirationNotification, attributes: {before: 2, unit: Hours}}\n"
+        "  - {type: NoChangeNotification, attributes: {after: 4, unit: Hours}}\n"
+    )
+    house.push({"parameters/said.yaml": told})
+    house.service.sync(ROOT)
+
+    def after(hours: float) -> list[str]:
+        house.timer.set_clock(hours * 3600)
+        house.timer.advance(61)
+        return [found["reason"] for found in house.service.conditions(ROOT) if found["uid"] == "Parameter/url"]
+
+    assert after(0.5) == []
+    assert after(1) == ["ExpiresSoon"]
+    assert after(2) == ["Expired"]
+    assert after(1) == ["Expired", "NotChanged"]
+    house.crash()
+    house.start()
+    assert after(1) == ["Expired", "NotChanged"]
+    subjects = [told.subject for told in house.notifier.told if "/prod/db/url" in told.subject]
+    assert subjects == [
+        f"/prod/db/url expires at {ends}",
+        f"/prod/db/url expired at {ends}",
+        f"/prod/db/url has had the same value since {instant(BORN // 1000 * 1000)}",
+    ]
+    house.push({"parameters/all.yaml": "prod: {db: {url: new}}\n", "parameters/said.yaml": None})
+    house.service.sync(ROOT)
+    assert after(0.1) == []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
+from agent.contract.canonical import instant, milliseconds
 from reconciler.core.fields import OURS, Instant
 from reconciler.core.parameters import SECURE, Parameter, absolute, flaw_of_label, flaw_of_name
 from reconciler.core.parameters.files import flaw_of_items, flaw_of_text
@@ -196,3 +197,40 @@ def misfits(parameter: Parameter, spec: ParameterSpec | None) -> Iterator[tuple[
 
 
 _IMAGE = re.compile(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})")
+
+
+class Due(NamedTuple):
+    """What a policy has come to say, and since when (Unix milliseconds)."""
+
+    reason: Literal["Expired", "ExpiresSoon", "NotChanged"]
+    since: int
+    message: str
+    severity: Literal["info", "error"]
+
+
+def due(spec: ParameterSpec, changed_at: int, at: int) -> Iterator[Due]:
+    """What the policies say at an instant of a parameter that got its value at another (Unix milliseconds).
+
+    Once it has expired, nothing is said of its nearing that any more.
+    """
+    ends = next((_ends(policy) for policy in spec.policies if isinstance(policy, Expiration)), None)
+    for policy in spec.policies:
+        if isinstance(policy, Expiration) and ends is not None and at >= ends:
+            yield Due("Expired", ends, f"{spec.name} expired at {instant(ends)}", "error")
+        elif isinstance(policy, ExpirationNotification) and ends is not None:
+            since = ends - _length(policy.attributes.before, policy.attributes.unit)
+            if since <= at < ends:
+                yield Due("ExpiresSoon", since, f"{spec.name} expires at {instant(ends)}", "info")
+        elif isinstance(policy, NoChangeNotification):
+            since = changed_at + _length(policy.attributes.after, policy.attributes.unit)
+            if at >= since:
+                message = f"{spec.name} has had the same value since {instant(changed_at)}"
+                yield Due("NotChanged", since, message, "info")
+
+
+def _ends(policy: Expiration) -> int:
+    return milliseconds(policy.attributes.timestamp)
+
+
+def _length(number: int, unit: str) -> int:
+    return number * (86_400_000 if unit == "Days" else 3_600_000)
