@@ -32,6 +32,7 @@ from reconciler.cli import (
     status,
     token,
     validate,
+    who_can_read,
 )
 from reconciler.cli import run as run_
 from reconciler.cli.manual import WIDTH, Command, Group
@@ -94,6 +95,7 @@ document.app.command("run", cls=Command, short_help="Run a document on nodes, on
 app.add_typer(document.app, name="document", short_help="SSM documents: run, list, describe, lint, show, draw.")
 app.add_typer(automation.app, name="automation", short_help="Automation documents: start, show, approve, stop.")
 app.add_typer(run_.app, name="run", short_help="Run a command on nodes, now; list, follow, retry, cancel.")
+secret.app.command("who-can-read", cls=Command, short_help="List what can read a secret.")(who_can_read.who_can_read)
 app.add_typer(secret.app, name="secret", short_help="Secrets in Git: init, edit, verify, recipients.")
 param.app.command("put", cls=Command, short_help="Give a parameter a value.")(param_edit.put)
 param.app.command("rm", cls=Command, short_help="Remove a parameter.")(param_edit.rm)

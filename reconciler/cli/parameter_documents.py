@@ -69,9 +69,41 @@ class ParameterChangeDocument(TypedDict):
     branch: str | None
 
 
+class OperatorReader(TypedDict):
+    """An operator that a server shows it to, and the roles that say so."""
+
+    operator: str
+    roles: list[str]
+
+
+class NodeReaders(TypedDict):
+    """The declared nodes that get it, by an association that refers to it."""
+
+    association: str
+    nodes: list[str]
+
+
+class Readers(TypedDict):
+    """Everything that can read one parameter. `keys` are those that its file is encrypted to."""
+
+    name: str
+    type: ParameterType
+    keys: list[str]
+    operators: list[OperatorReader]
+    associations: list[NodeReaders]
+
+
+class ReadersDocument(TypedDict):
+    """`opsctl secret who-can-read`."""
+
+    format: Literal["opsctl.readers/v1"]
+    parameters: list[Readers]
+
+
 PARAMETER_DOCUMENTS: dict[str, Any] = {
     "parameter": ParameterDocument,
     "parameters": ParametersDocument,
+    "readers": ReadersDocument,
     "parameter-change": ParameterChangeDocument,
 }
 """Every document by the name in its `format`."""

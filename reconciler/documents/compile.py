@@ -93,7 +93,7 @@ class Steps:
     """What a document becomes for one set of parameters. `warnings` do not keep it from being given out.
 
     `runs` stand for the steps that own nothing, under the names that reports have for them; `parameter_files` declare
-    the stored parameters that it refers to.
+    the stored `parameters` that it refers to.
     """
 
     document_uid: str
@@ -104,6 +104,7 @@ class Steps:
     files: dict[str, SourceFile]
     warnings: tuple[Finding, ...] = ()
     parameter_files: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
 
 
 def compile_document(
@@ -209,6 +210,7 @@ class _Compiler:
             self._sources,
             tuple(self.findings),
             frozenset(self.stored.paths),
+            frozenset(self.stored.names),
         )
 
     def _finished(self, ready: ReadyStep) -> Finished | None:

@@ -63,6 +63,8 @@ class References:
         self.missing: list[Finding] = []
         self.paths: set[str] = set()
         """The files that declare what was found."""
+        self.names: set[str] = set()
+        """The parameters that were found."""
         self._kept = kept
 
     def found(self, tree: Any, declared: set[str], at: PlaceAt) -> dict[str, Any] | None:
@@ -98,6 +100,7 @@ class References:
             self.missing.append(finding)
             return None
         self.paths.add(parameter.path)
+        self.names.add(parameter.name)
         if parameter.type == SECURE:
             message = f"`{selector}` is a SecureString, and secrets are not given to steps by this version"
             self.findings.append(Finding(message, at(), "a String or StringList", related=(parameter.place,)))

@@ -7,16 +7,19 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.contract.canonical import canonical, digest
 from reconciler.adapters.git import Checkout, GitProposals, Remote, Worktree
 from reconciler.adapters.parameters import SopsUnseal
 from reconciler.adapters.private_files import EVERYONE_READS, write_whole
+from reconciler.adapters.sops import formats, metadata
 from reconciler.core.parameters import History, is_parameters
 from reconciler.core.problem import Invalid, Refused
+from reconciler.engine.load import load
 from reconciler.engine.parameter_views import Book
 from reconciler.engine.parameters import KINDS, collected
+from reconciler.engine.readers import readers
 from reconciler.engine.sources import Sources, Workings
 from reconciler.wiring import local
 from reconciler.wiring.local import WORKTREE, WorktreeView
@@ -26,7 +29,7 @@ from reconciler.wiring.secrets import keyring, resealed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.core.parameters import Stored
+    from reconciler.core.parameters import Parameter, Stored
     from reconciler.engine.parameters import Collected
 
 
@@ -106,6 +109,18 @@ def _proposed(checkout: Checkout, directory: Path, files: dict[str, bytes | None
     branch = f"opsctl/{name}"
     proposals = GitProposals(local.git_directory(directory), Remote.parse(url))
     return branch, proposals.propose(branch, base, files, message, at=int(time.time() * 1000))
+
+
+def who_reads(directory: Path, path: str) -> list[dict[str, Any]]:
+    """What can read the parameters at or below a level, by what a working tree says."""
+    with Checkout(directory) as checkout:
+        catalog = load(WorktreeView(Worktree.at(directory), checkout), WORKTREE)
+        return readers(catalog, path, _recipients)
+
+
+def _recipients(parameter: Parameter) -> list[str]:
+    found = metadata.read(formats.read(parameter.file, parameter.path))
+    return [str(recipient) for recipient in found.recipients]
 
 
 @contextmanager

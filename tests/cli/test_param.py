@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.adapters.sops.files import made
 from tests.cli.conftest import OPSCTL, Ran, Repository, Run
 
 TREE = """\
@@ -153,6 +154,42 @@ def test_a_secret_is_put_read_renamed_and_removed(repo: Repository, run: Run, mo
     assert not (repo.directory / "parameters/prod.sops.yaml").exists()
     assert SECRET not in repo.git("log", "--patch")
     assert all(SECRET not in ran.out + ran.err for ran in (put, hidden))
+
+
+_WANDA = """\
+apiVersion: ops/v1
+kind: Operator
+metadata: {name: wanda}
+spec:
+  keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBP4CqRWIbBjHkWN3dvpaUUHFDTZaIN0oAFaI8SJt7Zx]
+  roles: [web-team]
+"""
+
+
+def test_who_can_read_is_everybody_and_everything(repo: Repository, run: Run) -> None:
+    repo.replace("documents/time.yaml", "mainSteps:", _STEP)
+    grant = "    - {verbs: [read], kinds: [Parameter], parameters: [/prod/db]}\n"
+    repo.replace(
+        "access/roles.yaml", "    - verbs: [read, plan, explain]\n", grant + "    - verbs: [read, plan, explain]\n"
+    )
+    repo.write("access/wanda.yaml", _WANDA)
+    assert run("validate", repo.directory).code == 0
+    repo.write("parameters/prod.sops.yaml", made(b"prod: {db: {password: x}}\n", "parameters/prod.sops.yaml"))
+    found = run("secret", "who-can-read", "/prod/db", "--repo", repo.directory, "--format", "json").document[
+        "parameters"
+    ]
+    by_name = {one["name"]: one for one in found}
+    assert sorted(by_name) == ["/prod/db/password", "/prod/db/port", "/prod/db/url"]
+    url, password = by_name["/prod/db/url"], by_name["/prod/db/password"]
+    assert url["operators"] == [{"operator": "wanda", "roles": ["web-team"]}]
+    assert url["associations"] == [{"association": "Association/time", "nodes": ["db-1", "gate-1", "web-1"]}]
+    assert (url["keys"], by_name["/prod/db/port"]["associations"], password["operators"]) == ([], [], [])
+    assert [key[:4] for key in password["keys"]] == ["age1"]
+    assert (
+        "nodes        db-1, gate-1, web-1 by Association/time"
+        in run(*("secret", "who-can-read", "/prod/db/url", "--repo", repo.directory)).out
+    )
+    assert run("secret", "who-can-read", "/none", "--repo", repo.directory).code == 1
 
 
 def test_a_label_names_a_version(repo: Repository, run: Run) -> None:

@@ -81,7 +81,7 @@ class Compiled:
 
     `content` is what the canonical JSON is of, so that nobody who compares bodies has to read it again. `files` are the
     sources it names, by repository path; `closure` every path that a change of it can come from; `runs` the steps that
-    own nothing.
+    own nothing; `parameters` the stored ones that it refers to.
     """
 
     uid: str
@@ -93,6 +93,7 @@ class Compiled:
     closure: frozenset[str]
     place: Place
     runs: tuple[Placed, ...] = ()
+    parameters: frozenset[str] = frozenset()
     content: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -121,6 +122,7 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
         closure=frozenset({place.path, steps.document_path, *steps.files, *steps.parameter_files}),
         place=place,
         runs=steps.runs,
+        parameters=steps.parameters,
         content=content,
     )
 
