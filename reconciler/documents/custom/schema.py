@@ -1,6 +1,7 @@
 """JSON Schema (draft 2020-12) as manifests have it: what is wrong with one, and what it says of a step's inputs.
 
-References lead nowhere but into the schema itself: nothing is fetched.
+References lead nowhere but into the schema itself: nothing is fetched. The library is imported when a step of a
+repository's own is met, for most repositories have none and it takes as long as all else that a command imports.
 """
 
 from __future__ import annotations
@@ -9,11 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from reconciler.core.manifest import resolve
 from reconciler.core.problem import Finding, nearest
 from reconciler.core.typed.words import is_what, one_of, path_text
@@ -21,7 +17,7 @@ from reconciler.core.typed.words import is_what, one_of, path_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jsonschema import ValidationError
+    from jsonschema.exceptions import SchemaError, ValidationError
 
     from reconciler.core.manifest import Loc, Places, Tree
 
@@ -47,6 +43,9 @@ class Schema:
 
 def flaws(schema: Schema, places: Places, loc: Loc) -> Iterator[Finding]:
     """What is wrong with a schema itself, wherever inputs are."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     if not isinstance(schema.content, dict):
         yield Finding(f"{path_text(loc)} {is_what(schema.content)}", places.of(loc), "a JSON Schema, a mapping")
         return
@@ -59,9 +58,13 @@ def flaws(schema: Schema, places: Places, loc: Loc) -> Iterator[Finding]:
     if schema.content.get("type") != "object":
         yield Finding("the schema is not one of an object", places.of(loc, key=True), "`type: object`")
     for below, keyword, value in _keywords(schema.content, loc):
-        if keyword == "$ref" and not str(value).startswith("#"):
+        if keyword == "$ref" and not isinstance(value, str):
+            continue
+        if keyword == "$ref" and not value.startswith("#"):
             message = f"{path_text(below)} leads out of the schema, and nothing is fetched"
             yield Finding(message, places.of(below), "`#/$defs/NAME`")
+        elif keyword == "$ref" and not _leads(value, schema.content):
+            yield Finding(f"{path_text(below)} is `{value}`, which the schema does not have", places.of(below))
         elif keyword == "pattern" and (why := _no_pattern(value)):
             yield Finding(f"{path_text(below)} {is_what(value)}: {why}", places.of(below), "a regular expression")
 
@@ -73,6 +76,10 @@ def typed(schema: Schema, tree: Tree) -> Any:
 
 def misfits(schema: Schema, value: Any, places: Places, loc: Loc) -> Iterator[Finding]:
     """What the schema says against inputs that stand at `loc`."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     validator = Draft202012Validator(schema.content, registry=Registry())
     try:
         found = [finding for error in validator.iter_errors(value) for finding in _finding(error, places, loc)]
@@ -101,7 +108,10 @@ def _finding(error: ValidationError, places: Places, loc: Loc) -> Iterator[Findi
                 expected = one_of(sorted(known)) if known else "no properties"
                 place = places.of((*where, name), key=True)
                 yield Finding(f"unknown field {path_text((*where, name))}", place, expected, nearest(name, known))
-    elif error.validator in ("anyOf", "oneOf") and (inner := best_match(error.context or ())) is not None:
+    elif error.validator in ("anyOf", "oneOf") and error.context:
+        from jsonschema.exceptions import best_match
+
+        inner = best_match(error.context)
         place = places.of((*loc, *inner.absolute_path))
         yield Finding(f"{path_text(where)} fits nothing of what it may be: {_short(inner)}", place)
     else:
@@ -153,14 +163,22 @@ _BOUNDS = {
 def _typed(schema: Any, tree: Tree) -> Any:
     schema = schema if isinstance(schema, dict) else {}
     if isinstance(tree, dict):
-        known, others = schema.get("properties"), schema.get("additionalProperties")
-        known = known if isinstance(known, dict) else {}
-        return {name: _typed(known.get(name, others), item) for name, item in tree.items()}
+        return {name: _typed(_of_property(schema, name), item) for name, item in tree.items()}
     if isinstance(tree, list):
         return [_typed(schema.get("items"), item) for item in tree]
     if isinstance(tree, str):
         return str(tree) if schema.get("type") == "string" else resolve(tree)
     return tree
+
+
+def _of_property(schema: dict[str, Any], name: str) -> Any:
+    """The schema of one property, as far as that is plain to see."""
+    if name in schema.get("properties", {}):
+        return schema["properties"][name]
+    for pattern, found in schema.get("patternProperties", {}).items():
+        if re.search(pattern, name):
+            return found
+    return schema.get("additionalProperties")
 
 
 def _texts(value: Any) -> list[str]:
@@ -180,6 +198,21 @@ def _keywords(schema: Any, loc: Loc) -> Iterator[tuple[Loc, str, Any]]:
     elif isinstance(schema, list):
         for position, item in enumerate(schema):
             yield from _keywords(item, (*loc, position))
+
+
+def _leads(reference: str, content: Any) -> bool:
+    """Whether a reference into the schema leads somewhere; those by a name other than a path are looked up later."""
+    if not reference.startswith("#/"):
+        return True
+    for part in reference[2:].split("/"):
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(content, list) and name.isdecimal() and int(name) < len(content):
+            content = content[int(name)]
+        elif isinstance(content, dict) and name in content:
+            content = content[name]
+        else:
+            return False
+    return True
 
 
 def _no_pattern(pattern: Any) -> str:
