@@ -8,19 +8,23 @@ import os
 import ssl
 import time
 import urllib.request
-from typing import IO, Any, Iterator, Optional
+from typing import IO, Any, Iterator, Mapping, Optional
 from urllib.error import HTTPError, URLError
+
+from agent.host.port import Login
 
 _SILENCE = 60.0
 """Seconds that a server may say nothing for."""
 _PIECE = 256 * 1024
 
 
-def pieces(url: str, limit: int, timeout: float) -> Iterator[bytes]:
+def pieces(
+    url: str, limit: int, timeout: float, login: Optional[Login] = None, headers: Optional[Mapping[str, str]] = None
+) -> Iterator[bytes]:
     """The body at a URL. Raises OSError; one that names the URL names it without its query, which may be a secret."""
     named = url.split("?", 1)[0]
     try:
-        with _opener().open(_of_the_web(url), timeout=_SILENCE) as response:
+        with _opener(named, login).open(_request(url, headers or {}), timeout=_SILENCE) as response:
             yield from _bounded(response, named, limit, time.monotonic() + timeout)
     except HTTPError as error:
         with error:
@@ -40,7 +44,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(url: str, login: Optional[Login]) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     opener.addheaders = [("User-Agent", "opsctl-agent")]
     for handler in (
@@ -53,7 +57,21 @@ def _opener() -> urllib.request.OpenerDirector:
         _Redirects(),
     ):
         opener.add_handler(handler)
+    if login is not None:
+        known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+        known.add_password(None, url, login.username, login.password)  # of any realm
+        opener.add_handler(_LOGINS[login.method](known))
     return opener
+
+
+_LOGINS = {"Basic": urllib.request.HTTPBasicAuthHandler, "Digest": urllib.request.HTTPDigestAuthHandler}
+
+
+def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
+    request = urllib.request.Request(_of_the_web(url))  # noqa: S310  # that is what it makes sure of
+    for name, value in headers.items():
+        request.add_unredirected_header(name, value)
+    return request
 
 
 def _of_the_web(url: str) -> str:

@@ -10,7 +10,7 @@ import time
 from typing import Callable, Dict, Iterator, Mapping, Optional, Sequence
 
 from agent.host.files import LocalFiles
-from agent.host.port import ENVIRONMENT, OUTPUT_KEPT, Packed, Ran
+from agent.host.port import ENVIRONMENT, OUTPUT_KEPT, Login, Packed, Ran
 
 _PLATFORMS = {"linux": "Linux", "darwin": "MacOS", "win32": "Windows"}
 
@@ -42,10 +42,17 @@ class LocalHost(LocalFiles):
         self.privileged = os.geteuid() == 0
         self.platform = _PLATFORMS.get(sys.platform, sys.platform)
 
-    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+    def fetch(
+        self,
+        url: str,
+        limit: int,
+        timeout: float,
+        login: Optional[Login] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Iterator[bytes]:
         from agent.host import fetch
 
-        return fetch.pieces(url, limit, timeout)
+        return fetch.pieces(url, limit, timeout, login, headers or {})
 
     def run(
         self,

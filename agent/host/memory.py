@@ -23,7 +23,7 @@ from typing import (
     Tuple,
 )
 
-from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Packed, Ran, Snapshot, UnsafePath
+from agent.host.port import CONTENT_KEPT, OUTPUT_KEPT, Bounded, Content, Entry, Login, Packed, Ran, Snapshot, UnsafePath
 
 Program = Callable[["MemoryHost", Sequence[str]], Ran]
 Shell = Callable[["MemoryHost", str], Ran]
@@ -108,9 +108,17 @@ class MemoryHost:
             _fail(errno.ENOENT, path)
         return io.BytesIO(staged.data)
 
-    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+    def fetch(
+        self,
+        url: str,
+        limit: int,
+        timeout: float,
+        login: Optional[Login] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Iterator[bytes]:
         del timeout
-        self.commands.append(["fetch", url])
+        told = ["%s %s" % (login.method, login.username)] if login else []
+        self.commands.append(["fetch", url, *told, *sorted(headers or {})])
         data = self.web.get(url)
         if data is None:
             _fail(errno.EIO, url, "the server answers 404 Not Found")

@@ -92,6 +92,14 @@ class Packed(NamedTuple):
     target: str = ""
 
 
+class Login(NamedTuple):
+    """Whom a web server is asked as, once it wants to know: `method` is Basic or Digest."""
+
+    method: str
+    username: str
+    password: str
+
+
 class Host(Protocol):
     """One machine, or one directory tree standing for it."""
 
@@ -126,8 +134,17 @@ class Host(Protocol):
     def read(self, path: str, limit: int = CONTENT_KEPT) -> bytes:
         """The first `limit` bytes of a regular file."""
 
-    def fetch(self, url: str, limit: int, timeout: float) -> Iterator[bytes]:
+    def fetch(
+        self,
+        url: str,
+        limit: int,
+        timeout: float,
+        login: Optional[Login] = None,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> Iterator[bytes]:
         """The bytes at an http or https URL, in pieces; TLS is verified, proxies are those of the environment.
+
+        Neither the login nor the headers go anywhere but to the URL's own server.
 
         Raises OSError, also for more than `limit` bytes, and after `timeout` seconds.
         """

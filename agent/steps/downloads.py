@@ -6,9 +6,9 @@ As SSM has it: only the agent's user may read what was downloaded, and may run i
 from __future__ import annotations
 
 import posixpath
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Mapping, Optional
 
-from agent.host.port import Content, Host
+from agent.host.port import Content, Host, Login
 from agent.steps.step import StepFailed, why
 
 BYTES_AT_MOST = 1 << 30
@@ -71,10 +71,16 @@ def _plain(place: str) -> str:
     return posixpath.normpath(place)
 
 
-def fetched(host: Host, url: str, stopped: Callable[[], str]) -> Iterator[bytes]:
+def fetched(
+    host: Host,
+    url: str,
+    stopped: Callable[[], str],
+    login: Optional[Login] = None,
+    headers: Optional[Mapping[str, str]] = None,
+) -> Iterator[bytes]:
     """The bytes at a URL, in pieces. That they do not come, or are to come no more, is a `StepFailed`."""
     try:
-        for piece in host.fetch(url, BYTES_AT_MOST, TIME):
+        for piece in host.fetch(url, BYTES_AT_MOST, TIME, login, headers):
             yield piece
             if stopped():
                 raise StepFailed("it was given up: %s" % stopped(), status="Cancelled")

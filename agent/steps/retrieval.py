@@ -7,8 +7,8 @@ from typing import Any, Callable, Dict
 from urllib.parse import quote, unquote, urlsplit
 
 from agent.contract.inputs.content import DocumentSource, GitHubSource, GitSource, HttpSource, S3Source
-from agent.host.port import Host
-from agent.steps import archives, downloads
+from agent.host.port import Host, Login
+from agent.steps import archives, downloads, s3
 from agent.steps.archives import Archive, Member
 from agent.steps.cloning import clone
 from agent.steps.step import StepFailed
@@ -32,18 +32,32 @@ def _git(host: Host, source: GitSource, place: str, stopped: Stopped) -> str:
 
 def _http(host: Host, source: HttpSource, place: str, stopped: Stopped) -> str:
     path = downloads.file_at(host, place, _name_of(source.url) or "download")
-    downloads.put(host, path, downloads.fetched(host, source.url, stopped))
+    login = Login(source.auth_method, source.username, source.password) if source.auth_method != "None" else None
+    downloads.put(host, path, downloads.fetched(host, source.url, stopped, login))
     return path
 
 
 def _s3(host: Host, source: S3Source, place: str, stopped: Stopped) -> str:
-    url = source.path.replace("+", "%20")
-    name = _name_of(url)
-    if not name:
-        raise StepFailed("%s is a prefix; objects below it cannot be listed without credentials of AWS's" % source.path)
-    path = downloads.file_at(host, place, name)
-    downloads.put(host, path, downloads.fetched(host, url, stopped))
-    return path
+    """An object; of a path that ends in `/`, all that is below it. A URL that is signed already is asked as it is."""
+    where = s3.located(source.path)
+    name = posixpath.basename(where.key)
+    if name:
+        path = downloads.file_at(host, place, name)
+        ready = "?" in source.path
+        url = source.path if ready else s3.url_of(where, where.key)
+        come = downloads.fetched(host, url, stopped) if ready else s3.asked(host, url, where, stopped)
+        downloads.put(host, path, come)
+        return path
+    directory = posixpath.normpath(place)
+    keys = list(s3.keys_below(host, where, stopped))
+    if not keys:
+        raise StepFailed("there is nothing below %s" % source.path)
+    for key in keys:
+        below = key[len(where.key) :]
+        if ".." in below.split("/") or below.startswith("/"):
+            raise StepFailed("there is an object whose name leads out: %r" % key)
+        downloads.put(host, posixpath.join(directory, below), s3.asked(host, s3.url_of(where, key), where, stopped))
+    return directory
 
 
 def _document(host: Host, source: DocumentSource, place: str, stopped: Stopped) -> str:

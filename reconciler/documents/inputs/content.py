@@ -73,6 +73,9 @@ def _http(source: HttpSource) -> Iterator[Flaw]:
     elif source.url.startswith("http:") and not source.allow_insecure_download:
         yield Flaw("url", "is read over http", "https, or `allowInsecureDownload: true` beside it")
 
+    if source.auth_method != "None" and not (source.username and source.password):
+        yield Flaw("authMethod", f"is `{source.auth_method}`, without `username` and `password`")
+
 
 def _s3(source: S3Source) -> Iterator[Flaw]:
     why = no_url(source.path)

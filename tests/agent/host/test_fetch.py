@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -11,12 +12,14 @@ import socket
 import ssl
 import threading
 import typing
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent.host import LocalHost
+from agent.host.port import Login
 from tests.agent.converging import Node, body, outcomes, reasons, step
 from tests.agent.pki import Authority
 
@@ -39,6 +42,19 @@ class Site(http.server.BaseHTTPRequestHandler):
             self.answer(302, b"", Location="http://127.0.0.1:1/blob")
         elif self.path == "/local":
             self.answer(302, b"", Location="file:///etc/passwd")
+        elif self.path == "/basic":
+            right = "Basic " + base64.b64encode(b"me:secret").decode()
+            known = self.headers.get("Authorization") == right
+            self.answer(200 if known else 401, BLOB[:10], **{"WWW-Authenticate": 'Basic realm="x"'})
+        elif self.path == "/digest":
+            known = 'username="me"' in self.headers.get("Authorization", "") and self.is_digest()
+            self.answer(
+                200 if known else 401, BLOB[:10], **{"WWW-Authenticate": 'Digest realm="x", nonce="n", qop="auth"'}
+            )
+        elif self.path.startswith("/away"):
+            self.answer(302, b"", Location=self.path.partition("?")[2])
+        elif self.path == "/told":
+            self.answer(200, "".join(f"{name}: {value}\n" for name, value in self.headers.items()).encode())
         elif self.path == "/short":
             self.answer(200, b"half", **{"Content-Length": "8"})
         else:
@@ -59,6 +75,15 @@ class Site(http.server.BaseHTTPRequestHandler):
                         if not data:
                             return
                         ends[end].sendall(data)
+
+    def is_digest(self) -> bool:
+        """Whether the password is the right one, by RFC 7616."""
+        said = urllib.request.parse_keqv_list(
+            urllib.request.parse_http_list(self.headers["Authorization"].partition(" ")[2])
+        )
+        one, two = (hashlib.md5(text.encode()).hexdigest() for text in ("me:x:secret", f"GET:{self.path}"))
+        parts = [one, said["nonce"], said["nc"], said["cnonce"], said["qop"], two]
+        return said["response"] == hashlib.md5(":".join(parts).encode()).hexdigest()
 
     def answer(self, code: int, data: bytes, **headers: str) -> None:
         self.send_response(code)
@@ -220,3 +245,22 @@ def test_a_download_from_a_real_server(host: LocalHost, serve: Server, asked: li
     assert (tmp_path / "root" / "tool").read_bytes() == BLOB
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["tool"]
     node.close()
+
+
+@pytest.mark.parametrize("method", ["Basic", "Digest"])
+def test_whom_a_server_is_asked_as(host: LocalHost, serve: Server, method: str) -> None:
+    url = f"{serve()}/{method.lower()}"
+    assert b"".join(host.fetch(url, 100, 60.0, Login(method, "me", "secret"))) == BLOB[:10]
+    for login in (Login(method, "me", "wrong"), None):
+        with pytest.raises(OSError, match="401"):
+            list(host.fetch(url, 100, 60.0, login))
+
+
+def test_neither_login_nor_headers_go_to_another_server(host: LocalHost, serve: Server) -> None:
+    there = serve()
+    here = serve()
+    with pytest.raises(OSError, match="401"):
+        list(host.fetch(f"{here}/away?{there}/basic", 100, 60.0, Login("Basic", "me", "secret")))
+    said = b"".join(host.fetch(f"{here}/told", 1000, 60.0, None, {"X-Mine": "a"}))
+    assert b"X-Mine: a" in said
+    assert b"X-Mine" not in b"".join(host.fetch(f"{here}/away?{there}/told", 1000, 60.0, None, {"X-Mine": "a"}))
