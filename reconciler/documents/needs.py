@@ -51,6 +51,7 @@ _WHOLE = {
     "Session": ("sessions", "sessions are not opened by this version"),
     "Package": ("packages", "packages are not distributed by this version"),
 }
+_OF_S3 = "S3 is a service of AWS's: nodes read what anybody may, or what credentials of their own let them"
 _LACKING = {
     "aws": "it is a service of AWS's: the extra `aws` calls it, with an account",
     "packages": "packages are not distributed by this version",
@@ -78,7 +79,7 @@ def _of_step(ready: ReadyStep) -> Iterator[tuple[str, str, Any]]:
     elif ready.missing:
         yield "agent", ready.missing.message, (*ready.loc, "action")
     if step.action == "aws:downloadContent" and ready.tree.get("sourceType") == "S3":
-        yield "aws", _LACKING["aws"], (*inputs, "sourceType")
+        yield "aws", _OF_S3, (*inputs, "sourceType")
     yield from _secrets(ready.tree, inputs)
     yield from _secrets(step.precondition, (*ready.loc, "precondition"))
 
