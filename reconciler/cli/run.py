@@ -28,7 +28,7 @@ app = typer.Typer(
 
     Examples:
       opsctl run -t tag:Env=prod -- systemctl restart nginx
-      opsctl run -t web-1,web-2 --document AWS-RunShellScript -p commands='["uptime"]'
+      opsctl run -t web-1,web-2 --document restart-web -p unit=nginx
       opsctl run list
     """,
 )
@@ -86,8 +86,8 @@ def start(
 
     Examples:
       opsctl run -t tag:Env=prod -- systemctl restart nginx
-      opsctl run -t group:web --max-concurrency 10% --comment 'INC-42' -- 'df -h / | tail -1'
-      opsctl run -t web-1,web-2 --document AWS-RunShellScript -p commands='["uptime"]'
+      opsctl run -t group:web --max-concurrency 10% --comment INC-42 -- df -h /
+      opsctl run -t web-1,web-2 --document restart-web -p unit=nginx
       opsctl run -t db-1 --save associations/tuned.yaml -- sysctl -w vm.swappiness=1
 
     Exit status:
