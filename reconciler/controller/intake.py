@@ -111,10 +111,10 @@ class NodeIntake:
         self._loop.post(lambda: self._desk.ask(node_id, ask))
 
     def accepted(self, node_id: str, accepted: Accepted) -> None:
-        self._kept(lambda durable: self._commands.accepted(node_id, accepted, durable))
+        self._loop.post(lambda: self._commands.accepted(node_id, accepted, Future()))
 
     def revoked(self, node_id: str, revoked: Revoked) -> None:
-        self._kept(lambda durable: self._commands.revoked(node_id, revoked, durable))
+        self._loop.post(lambda: self._commands.revoked(node_id, revoked, Future()))
 
     def output(self, node_id: str, output: Output, offset: int, data: bytes) -> tuple[int, bool]:
         return self._commands.output(node_id, output, offset, data)
@@ -131,6 +131,8 @@ class NodeIntake:
 
     def content(self, node_id: str, digest: str) -> bytes | None:
         """Bytes that the node's own assignments and jobs name. Anything else does not exist for it."""
+        if digest in self._commands.bodies(node_id):
+            return self._store.body(digest)
         row = self._store.node(node_id)
         if row is None:
             return None

@@ -61,7 +61,7 @@ class Intake(Protocol):
         """The node asks for a permit. The answer stands in its orders, and the node is woken when there is one."""
 
     def accepted(self, node_id: str, accepted: Accepted) -> None:
-        """The node has the job on its disk."""
+        """The node has the job on its disk. Nobody waits until that is kept: its report says it again."""
 
     def revoked(self, node_id: str, revoked: Revoked) -> None:
         """The job never begins on the node."""

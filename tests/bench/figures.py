@@ -82,6 +82,13 @@ FIGURES: dict[str, Figure] = {
         "per step, wall: 1,000 executions of 10 steps, all under way at once, through a whole controller with a store "
         "on disk; work answered at once by 32 threads; every step recorded before the next begins, none lost",
     ),
+    "run.fanout": Figure(
+        "s",
+        0.6,
+        "median of 20: `opsctl run -t '*' --max-concurrency 100% -- true` from its start to its end, 2,000 agents in "
+        "one process (TLS, signed hello, job taken, body fetched, signed report), a server with a store on disk",
+    ),
+    "run.fanout.p99": Figure("s", 1.5, "the same, the slowest of them"),
     "git.sync.1of2000": Figure("s", 0.1, "1 of 2,000 files changed: paths, tree and content, after the fetch"),
     "compliance.commit.10k": Figure("s", 2, "first pages of 10,000 nodes, committed and pushed to a local remote"),
     "compliance.commit.200of10k": Figure("s", 0.15, "200 of 10,000 pages changed, committed and pushed"),
@@ -172,6 +179,13 @@ def _automation() -> Samples:
     return {"automation.step": bench_step(), "automation.concurrent": bench_concurrent()}
 
 
+def _run() -> Samples:
+    from tests.bench.run_bench import bench_run
+
+    taken = sorted(bench_run())
+    return {"run.fanout": taken, "run.fanout.p99": taken[-1:]}
+
+
 def _store() -> Samples:
     from tests.bench.store_bench import bench_world_load
 
@@ -250,6 +264,7 @@ MEASURES = {
     "growth": Measure(_growth, 3),
     "absorb": Measure(_absorb),
     "automation": Measure(_automation),
+    "run": Measure(_run),
     "store": Measure(_store),
     "documents": Measure(_documents, 3),
     "sops": Measure(_sops),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from tests.stage.waiting import until
 
 AGENTS = 2000
 TIMES = 20
+_TRUE = ("run", "-t", "*", "--max-concurrency", "100%", "--format", "json", "--", "true")
 OPSCTL = Path(sys.executable).parent / "opsctl"
 
 
@@ -30,18 +32,10 @@ def bench_run(agents: int = AGENTS, times: int = TIMES) -> list[float]:
 
 
 def _one(daemon: Daemon, agents: int) -> float:
-    asked = {
-        "document": "AWS-RunShellScript",
-        "parameters": {"commands": ["true"]},
-        "targets": ["*"],
-        "maxConcurrency": "100%",
-    }
     begun = time.perf_counter()
-    command = daemon.ask("/commands", asked)["command"]
-    while not daemon.ask(f"/commands/{command}")["finished"]:
-        time.sleep(0.05)
+    said = json.loads(daemon.run(*_TRUE).stdout)
     taken = time.perf_counter() - begun
-    assert daemon.ask(f"/commands/{command}")["completedCount"] == agents
+    assert (said["status"], said["completedCount"]) == ("Success", agents)
     return taken
 
 

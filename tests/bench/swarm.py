@@ -75,7 +75,7 @@ class Member:
             job: Job = from_wire(Job, json.loads(sshsig_payload(signed)), "job")
             await socket.send(frames.control(Accepted(str(job.envelope.job_id))))
             self._waiting.setdefault(job.body_digest, []).append(job)
-            await socket.send(frames.control(wire.Fetch(job.body_digest)))
+            await socket.send(frames.control(wire.Fetch([job.body_digest])))
         elif name == "stream":
             stream = frames.plain("stream", value)
             assert isinstance(stream, wire.Stream)
