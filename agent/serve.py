@@ -82,7 +82,7 @@ class Agent:
         self._facts = bench.facts
         telling = Telling(self.node, StatusFile(state, "results.json"), self.link.wake)
         self.watch = Watch(StatusFile(state, "watch.json"), root)
-        self.refreshes = refreshes = Refreshes(self.node.assignments, self.watch.wake)
+        self.refreshes = refreshes = Refreshes(self.node.assignments, self.journal.instant, self.watch.wake)
         watch = self.watch if watching else None
         self.rounds = Rounds(self.node, bench, telling, self.link.lacking, watch, refreshes)
         self.jobs = JobRunner(

@@ -7,16 +7,19 @@ from typing import Callable, FrozenSet, List, Optional, Sequence, Set
 
 from agent.contract.wire import Assignment
 from agent.state.assignments import Assignments
+from agent.state.journal import RunInstant
 from agent.steps.step import StepFailed
 
 _KIND = "Association/"
 
 
 class Refreshes:
-    """`wake` tells the rounds that there is one."""
+    """`taken` gives the run that an association is at; `wake` tells the rounds that there is something to do."""
 
-    def __init__(self, assignments: Assignments, wake: Callable[[], None]) -> None:
-        self._assignments, self._wake = assignments, wake
+    def __init__(
+        self, assignments: Assignments, taken: Callable[[str], Optional[RunInstant]], wake: Callable[[], None]
+    ) -> None:
+        self._assignments, self._taken, self._wake = assignments, taken, wake
         self._mutex = threading.Lock()
         self._wanted: Set[str] = set()
 
@@ -35,7 +38,18 @@ class Refreshes:
         with self._mutex:
             self._wanted.update(wanted)
         self._wake()
-        return [_told(uid, given[uid]) for uid in wanted] or ["this node has no associations"]
+        return [self._told(uid, given[uid]) for uid in wanted] or ["this node has no associations"]
+
+    def runs_again(self, uid: str, item: Assignment) -> bool:
+        """Whether a refresh runs an association's scripts: whoever asked for it stands for the permit of that run, but
+        not for that of a generation, which comes in waves.
+        """
+        taken = self._taken(uid)
+        return item.permit == "none" or (taken is not None and taken.generation == item.generation)
+
+    def _told(self, uid: str, item: Assignment) -> str:
+        what = "its scripts are run" if self.runs_again(uid, item) else "its first run here waits for a permit"
+        return "%s: looked at now, and %s" % (uid[len(_KIND) :], what)
 
     def pending(self) -> bool:
         """Whether any was asked for and not taken up."""
@@ -49,17 +63,5 @@ class Refreshes:
         return found
 
 
-def runs_again(item: Optional[Assignment]) -> bool:
-    """Whether a refresh runs an association's scripts again: not where each run has to be permitted."""
-    return item is not None and item.permit == "none"
-
-
 def _uid(name: str) -> str:
     return name if name.startswith(_KIND) else _KIND + name
-
-
-def _told(uid: str, item: Assignment) -> str:
-    name = uid[len(_KIND) :]
-    if runs_again(item):
-        return "%s: looked at now, and its scripts are run" % name
-    return "%s: looked at now; its scripts wait for a permit of their own, as its maxConcurrency asks" % name

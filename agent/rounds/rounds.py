@@ -21,7 +21,7 @@ from agent.rounds.heals import Heals
 from agent.rounds.holdings import Holdings
 from agent.rounds.outcome import RunResult, failed
 from agent.rounds.quiet import Grounds, Quiet
-from agent.rounds.refreshes import Refreshes, runs_again
+from agent.rounds.refreshes import Refreshes
 from agent.rounds.reports import Subject, subject_of
 from agent.rounds.runner import FORESEEN, converge
 from agent.rounds.standing import Read, Seen
@@ -214,7 +214,7 @@ class Rounds:
         objection = self._objection(item, desired) or self._held.unusable.get(uid, "")
         refreshed = uid in self._refreshed
         turn = NO_TURN if objection else self._turns.next(uid, item, self._held.schedule(uid))
-        if refreshed and not objection and turn.take is None and runs_again(item):
+        if refreshed and not objection and turn.take is None and self._runs_again(uid, item):
             turn = self._turns.now(item)
         first_is_awaited = turn.ask is not None and not turn.ask.text  # a word on it would say that it has begun
         still_quiet = turn.take is None and not refreshed
@@ -269,6 +269,9 @@ class Rounds:
         if told and run_instant is not None:
             permits.returned(subject.uid)
         return told
+
+    def _runs_again(self, uid: str, item: Assignment) -> bool:
+        return self._refreshes is not None and self._refreshes.runs_again(uid, item)
 
     def _looked(self, uid: str, *, news: bool, failed: bool) -> None:
         self._agenda.looked(uid, self._node.clock.elapsed())

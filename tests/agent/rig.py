@@ -120,7 +120,7 @@ class Rig:
         host = LocalHost(str(self.root), str(scripts), runs_scripts=True)
         bench = Bench(host, ledger, lambda: {"osName": "Debian"}, self.boot)
         telling = Telling(self.node, StatusFile(self.state, "results.json"), lambda: None)
-        self.refreshes = Refreshes(self.assignments, lambda: None)
+        self.refreshes = Refreshes(self.assignments, self.journal.instant, lambda: None)
         self.rounds = Rounds(self.node, bench, telling, self._lacking, self.watch, self.refreshes)
 
     def watch_it(self) -> None:

@@ -35,6 +35,7 @@ def scene(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iter
         **config.node("web-1"),
         **config.document("motd", config.file("/etc/motd", "held")),
         **config.association("motd", ["*"]),
+        **config.association("inventory", ["*"], "AWS-GatherSoftwareInventory", scheduleExpression="rate(1 day)"),
     }
     with Fleet() as fleet:
         fleet.up("web-1")
@@ -55,6 +56,17 @@ def ran(scene: SceneOnNodes, case: dict[str, Any]) -> dict[str, Any]:
     return dict(invocation)
 
 
+def inventory(scene: SceneOnNodes, *more: str) -> dict[str, Any]:
+    """By type, what the server has of the node."""
+    found = json.loads(scene.daemon.run("inventory", "web-1", "--format", "json", *more).stdout)
+    return {one["typeName"]: one for one in found["types"]}
+
+
+def test_an_association_collects_inventory(scene: SceneOnNodes) -> None:
+    wanted = {"AWS:AWSComponent", "AWS:Application", "AWS:InstanceDetailedInformation", "AWS:Network", "AWS:Service"}
+    scene.wait("it to be collected", lambda: set(inventory(scene)) == wanted)
+
+
 def test_each_does_what_it_says(scene: SceneOnNodes) -> None:
     for case in CASES:
         invocation = ran(scene, case)
@@ -67,25 +79,22 @@ def test_each_does_what_it_says(scene: SceneOnNodes) -> None:
             assert case["prints"] or not printed, (case, printed)
 
 
-def test_what_was_collected_is_shown(scene: SceneOnNodes) -> None:
-    def inventory(*more: str) -> dict[str, Any]:
-        return dict(json.loads(scene.daemon.run("inventory", "web-1", "--format", "json", *more).stdout))
-
-    types = {one["typeName"]: one["content"] for one in inventory()["types"]}
-    assert {"AWS:AWSComponent", "AWS:Application", "AWS:InstanceDetailedInformation", "AWS:Network"} <= set(types)
-    installed = {item["Name"]: item["Version"] for item in types["AWS:Application"]}
+def test_what_was_collected_is_shown_and_kept_where_it_is_the_same(scene: SceneOnNodes) -> None:
+    types = inventory(scene)
+    installed = {item["Name"]: item["Version"] for item in types["AWS:Application"]["content"]}
     assert installed["dpkg"] in scene.run("web-1", "dpkg-query", "-W", "-f", "${Version}", "dpkg")
-    assert types["AWS:AWSComponent"][0]["Version"] == OLD
-    services = {item["Name"]: item for item in types["AWS:Service"]}
+    services = {item["Name"]: item for item in types["AWS:Service"]["content"]}
     assert services["opsctl-agent.service"]["Status"] == "Running"
-    (first,) = inventory("--type", "AWS:Application")["types"]
+    first = types["AWS:Application"]
     ran(scene, {"document": "AWS-GatherSoftwareInventory"})
 
     def again() -> Any:
-        (found,) = inventory("--type", "AWS:Application")["types"]
+        found = inventory(scene, "--type", "AWS:Application")["AWS:Application"]
         return found["captureTime"] > first["captureTime"] and found
 
     assert scene.wait("it to be collected again", again)["contentHash"] == first["contentHash"]
+    (agent,) = inventory(scene, "--type", "AWS:AWSComponent")["AWS:AWSComponent"]["content"]
+    assert agent["Version"] != OLD, "it moved to its server's version"
 
 
 def troubleshot(scene: SceneOnNodes, node_id: str) -> dict[str, Any]:

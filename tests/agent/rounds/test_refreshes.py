@@ -7,6 +7,7 @@ import pytest
 from agent.contract import wire
 from agent.steps.step import StepFailed
 from tests.agent.rig import Rig, body, counting, script
+from tests.agent.state.test_leave import permit
 
 
 def test_a_refresh_looks_now_and_runs_scripts_once_more(rig: Rig) -> None:
@@ -48,14 +49,19 @@ def test_what_the_node_has_not_is_said(rig: Rig) -> None:
     assert not rig.refreshes.pending()
 
 
-def test_a_run_that_has_to_be_permitted_is_not_made(rig: Rig) -> None:
+def test_whoever_asks_stands_for_the_permit_of_the_run_and_not_of_the_generation(rig: Rig) -> None:
     rig.give(1, counting(), assignment={"permit": "required"})
     rig.run()
-    assert rig.refreshes.ask([]) == [
-        "script: looked at now; its scripts wait for a permit of their own, as its maxConcurrency asks"
-    ]
+    assert rig.refreshes.ask([]) == ["script: looked at now, and its first run here waits for a permit"]
     rig.run(after=1)
     assert rig.runs() == 0
+    permit(rig)
+    rig.run(after=1)
+    assert rig.runs() == 1
+    assert rig.refreshes.ask([]) == ["script: looked at now, and its scripts are run"]
+    rig.run(after=1)
+    rig.run(after=60)
+    assert rig.runs() == 2
 
 
 def test_where_nothing_may_be_changed_nothing_is_run(rig: Rig) -> None:
