@@ -79,8 +79,8 @@ def rotate(files: Iterable[Path]) -> Iterator[Changed]:
 
     def rotated(file: Path) -> Changed:
         opened = _open(file, keys)
-        scheme = _bare(opened.metadata)
-        return _changed(file, sealing.rotated(opened, scheme, keys, _now(), secrets.token_bytes), scheme)
+        data = sealing.rotated(opened, opened.metadata, keys, _now(), secrets.token_bytes)
+        return _changed(file, data, opened.metadata)
 
     return (_tried(rotated, file) for file in files)
 
@@ -242,14 +242,6 @@ def _changed(file: Path, data: bytes, scheme: Metadata) -> Changed:
 
 def _names(scheme: Metadata) -> tuple[str, ...]:
     return tuple(str(recipient) for recipient in scheme.recipients)
-
-
-def _bare(scheme: Metadata) -> Metadata:
-    groups = (
-        replace(group, recipients=tuple(replace(each, armoured="") for each in group.recipients))
-        for group in scheme.groups
-    )
-    return replace(scheme, groups=tuple(groups))
 
 
 def _rule(file: Path) -> rules.Rule:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[-+.\w]+')
 _LEADING = re.compile(r"[ \t\r\n]*")
 _MARKED = ("mac", "lastmodified")
-_EXACT = 2**53
 
 
 def is_json(text: Text) -> bool:

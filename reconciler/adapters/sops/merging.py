@@ -132,9 +132,9 @@ def _scheme(base: Metadata | None, ours: Metadata, theirs: Metadata, path: str) 
 
 
 def _group(base: Group, ours: Group, theirs: Group) -> Group:
-    """What neither side took away, by name alone."""
+    """What neither side took away."""
     gone = (base.names - ours.names) | (base.names - theirs.names)
-    listed = {(each.kind, each.name): replace(each, armoured="") for each in (*ours.recipients, *theirs.recipients)}
+    listed = {(each.kind, each.name): each for each in (*ours.recipients, *theirs.recipients)}
     return replace(ours, recipients=tuple(each for name, each in listed.items() if name not in gone))
 
 

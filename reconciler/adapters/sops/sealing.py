@@ -5,6 +5,7 @@ Instants are texts in RFC 3339, as files have them; `random` gives that many ran
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -56,7 +57,7 @@ def edited(opened: Opened, plain: bytes, at: str, random: Random, also: Opened |
     sheet = _plain_sheet(plain, opened.sheet.text.path)
     key = opened.key
     kept = _kept(opened, *([also] if also is not None and also.key == key else []))
-    sealed = _Sealing(sheet, opened.metadata, key, random, kept).body()
+    sealed = _Sealing(sheet, opened.metadata, key, random, kept).sealed()
     if sealed.body == body(opened.sheet):
         return opened.sheet.text.content.encode()
     mac = _sealed_mac(sealed.mac, key, at, random)
@@ -135,11 +136,14 @@ class _Kept:
         self.used = False
 
 
+_NONE: deque[_Kept] = deque()
+
+
 class _Sealing:
     """Turns a plaintext sheet into text without metadata, whose selected values are encrypted."""
 
     def __init__(
-        self, sheet: Sheet, scheme: Metadata, key: Cleartext, random: Random, kept: dict[object, list[_Kept]]
+        self, sheet: Sheet, scheme: Metadata, key: Cleartext, random: Random, kept: dict[object, deque[_Kept]]
     ) -> None:
         self._sheet = sheet
         self._scheme = scheme
@@ -147,7 +151,7 @@ class _Sealing:
         self._random = random
         self._kept = kept
 
-    def body(self) -> _Sealed:
+    def sealed(self) -> _Sealed:
         slots = self._sheet.slots
         chosen = _selected(self._sheet, self._scheme)
         wanted = [index for index, slot in enumerate(slots) if chosen[index] and _is_encryptable(slot)]
@@ -169,8 +173,11 @@ class _Sealing:
         for index in indices:
             slot = self._sheet.slots[index]
             assert slot.value is not None
-            kept = next((each for each in self._kept.get(named(slot, slot.value), ()) if not each.used), None)
-            if kept is not None:
+            waiting = self._kept.get(named(slot, slot.value), _NONE)
+            while waiting and waiting[0].used:
+                waiting.popleft()
+            if waiting:
+                kept = waiting.popleft()
                 kept.used = True
                 found[index] = kept.raw if kept.flow == slot.flow else self._sheet.syntax.ciphertext(kept.token, slot)
         return found
@@ -182,7 +189,7 @@ class _Sealing:
 
 
 def _whole(sheet: Sheet, scheme: Metadata, key: Cleartext, at: str, random: Random) -> bytes:
-    sealed = _Sealing(sheet, scheme, key, random, {}).body()
+    sealed = _Sealing(sheet, scheme, key, random, {}).sealed()
     written = replace(scheme, mac=_sealed_mac(sealed.mac, key, at, random), last_modified=at)
     text = sheet.syntax.attached(sealed.body, [sheet.syntax.block(metadata.fields(written))])
     return _checked(text, sealed, sheet.text.path, key)
@@ -227,8 +234,8 @@ def _binary(opened: Opened) -> bytes:
     raise Invalid((finding,))
 
 
-def _kept(*files: Opened) -> dict[object, list[_Kept]]:
-    kept: dict[object, list[_Kept]] = {}
+def _kept(*files: Opened) -> dict[object, deque[_Kept]]:
+    kept: dict[object, deque[_Kept]] = {}
     for opened in files:
         content = opened.sheet.text.content
         for slot, value, encrypted in zip(opened.sheet.slots, opened.values, opened.encrypted, strict=True):
@@ -236,7 +243,7 @@ def _kept(*files: Opened) -> dict[object, list[_Kept]]:
                 continue
             item = _Kept(content[slot.start : slot.end], slot.value.text, flow=slot.flow)
             for name in (_exactly(slot, value), _loosely(slot, value)):
-                kept.setdefault(name, []).append(item)
+                kept.setdefault(name, deque()).append(item)
     return kept
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"(?:^|(?<=[ \t\n]))#(?P<text>[^\n]*)")
 
 
+_FAR = 1000
+"""How many entries back a comment's home is looked for: files of others are read too."""
+
+
 class Entry(NamedTuple):
     """A key or an item of a list: its offset and column, and the path of what it is in."""
 
@@ -67,8 +71,9 @@ def _homes(content: str, offset: int, entries: Sequence[Entry], following: int) 
     elif later is not None and (before.strip() or len(before) <= _column(later)):
         found.append(later.parent)
     else:
-        inside = (entry.parent for entry in reversed(entries[:following]) if _column(entry) <= len(before))
-        found += list(inside)[:1]
+        back = (entries[index] for index in range(following - 1, max(following - _FAR, 0) - 1, -1))
+        inside = next((entry for entry in back if _column(entry) <= len(before)), None)
+        found += [inside.parent] if inside is not None else []
     for entry in (later, earlier):
         if entry is not None:
             found += [entry.parent[:length] for length in range(len(entry.parent), -1, -1)]

@@ -52,7 +52,7 @@ class Yaml:
             raise Invalid((Finding(str(error.problem), text.place(0)),)) from None
         slots = [*reader.slots, *comments(text.content, reader.spans, reader.entries)]
         slots.sort(key=lambda slot: (_begins(text.content, slot), not slot.comment))
-        outside = [slot for slot in slots if not any(_within(slot, block) for block in reader.blocks)]
+        outside = [slot for slot in slots if not slot.comment or not any(_within(slot, each) for each in reader.blocks)]
         return Sheet(text, self, tuple(outside), tuple(reader.blocks), _metadata(checked), reader.places)
 
     def plaintext(self, value: Value, slot: Slot) -> str:
