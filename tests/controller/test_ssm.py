@@ -17,6 +17,7 @@ from reconciler.core.executions import Answer
 from reconciler.documents.runbook.ssm_calls import ANSWERED
 from tests.controller.house import ROOT, House, small
 from tests.controller.test_automations import SCRIPT, end_job, runbook, step
+from tests.documents.corpus import DIRECTORY, MISSING
 from tests.engine.repository import node, operator, role
 
 CASES = yaml.safe_load((Path(__file__).parent / "ssm_calls.yaml").read_text())
@@ -25,6 +26,10 @@ ACCESS = {
     "access/operators.yaml": operator("carol", "starter"),
 }
 CAROL = Subject("carol")
+HYBRID = DIRECTORY / (
+    "aws-samples_aws-fault-injection-simulator-workshop__workshop_content_030_basic_content_090_scenarios_"
+    "020_targeting_hybrid_instances_hybrid-target-noconverter.yaml"
+)
 FILES = {
     "documents/ls.yaml": SCRIPT,
     "documents/one.json": runbook(step("s", "sleep", {"Duration": "PT1S"}), parameters={"Node": {"type": "String"}}),
@@ -231,3 +236,18 @@ def test_a_service_of_aws_that_nobody_calls() -> None:
     house = housed(**document(other))
     (found,) = steps(house, begin(house))
     assert found["reason"] == "Unsupported: `ec2` is a service of AWS's: needs the aws extra"
+
+
+@pytest.mark.skipif(not HYBRID.exists(), reason=MISSING)
+def test_a_document_that_was_written_for_hybrid_instances_drives_these_nodes() -> None:
+    house = housed(**{"documents/hybrid.yaml": HYBRID.read_text()})
+    content = {"DocumentName": ["ls"], "DocumentParameters": ['{"word": ["hi"]}'], "AutomationAssumeRole": ["x"]}
+    asked = Start.model_validate({"document": "hybrid", "parameters": content})
+    execution = str(house.service.automations.start(ROOT, asked)["execution"])
+    house.deliver()
+    for name in ("web-1", "web-2"):
+        end_job(house, name)
+    found = house.service.automations.show(ROOT, execution)
+    assert (found["status"], len(found["outputs"]["SelectHybridInstances.InstanceIds"])) == ("Success", 2), found
+    (command,) = house.service.commands.list(ROOT, 10)
+    assert command["targetCount"] == 2
