@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from reconciler.cli.command_view import STYLES, because, conclude, followed, show_steps
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.execution_text import follow
+from reconciler.cli.execution_text import follow, show
 from reconciler.cli.output import Format, FormatOption, counted, print_json, say
 from reconciler.cli.saying import Saying
 from reconciler.core.problem import Refused
@@ -57,7 +57,8 @@ def run(
     document list` shows them; a file is brought along. Nodes that are
     offline take it when they are back, within --timeout. Once more than --max-errors nodes failed, no other begins.
     An Automation document starts an execution instead, as `opsctl automation start` does; it takes no targets here.
-    With --check every node says what it would do. With --local the document runs here, as you, in a process of its own.
+    With --check every node says what it would do. With --local the document runs here, as you, in a process of its own;
+    of an Automation document that is what needs neither nodes nor people: its logic and its scripts.
 
     Interrupting this command ends a --local run; on nodes the document goes on: end it with `opsctl run cancel`.
 
@@ -139,15 +140,25 @@ def _read(path: Path) -> str:
 def _run_here(document: str, given: dict[str, list[str]], repo: Path | None, *, check: bool, quiet: bool) -> int:
     from reconciler.wiring.library import one
     from reconciler.wiring.local_run import run as run_here
+    from reconciler.wiring.local_runbook import run as run_runbook
 
     found = one(document, repo or Path())
     shown = Saying()
+
+    def hear(step: str, stream: str, data: bytes) -> None:
+        if not quiet:
+            shown.say("", step, stream, data)
+
+    execution = None if check else run_runbook(found.data, found.path, given, repo, hear)
+    if execution is not None:
+        shown.finish()
+        return _concluded(execution, quiet=quiet)
     report = run_here(
         found.data,
         found.path,
         given,
         repo,
-        lambda step, stream, data: None if quiet else shown.say("", step, stream, data),
+        hear,
         check=check,
     )
     shown.finish()
@@ -157,3 +168,11 @@ def _run_here(document: str, given: dict[str, list[str]], repo: Path | None, *, 
         show_steps([("here", step) for step in report.get("steps", [])])
         say((f"{report['status']}{because(report.get('reason'))}", STYLES.get(report["status"], "")))
     return 0 if report["status"] == "Success" else 1
+
+
+def _concluded(execution: dict[str, Any], *, quiet: bool) -> int:
+    if quiet:
+        print_json({"format": "opsctl.execution/v1", **execution})
+    else:
+        show(execution)
+    return 0 if execution["status"] == "Success" else 1

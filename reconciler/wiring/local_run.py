@@ -79,8 +79,7 @@ def run(
         def found(question: Compile) -> list[BodyStep]:
             return steps_of(question, document.name, sources, kept, int(time.time() * 1000))
 
-        with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
-            return _in_child(state, asked, said, found)
+        return in_child(asked, said, found)
 
 
 @contextmanager
@@ -102,11 +101,16 @@ def parameter_place(loc: Loc) -> Place:
     return Place(f"-p {loc[0]}" if loc else "-p")
 
 
-def _in_child(state: str, asked: dict[str, Any], said: Said, found: Found) -> dict[str, Any]:
-    """The report. `found` is asked what documents mean that are found here.
+def in_child(asked: dict[str, Any], said: Said, found: Found) -> dict[str, Any]:
+    """The report on a body that is run. `found` is asked what documents mean that are found here.
 
     What interrupts this process asks the child to end, and waits for its report.
     """
+    with tempfile.TemporaryDirectory(prefix="opsctl-run-") as state:
+        return _in_child(state, asked, said, found)
+
+
+def _in_child(state: str, asked: dict[str, Any], said: Said, found: Found) -> dict[str, Any]:
     command = [sys.executable, "-m", "agent.local_run", state]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     former = signal.signal(signal.SIGINT, lambda *_: child.terminate())

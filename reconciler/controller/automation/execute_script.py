@@ -93,36 +93,22 @@ class ExecuteScript:
     def answer(self, row: CommandRow, invocations: Sequence[InvocationRow]) -> Answer:
         """What the function returned, as `Payload`."""
         (one,) = invocations
-        said = json.loads(one.report)
-        step: Mapping[str, Any] = next(iter(said.get("steps", ())), {})
-        if row.status == "Success" and step.get("payload") is not None:
-            return Answer(outputs={"Payload": json.loads(step["payload"])})
-        status = _ENDINGS.get(row.status, "Failed")
-        reason = step.get("reason") or one.reason or row.details
-        return Answer(status, reason=f"on {one.node_name}: {reason}")
+        step: Mapping[str, Any] = next(iter(json.loads(one.report).get("steps", ())), {})
+        return answer_of(step, row.status, f"on {one.node_name}: {step.get('reason') or one.reason or row.details}")
 
     def _inputs(self, work: Work, files: dict[str, SourceFile]) -> ExecuteScriptInputs:
-        given = work.inputs
         seconds = LONGEST if work.deadline is None else max(1, (work.deadline - work.begun) // 1000)
         path = None
-        if given.get("Attachment"):
-            path, file = self._attached(work, references.written(given["Attachment"]))
+        if work.inputs.get("Attachment"):
+            path, file = self._attached(work, references.written(work.inputs["Attachment"]))
             files[path] = file
-        return ExecuteScriptInputs(
-            runtime=references.written(given["Runtime"]),
-            script=references.written(given["Script"]) if given.get("Script") is not None else None,
-            attachment=path,
-            handler=references.written(given["Handler"]) if given.get("Handler") else None,
-            input_payload=json.dumps(given.get("InputPayload") or {}),
-            execution_id=work.execution,
-            timeout_seconds=min(seconds, LONGEST),
-        )
+        return inputs_of(work.inputs, work.execution, min(seconds, LONGEST), path)
 
     def _attached(self, work: Work, name: str) -> tuple[str, SourceFile]:
         """A file that the runbook brings with it: its path in the repository, and what is there."""
         catalog = self._shelf.catalog()
         sources = Sources(self._source, self._source.tree(catalog.commit), Workings())
-        tried = (posixpath.join(ATTACHMENTS, work.document, name), posixpath.join(ATTACHMENTS, name))
+        tried = places(work.document, name)
         found = next(((path, file) for path in tried if (file := sources.source(path)) is not None), None)
         if found is None:
             raise Refused(f"there is no attachment {name}", "document", f"put it at {tried[0]} in the repository")
@@ -144,6 +130,31 @@ class ExecuteScript:
             raise Waiting(_nobody(work, entries, within))
         with self._choosing:
             return self._turns.next(online)
+
+
+def places(document: str, name: str) -> tuple[str, str]:
+    """Where in the repository a file may be that a document brings with it."""
+    return posixpath.join(ATTACHMENTS, document, name), posixpath.join(ATTACHMENTS, name)
+
+
+def inputs_of(given: Mapping[str, Any], execution: str, seconds: int, attachment: str | None) -> ExecuteScriptInputs:
+    """What the agent's action is given for a step's inputs. `attachment` is the path of the file that they name."""
+    return ExecuteScriptInputs(
+        runtime=references.written(given["Runtime"]),
+        script=references.written(given["Script"]) if given.get("Script") is not None else None,
+        attachment=attachment,
+        handler=references.written(given["Handler"]) if given.get("Handler") else None,
+        input_payload=json.dumps(given.get("InputPayload") or {}),
+        execution_id=execution,
+        timeout_seconds=seconds,
+    )
+
+
+def answer_of(step: Mapping[str, Any], status: str, reason: str) -> Answer:
+    """What the agent's report on the step comes to."""
+    if status == "Success" and step.get("payload") is not None:
+        return Answer(outputs={"Payload": json.loads(step["payload"])})
+    return Answer(_ENDINGS.get(status, "Failed"), reason=reason)
 
 
 class _Turns:
