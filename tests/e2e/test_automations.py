@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tests.e2e import config
 from tests.e2e.conftest import Set
 from tests.e2e.scene import Scene
-from tests.faults import FULL
+from tests.faults import FULL, count
 
 STEPS = 30
 
@@ -136,3 +138,18 @@ def killed_at(scene: Scene, boundary: int) -> None:
 @pytest.mark.parametrize("boundary", range(STEPS) if FULL else (10,))
 def test_killed_between_two_steps_it_goes_on(scene: Scene, boundary: int) -> None:
     killed_at(scene, boundary)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("seed", range(count(few=0, full=20)))
+def test_killed_at_any_time_no_script_runs_twice(scene: Scene, seed: int) -> None:
+    chance = random.Random(seed)
+    log = scene.directory / f"any-{seed}"
+    known = started(scene, "long", parameters={"Node": ["web-1"], "Log": [str(log)]})
+    for _ in range(3):
+        time.sleep(chance.uniform(0, 0.3))
+        assert scene.daemon.kill() == -signal.SIGKILL
+        scene.daemon.start()
+    found = over(scene, known)
+    assert [one["status"] for one in found["steps"]] == ["Success"] * STEPS
+    assert log.read_text().split() == ["9", "19", "29"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.capabilities.changes import automation
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from reconciler.core.executions import ExecutionRow
     from reconciler.core.ports import Clock, Store
 
-TURNS = 20
-"""Turns of one `settle`: others get theirs in between."""
+MOST = 200
+"""Executions that move in one turn."""
+TURNS_SECONDS = 0.2
+"""After which the loop has others' turn before the next one: nobody's report waits for a thousand executions."""
 
 
 class AutomationDesk:
@@ -113,11 +116,13 @@ class AutomationDesk:
             _, execution = heapq.heappop(self._wakes)
             if execution in going:
                 self._incoming.setdefault(execution, [])
-        for _ in range(TURNS):
+        begun = self._clock.elapsed()
+        while self._clock.elapsed() - begun < TURNS_SECONDS:
             self._errands.settle()
             if not self._incoming and not self._fresh:
                 return
-            self._turn(dict(self._incoming), tuple(self._fresh.values()))
+            self._turn(dict(islice(self._incoming.items(), MOST)), tuple(islice(self._fresh.values(), MOST)))
+        self._errands.hurry()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ AT_ONCE = 32
 
 
 class Errands:
-    """`begin` runs an errand somewhere else than here. All else is for the loop."""
+    """`begin` runs an errand somewhere else than here. All but `hurry` is for the loop."""
 
     def __init__(self, loop: Loop, begin: Callable[[Callable[[], None]], object] | None = None) -> None:
         self._loop = loop
@@ -49,6 +49,11 @@ class Errands:
             if then is not None:
                 then(found)
 
+    def hurry(self) -> None:
+        """Have the loop settle soon; on any thread."""
+        with suppress(Problem):  # the next tick does
+            self._loop.post(lambda: None)
+
     def stop(self) -> None:
         """Begin nothing more, and wait for nothing: what is not done is asked for again by the next daemon."""
         self._threads.stop()
@@ -64,8 +69,7 @@ class Errands:
             log.exception("errand %s", key)
             found = Defect(f"{type(error).__name__}: {error}")
         self._done.append((key, found))
-        with suppress(Problem):  # the next tick takes it up
-            self._loop.post(lambda: None)
+        self.hurry()
 
 
 class _Threads:
