@@ -185,11 +185,11 @@ class Client:
 
     # -- one request ---------------------------------------------------------------------------------------------
 
-    def _get(self, path: str, **query: str | None) -> dict[str, Any]:
+    def _get(self, path: str, /, **query: str | None) -> dict[str, Any]:
         given = {name: value for name, value in query.items() if value is not None}
         return self._answer(self._request("GET", path, given))
 
-    def _items(self, path: str, **query: str | None) -> list[dict[str, Any]]:
+    def _items(self, path: str, /, **query: str | None) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self._get(path, **query)["items"]
         return items
 

@@ -58,6 +58,13 @@ CALLS: list[tuple[Callable[[Client], Any], str, list[Any]]] = [
     (lambda client: client.explain("web-1", "path:/etc/motd"), "explain", ["web-1", "path:/etc/motd"]),
     (lambda client: client.conditions()[0], "conditions", []),
     (lambda client: client.audit(5)[0], "audit", [5]),
+    (lambda client: client.parameters.one("/a:3", decrypt=True), "parameter", ["/a:3", True]),
+    (
+        lambda client: client.parameters.below("/a", recursive=True, decrypt=False)[0],
+        "parameters",
+        ["/a", True, False],
+    ),
+    (lambda client: client.parameters.history("/a", decrypt=False)[0], "history", ["/a", False]),
 ]
 
 

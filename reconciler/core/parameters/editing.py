@@ -80,7 +80,10 @@ def remove(text: str, path: Path, document: int = 0) -> str:
 
 def _deepest(text: str, path: Path, document: int) -> tuple[_Found, list[str]]:
     """The deepest mapping that leads to a path, and the keys that lead on from there."""
-    documents = [node for node in yaml.compose_all(text, Loader=yaml.CBaseLoader) if not _is_empty(node)]
+    try:
+        documents = [node for node in yaml.compose_all(text, Loader=yaml.CBaseLoader) if not _is_empty(node)]
+    except yaml.YAMLError as error:  # such as a pair of surrogates, which JSON has and YAML has not
+        raise NotEditable(f"its text is no YAML: {getattr(error, 'problem', error)}") from None
     top = documents[document] if document < len(documents) else None
     if not isinstance(top, yaml.MappingNode):
         raise NotEditable("the document is no mapping")
