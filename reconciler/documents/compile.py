@@ -93,7 +93,7 @@ class Steps:
     """What a document becomes for one set of parameters. `warnings` do not keep it from being given out.
 
     `runs` stand for the steps that own nothing, under the names that reports have for them; `parameter_files` declare
-    the stored `parameters` that it refers to.
+    the stored `parameters` that it refers to; `documents` are the paths of those within it, and of those it brings.
     """
 
     document_uid: str
@@ -105,6 +105,7 @@ class Steps:
     warnings: tuple[Finding, ...] = ()
     parameter_files: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
+    documents: frozenset[str] = frozenset()
 
 
 def compile_document(
@@ -163,6 +164,7 @@ class _Compiler:
         self.values: Mapping[str, Any] | None = None
         self._document, self._files, self._at = document, files, at
         self._chain = (*outer, document.name)
+        self._documents: set[str] = set()
         self._in_environment = environment.names(document)
         self._steps: list[BodyStep] = []
         self._claims: dict[tuple[str, str], list[Placed]] = {}
@@ -183,7 +185,7 @@ class _Compiler:
             finished = finished._replace(step=replace(finished.step, environment=variables))
         self._triggers(ready, finished.step)
         other = self._named(ready, finished.step)
-        self._steps.append(_carrying(finished.step, other))
+        self._steps.append(nesting.carrying(finished.step, other))
         if finished.source is not None:
             self._source(ready, finished.source, template=finished.template)
         name, places = finished.step.name, self._document.places
@@ -211,6 +213,7 @@ class _Compiler:
             tuple(self.findings),
             frozenset(self.stored.paths),
             frozenset(self.stored.names),
+            frozenset(self._documents),
         )
 
     def _finished(self, ready: ReadyStep) -> Finished | None:
@@ -318,6 +321,8 @@ class _Compiler:
         found = self._files.document(name)
         loc = (*ready.inputs_loc, *(("documentPath",) if step.action == nesting.RUN_DOCUMENT else ("sourceInfo",)))
         place = self._document.places.of(loc)
+        if found is not None:
+            self._documents.add(found.path)
         if found is None:
             near = self._files.nearest_document(name)
             self.findings.append(Finding(f"there is no document `{name}`", place, "a document's name", near))
@@ -353,9 +358,13 @@ class _Compiler:
             self.findings += invalid.findings
             return
         self.stored.paths |= inner.parameter_files
+        self.stored.names |= inner.parameters
+        self._documents |= inner.documents
         self.findings += inner.warnings
         self._steps += (nesting.inner_step(step.name, one) for one in inner.steps)
-        self._runs += (one._replace(step=nesting.inner_name(step.name, one.step)) for one in inner.runs)
+        for run in inner.runs:
+            known = nesting.inner_name(step.name, run.step)
+            self._runs.append(run._replace(step=known, claim=Claim("script", known)))
         self._sources |= inner.files
         for placed in inner.claims:
             self._claim(placed._replace(step=nesting.inner_name(step.name, placed.step)))
@@ -377,14 +386,6 @@ def _mentioned(name: str, ready: ReadyStep) -> Loc:
             if name in references(text, set()):
                 return (*loc, *below)
     return ready.inputs_loc
-
-
-def _carrying(step: BodyStep, other: DocumentFile | None) -> BodyStep:
-    """A step with the text of the document that it downloads."""
-    if other is None or step.action != nesting.DOWNLOAD_CONTENT:
-        return step
-    source = {**step.inputs["sourceInfo"], "content": nesting.as_json(other)}
-    return replace(step, inputs={**step.inputs, "sourceInfo": source})
 
 
 def _texts(precondition: Any) -> dict[str, list[str]]:

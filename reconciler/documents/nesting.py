@@ -61,6 +61,14 @@ def as_json(file: DocumentFile) -> str:
     return json.dumps(resolve(read(file.data, file.path).tree or {}), indent=2, ensure_ascii=False)
 
 
+def carrying(step: BodyStep, other: DocumentFile | None) -> BodyStep:
+    """A step with the text of the document that it downloads."""
+    if other is None or step.action != DOWNLOAD_CONTENT:
+        return step
+    source = {**step.inputs["sourceInfo"], "content": as_json(other)}
+    return replace(step, inputs={**step.inputs, "sourceInfo": source})
+
+
 def given(parameters: Mapping[str, Any]) -> dict[str, list[str]]:
     """`documentParameters` as parameters are given elsewhere: lists of texts."""
     return {name: _texts(value) for name, value in parameters.items()}

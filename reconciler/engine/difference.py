@@ -88,6 +88,8 @@ class Differ:
             return None, ""
         if step["action"] in _SCRIPTS:
             return _script(step), ""
+        if step["action"] == "aws:downloadContent":
+            return inputs["sourceInfo"].get("content"), ""
         if step["action"].startswith(CUSTOM):
             return _wanted(step, body.files_of(step)), ""
         if "content" not in inputs and "source" not in inputs and step["action"] != "ops:file":
@@ -305,11 +307,14 @@ def _differing_attributes(old: Step, new: Step) -> list[str]:
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any], but: AbstractSet[str] = frozenset()) -> list[str]:
     changed = [key for key in (old.keys() | new.keys()) - but if old.get(key) != new.get(key)]
-    return [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in sorted(changed)]
+    shown = [(key, _short(old.get(key)), _short(new.get(key))) for key in sorted(changed)]
+    return [f"{key}: {was} -> {now}" for key, was, now in shown if was != now or key != "sourceInfo"]
 
 
 def _short(value: Any) -> str:
     if value is None:
         return "(unset)"
+    if isinstance(value, Mapping):
+        value = [f"{key}={item}" for key, item in value.items() if key != "content"]
     text = "; ".join(str(item) for item in value) if isinstance(value, list) else str(value)
     return text if len(text) <= 120 else text[:117] + "..."

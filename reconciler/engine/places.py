@@ -33,13 +33,9 @@ class StepPlaces:
         return known[step]
 
     def _found(self, compiled: Compiled, step: str) -> str:
-        for placed in compiled.claims if step else ():
+        for placed in (*compiled.claims, *compiled.runs) if step else ():
             if placed.step == step:
                 return self._text(placed.places, placed.loc)
-        document = self._catalog.resources[compiled.document_uid].spec
-        for ready in document.steps if step else ():
-            if ready.step.name == step:
-                return self._text(document.places, ready.loc)
         return str(compiled.place)
 
     def _text(self, places: Places, loc: Loc) -> str:

@@ -119,7 +119,7 @@ def compiled(uid: str, spec: AssociationSpec, steps: Steps, place: Place) -> Com
         claims=steps.claims,
         document_uid=steps.document_uid,
         files=steps.files,
-        closure=frozenset({place.path, steps.document_path, *steps.files, *steps.parameter_files}),
+        closure=frozenset({place.path, steps.document_path, *steps.files, *steps.parameter_files, *steps.documents}),
         place=place,
         runs=steps.runs,
         parameters=steps.parameters,
