@@ -16,8 +16,8 @@ from agent.contract.wire import Body
 from agent.host import LocalHost
 from agent.host.port import EndNotSeen, Ran
 from tests.agent.converging import Node, body, outcomes, reasons, step
+from tests.agent.jobs import until
 from tests.agent.steps.test_cases import told
-from tests.stage import until
 
 CASES = yaml.safe_load((Path(__file__).parent / "custom.yaml").read_text())
 
