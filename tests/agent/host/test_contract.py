@@ -10,6 +10,7 @@ import pytest
 from agent.contract.canonical import digest
 from agent.host import Host, LocalHost, Ran, UnsafePath, replace
 from agent.host.memory import MemoryHost
+from agent.host.port import Packed
 
 
 def shell(host: MemoryHost, text: str) -> Ran:
@@ -244,3 +245,32 @@ def test_time_moves_on(host: Host) -> None:
     host.sleep(0.01)
     assert host.now() > before
     assert host.monotonic() > start
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_folder_of_programs_has_one_place(kind: str, tmp_path: Path) -> None:
+    host: Host = LocalHost(str(tmp_path), str(tmp_path / "scripts")) if kind == "local" else MemoryHost()
+    files = {"bin/it": Packed(b"#!/bin/sh\n", executable=True), "beside": Packed(b"x"), "link": Packed(target="beside")}
+    place = host.unpack("thing-1", files)
+    assert host.unpack("thing-1", files) == place
+    assert host.unpack("thing-2", {**files, "beside": Packed(b"y")}) != place
+
+
+def test_without_a_place_for_programs_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        LocalHost(str(tmp_path)).unpack("thing-1", {})
+
+
+def test_a_folder_of_programs_is_whole_on_disk(tmp_path: Path) -> None:
+    host = LocalHost(str(tmp_path), str(tmp_path / "scripts"))
+    files = {"bin/it": Packed(b"#!/bin/sh\n", executable=True), "beside": Packed(b"x"), "link": Packed(target="beside")}
+    place = Path(host.unpack("thing-1", files))
+    assert os.access(place / "bin" / "it", os.X_OK)
+    assert ((place / "link").read_bytes(), (place / "beside").stat().st_mode & 0o777) == (b"x", 0o600)
+    for spoil in ((place / "beside").unlink, lambda: (place / "beside").write_bytes(b"other"), (place / "link").unlink):
+        spoil()
+        assert host.unpack("thing-1", files) == str(place)
+        assert (place / "link").read_bytes() == b"x"
+    os.utime(place, (0, 0))
+    host.unpack("thing-2", files)
+    assert not place.exists(), "what nobody asked for in a month is gone"

@@ -137,6 +137,7 @@ def test_what_is_stopped_is_left_so_and_owes_nothing_later(node: Node, host: Mac
     assert host.verbs() == []
 
 
+@pytest.mark.fault
 def test_a_crash_between_the_change_and_the_restart_loses_none(node: Node, host: Machine) -> None:
     wanted = held("a", restartOn=["site"])
     host.dies_at = "restart"
@@ -207,6 +208,7 @@ def test_what_a_body_no_longer_asks_for_is_forgotten(node: Node, host: Machine) 
     assert node.ledger.owed("Association/web", "service") == []
 
 
+@pytest.mark.fault
 def test_a_job_that_was_killed_in_between_restarts_too(node: Node, host: Machine) -> None:
     asked = held("a", restartOn=["site"])
     host.dies_at = "restart"

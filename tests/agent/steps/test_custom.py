@@ -123,6 +123,7 @@ cat > "$OPSCTL_ROOT/file"
 """
 
 
+@pytest.mark.fault
 def test_killed_in_set_it_is_awaited_and_looked_at_again(node: Node, root: Path) -> None:
     """The agent is killed; the program is not, and is not begun a second time."""
     wanted = asked(node, {"program": SLOW, "desired": {"name": "a"}})
@@ -140,6 +141,7 @@ def test_killed_in_set_it_is_awaited_and_looked_at_again(node: Node, root: Path)
     assert outcomes(node.converge(wanted, cause="Interval")) == {"x:thing:a": "Unchanged"}
 
 
+@pytest.mark.fault
 def test_killed_with_its_supervisor_it_is_begun_again_where_it_has_to_be(
     node: Node, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
