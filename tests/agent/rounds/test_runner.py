@@ -128,14 +128,14 @@ def test_a_node_that_cannot_be_read_is_unknown(node: Node, monkeypatch: pytest.M
 
 def test_what_is_not_understood_is_unsupported(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     held = body(
-        step("x:foo", {}, name="new", on_failure="continue"),
+        step("ops:foo", {}, name="new", on_failure="continue"),
         step("ops:file", {"path": "/etc/a"}, name="newer", version=99, on_failure="continue"),
         file("c"),
     )
     result = node.converge(held)
     assert outcomes(result) == {"script:new": "Failed", "script:newer": "Failed", "path:/etc/c": "Changed"}
     told = reasons(result)
-    assert str(told["script:new"]).startswith("Unsupported: this agent does not know the action x:foo")
+    assert str(told["script:new"]).startswith("Unsupported: this agent does not know the action ops:foo")
     assert str(told["script:newer"]).startswith("Unsupported: ops:file at contract version 99")
     whole = node.converge(body(file("d"), must_understand=["moonPhase"]))
     assert (whole.status, whole.claims) == ("Failed", [])
