@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core import manifest
@@ -52,6 +52,7 @@ def expected(tree: Any, path: list[str], value: Any) -> Any:
     return {**tree, head: expected(tree.get(head, {}), rest, value) if rest else value}
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TREES, st.lists(KEYS, min_size=1, max_size=3), VALUES, st.booleans(), st.booleans())
 def test_any_value_can_be_put_anywhere_and_read_back(
     tree: Any, path: list[str], value: Any, flow: bool, as_json: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.parameters import absolute, flaw_of_label, flaw_of_name, is_parameters, read
@@ -66,6 +66,7 @@ def test_bounds_of_values() -> None:
     assert flaw_of_text("x" * 8193) == ("has 8193 characters", "at most 8192")
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200), st.sampled_from([".yaml", ".json", ".sops.yaml", ".sops.env", ".sops.json"]))
 def test_whatever_the_bytes_there_are_findings_or_right_names(data: bytes, suffix: str) -> None:
     try:
