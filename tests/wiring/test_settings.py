@@ -45,7 +45,7 @@ def test_everything(tmp_path: Path) -> None:
         (
             "accessSigner: []",
             "server.yaml:1:1: error: unknown field `accessSigner`; "
-            "expected `accessSigners`, `aws`, `hooks`, `ssh` or `webhooks`",
+            "expected `accessSigners`, `aws`, `hooks`, `secrets`, `ssh` or `webhooks`",
         ),
         ("hooks:\n  githubSecret: x", "server.yaml:2:3: error: "),
         ("accessSigners: mary", "server.yaml:1:16: error: `accessSigners` "),
