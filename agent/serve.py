@@ -19,6 +19,7 @@ from agent.clock import SystemClock
 from agent.contract.canonical import NotCanonical, canonical, instant
 from agent.contract.inventory import FEATURE as INVENTORY
 from agent.contract.job import FEATURE
+from agent.contract.session import FEATURE as SESSION
 from agent.contract.wire import PROTOCOL, Hello
 from agent.host.pages import give_back, use_one_heap
 from agent.itself import ThisAgent
@@ -34,6 +35,7 @@ from agent.state.node import open_node
 from agent.state.status import StatusFile
 from agent.steps.registry import versions
 from agent.steps.rendering import Renderer
+from agent.streams.desk import Desk
 from agent.watch.watch import Watch
 
 GRACE = 60.0
@@ -71,6 +73,9 @@ class Agent:
         self._key_generation = identity.load_keys(state).generation
         status, ca_pem = StatusFile(state, "link.json"), identity.load_ca(state)
         self.link = Link(self.node, ca_pem, self._hello, self._assigned, status, door=door)
+        allowed = watching and (runs_scripts or root == "/")
+        self.desk = Desk(self.node.identity, self.node.clock, self.link.wake) if allowed else None
+        self.link.desk = self.desk
         self.host = local_host(state, root, runs_scripts=runs_scripts)
         self._renderer = Renderer()
         visited = door is not None
@@ -101,6 +106,8 @@ class Agent:
 
     def close(self) -> None:
         self.link.close()
+        if self.desk is not None:
+            self.desk.close()
         self.watch.close()
         self._renderer.close()
         self.journal.close()
@@ -111,6 +118,8 @@ class Agent:
         self.on_stop()
         self.watch.wake()
         self.jobs.stop()
+        if self.desk is not None:
+            self.desk.stop()
         self.link.stop()
         with self.link.moved:
             self.link.moved.notify_all()
@@ -170,7 +179,7 @@ class Agent:
             boot_id=self._boot_id,
             key_generation=self._key_generation,
             steps=versions(),
-            features=list(FEATURES),
+            features=[*FEATURES, *([SESSION] if self.desk is not None else [])],
             incarnation=position.incarnation,
             serial=position.serial,
             context_digest=context_digest,
@@ -187,7 +196,8 @@ def serve(state: str, root: str = "/", runs_scripts: bool = False) -> int:
     use_one_heap()
     worker = Agent(state, root, runs_scripts)
     log.log(log.NOTICE, "agent %s serves %s", agent.__version__, worker.node.identity.node_id)
-    return _run(worker, {"link": worker.link.run, "rounds": worker.run_rounds, "jobs": worker.jobs.run})
+    work = {"link": worker.link.run, "rounds": worker.run_rounds, "jobs": worker.jobs.run}
+    return _run(worker, {**work, **({"sessions": worker.desk.run} if worker.desk is not None else {})})
 
 
 def once(
@@ -218,7 +228,7 @@ def _run(worker: Agent, work: Dict[str, Callable[[], None]]) -> int:
         worker.stop()
         link = _ended(threads[0], LINK_GRACE)
         worked = _ended(threads[1], GRACE, lambda: worker.host.waiting) and _ended(threads[2], GRACE)
-        worked = worker.jobs.settled(GRACE) and worked
+        worked = worker.jobs.settled(GRACE) and all(_ended(thread, LINK_GRACE) for thread in threads[3:]) and worked
         if not worked:
             log.log(log.WARNING, "a step is still in progress; the next agent takes it up")
         if link and worked:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from agent.contract import inventory, job, leave, reserved, wire
+from agent.contract import inventory, job, leave, reserved, session, wire
 from agent.contract.codec import Wire
 from agent.contract.inputs import ACTIONS
 from reconciler.capabilities.registry import KINDS
@@ -119,7 +119,7 @@ def _or_reference(schema: Schema) -> Schema:
 
 def _messages() -> Iterator[tuple[str, type[Wire]]]:
     """Every message of the wire, those included that are only reserved."""
-    for module in (wire, leave, job, inventory, reserved):
+    for module in (wire, leave, job, inventory, session, reserved):
         for name, value in sorted(vars(module).items()):
             if isinstance(value, type) and issubclass(value, Wire) and value.__module__ == module.__name__:
                 yield _dashed(name), value

@@ -9,7 +9,7 @@ import json
 import struct
 from typing import Any, Dict, Tuple, Type
 
-from agent.contract import inventory, job, leave, wire
+from agent.contract import inventory, job, leave, session, wire
 from agent.contract.codec import Malformed, Wire, from_wire, to_wire
 from agent.contract.record import NamedTuple
 
@@ -37,9 +37,15 @@ CONTROL: Dict[str, Type[Wire]] = {
     "inventory": inventory.Inventory,
     "inventoried": inventory.Inventoried,
     "compile": job.Compile,
+    "opened": session.Opened,
+    "taken": session.Taken,
+    "resized": session.Resized,
+    "signalled": session.Signalled,
+    "left": session.Left,
+    "ended": session.Ended,
 }
 """Plain control frames. All others (`hello`, `welcome`, `assignments`, `hold`, `permit`, `job`, `revocation`,
-`compiled`, `report`) carry `Signed`."""
+`compiled`, `report`, `ticket`) carry `Signed`."""
 
 _NAMES = {kind: name for name, kind in CONTROL.items()}
 
@@ -64,6 +70,16 @@ def unpack(data: bytes) -> StreamFrame:
     if kind not in (DATA, END):
         raise Malformed("a stream frame of kind %d" % kind)
     return StreamFrame(stream, seq, kind, data[_HEADER.size :])
+
+
+def stream_of(data: bytes) -> int:
+    """The stream that a frame is of, before anything else of it is read. Raises `Malformed`."""
+    return unpack(data[: _HEADER.size]).stream
+
+
+def readdressed(data: bytes, stream: int) -> bytes:
+    """The frame on another stream: whoever passes it on has numbers of its own."""
+    return stream.to_bytes(4, "big") + data[4:]
 
 
 def control(message: Wire) -> str:

@@ -32,16 +32,6 @@ class Seals(Wire):
 
 
 @dataclass(frozen=True)
-class Ticket(Wire):
-    """Opens a session (`opsctl-ticket@v1`)."""
-
-    envelope: Envelope
-    ticket_id: str
-    subject: str
-    limits: Dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class KeyRotation(Wire):
     """The node's next keys, signed by the present one, or the fleet's next CA and controller key (`opsctl-keys@v1`)."""
 
@@ -63,7 +53,6 @@ class Proof(Wire):
 
 RESERVED = {
     "seals": Seals,
-    "ticket": Ticket,
     "keys": KeyRotation,
     "proof": Proof,
 }

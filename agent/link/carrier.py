@@ -25,7 +25,9 @@ class Lost(Exception):
 
 
 class Sending(Protocol):
-    """Takes what is to be sent."""
+    """Takes what is to be sent; `outgoing` is what of it the socket has not taken yet."""
+
+    outgoing: bytearray
 
     def send_text(self, text: str) -> None: ...
     def send_binary(self, data: bytes) -> None: ...

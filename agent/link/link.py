@@ -20,8 +20,11 @@ from agent.link.websocket import GOING_AWAY, Binary, Closed, Event, Text, Violat
 from agent.log import ERROR, INFO, NOTICE, WARNING, log
 from agent.state.node import Node
 from agent.state.status import StatusFile
+from agent.streams.desk import Desk
 
 PATH = "/agent"
+STREAMED_AHEAD = 256 * 1024
+"""Bytes of sessions that wait for the socket: whatever is more urgent is behind no more than these."""
 LASTING = 10.0
 """Seconds after which a connection was no failure: the next pause is a short one again."""
 FIRST_REFUSAL = 4400
@@ -103,7 +106,8 @@ class Link:
         draw: Callable[[float, float], float] = _drawn,
         door: Optional[Door] = None,
     ) -> None:
-        """`door` stands in for the identity's servers."""
+        """`door` stands in for the identity's servers. Sessions are opened where there is a `desk`."""
+        self.desk: Optional[Desk] = None
         self._node, self._hello, self._on_assigned = node, hello, on_assigned
         self._door = door or Servers(node.identity.servers, PATH, ca_pem)
         self._status, self._draw = status, draw
@@ -183,7 +187,7 @@ class Link:
 
     def _converse(self, carrier: Carrier, url: str) -> Optional[Parted]:
         """Talk until one side ends it; None when it was us. Raises Lost."""
-        session = Session(self._node, carrier.fingerprint, self._hello, self._on_assigned)
+        session = Session(self._node, carrier.fingerprint, self._hello, self._on_assigned, self.desk)
         try:
             self._pump(carrier, session, url)
             carrier.conversation.send_close(GOING_AWAY, "the agent stops")
@@ -286,3 +290,11 @@ def _say_all(session: Session, carrier: Carrier) -> None:
             carrier.conversation.send_text(said)
         else:
             carrier.conversation.send_binary(said)
+    while len(carrier.conversation.outgoing) < STREAMED_AHEAD:
+        next_ = session.next_said()
+        if next_ is None:
+            break
+        if isinstance(next_, str):
+            carrier.conversation.send_text(next_)
+        else:
+            carrier.conversation.send_binary(next_)

@@ -27,6 +27,7 @@ from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
 from agent.contract.inventory import Inventoried
 from agent.contract.job import Stored
 from agent.contract.leave import Ask, Permit, Postponed
+from agent.contract.session import FIRST_STREAM, Opening
 from agent.contract.wire import (
     PROTOCOL,
     Ack,
@@ -51,6 +52,8 @@ from agent.log import ERROR, NOTICE, WARNING, log
 from agent.state.assignments import NotUnderstood, SetRefused
 from agent.state.holds import HoldRefused
 from agent.state.node import Node
+from agent.streams.desk import Desk
+from agent.streams.tickets import TicketRefused, revoked_ticket
 
 REPORTS_IN_FLIGHT = 16
 REFUSALS = 50
@@ -73,10 +76,15 @@ class Session:
     """The agent's side of one connection. Frames to send gather in `outgoing`."""
 
     def __init__(
-        self, node: Node, fingerprint: str, hello: Callable[[], Hello], on_assigned: Callable[[], None]
+        self,
+        node: Node,
+        fingerprint: str,
+        hello: Callable[[], Hello],
+        on_assigned: Callable[[], None],
+        desk: Optional[Desk] = None,
     ) -> None:
         """`fingerprint` is the digest of the DER certificate that this connection's TLS presented."""
-        self._node, self._fingerprint = node, fingerprint
+        self._node, self._fingerprint, self._desk = node, fingerprint, desk
         self._hello, self._on_assigned = hello, on_assigned
         self.outgoing: Deque[Union[str, bytes]] = deque()
         self.open = False
@@ -110,7 +118,11 @@ class Session:
         try:
             if not self.open:
                 raise Malformed("a binary frame before the welcome")
-            self._transfers.chunk(frames.unpack(data))
+            frame = frames.unpack(data)
+            if self._desk is not None and frame.stream >= FIRST_STREAM:
+                self._desk.chunk(frame)
+                return
+            self._transfers.chunk(frame)
             self._advance()
             self._advance_jobs()
         except (Malformed, Misdelivery) as error:
@@ -163,9 +175,15 @@ class Session:
             self._offer = current
             self._advance()
 
+    def next_said(self) -> Optional[Union[str, bytes]]:
+        """What sessions have to say next, once everything else is said."""
+        return self._desk.next_said() if self._desk is not None and self.open else None
+
     def ended(self) -> None:
         """The connection is over."""
         self._transfers.abort()
+        if self._desk is not None:
+            self._desk.parted()
 
     # The handshake
 
@@ -226,6 +244,8 @@ class Session:
             self.set_came = True  # last: whoever waits for it then asks whether it is settled
         elif name in ("hold", "permit"):
             self._ordered(name, frames.signed_of(value))
+        elif name == "ticket" and self._desk is not None:
+            self._ticketed(self._desk, frames.signed_of(value), from_wire(Opening, value, "ticket"))
         elif name in JOB_FRAMES:
             self._asked_for(name, frames.signed_of(value))
         elif name in frames.CONTROL:
@@ -254,6 +274,8 @@ class Session:
             self._on_assigned()
         elif isinstance(message, Unsupported):
             log(WARNING, "the server does not support %s", message.what)
+        elif self._desk is not None:
+            self._desk.control(message)
 
     def _ordered(self, name: str, signed: Signed) -> None:
         """A hold or a permit. What cannot be taken changes nothing: without a permit nothing is run."""
@@ -269,8 +291,20 @@ class Session:
             self._node.contact.heard()
             self._on_assigned()
 
+    def _ticketed(self, desk: Desk, signed: Signed, opening: Opening) -> None:
+        try:
+            desk.take(signed, opening)
+        except TicketRefused as error:
+            log(WARNING, "a session is refused: %s", error)
+        self._node.contact.heard()
+
     def _asked_for(self, name: str, signed: Signed) -> None:
         try:
+            if name == "revocation" and self._desk is not None:
+                revoked = revoked_ticket(signed, self._node.identity)
+                if revoked:
+                    self._desk.revoke(revoked)
+                    return
             self._jobs.take(name, signed)
         except RefusedJob as error:
             log(ERROR, "%s", error)
@@ -382,4 +416,4 @@ def _expected(name: str, wanted: str, read: Callable[..., Any], *arguments: Any)
 def _is_reserved(name: str) -> bool:
     from agent.contract.reserved import RESERVED  # hardly ever asked for
 
-    return name in RESERVED
+    return name in RESERVED or name == "ticket"

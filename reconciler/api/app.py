@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from reconciler.api import requests, routes
 from reconciler.api.answers import body_of, called, guarded, json_response, told
 from reconciler.api.events import Events
+from reconciler.api.sessions import SessionFace
 from reconciler.core.problem import Refused
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from reconciler.adapters.gateway.channels import Channel
     from reconciler.api.authentication import Asker, Doorkeeper
     from reconciler.api.events import News
     from reconciler.api.hooks import GitHook
@@ -27,9 +29,15 @@ if TYPE_CHECKING:
 
 
 def build(
-    service: Service, doorkeeper: Doorkeeper, hook: GitHook | None = None, stopping: Callable[[], bool] = lambda: False
+    service: Service,
+    doorkeeper: Doorkeeper,
+    hook: GitHook | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    channel: Callable[[str], Channel] | None = None,
 ) -> Starlette:
-    """The app. `stopping` says whether the server is about to end, so that endless answers do too."""
+    """The app. `stopping` says whether the server is about to end, so that endless answers do too; `channel`
+    opens a stream to a node, for sessions.
+    """
     events = Events(stopping)
     paths = [
         Route(routes.PREFIX + path.path, guarded(_handler(service, doorkeeper, path)), methods=[path.method])
@@ -43,11 +51,21 @@ def build(
         routes=[
             *followed,
             *paths,
+            *_sessions(service, doorkeeper, channel, stopping),
             Route("/healthz", _health, methods=["GET"]),
             *([Route("/hooks/git", guarded(hook), methods=["POST"])] if hook else []),
         ],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
+
+
+def _sessions(
+    service: Service, doorkeeper: Doorkeeper, channel: Callable[[str], Channel] | None, stopping: Callable[[], bool]
+) -> list[WebSocketRoute]:
+    if channel is None:
+        return []
+    face = SessionFace(service, doorkeeper, channel, stopping)
+    return [WebSocketRoute(routes.PREFIX + routes.SESSION, face.serve)]
 
 
 def _handler(service: Service, doorkeeper: Doorkeeper, path: routes.Path) -> Handler:

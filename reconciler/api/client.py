@@ -15,16 +15,19 @@ from urllib.parse import quote
 import httpx
 
 from agent.contract.canonical import digest
+from agent.contract.wire import FRAME_LIMIT
 from reconciler.adapters.signer import operator_signer
 from reconciler.api import signature
 from reconciler.api.parameters import RemoteParameters
 from reconciler.api.problems import from_json
-from reconciler.api.routes import PREFIX
+from reconciler.api.routes import PREFIX, SESSION
 from reconciler.core.problem import Defect, Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
+
+    from websockets.sync.client import ClientConnection
 
     from reconciler.core.ports import Signer
 
@@ -63,8 +66,8 @@ class Client:
                 remedy = "give the fleet's ca.pem (--ca), or use the server's socket (unix:PATH)"
                 raise Refused(f"{server} is asked over https without a CA certificate", remedy=remedy)
             self._signer = signer or operator_signer(key)
-            self._ca_digest, context = _trusted(ca)
-            self._http = httpx.Client(base_url=server, verify=context, timeout=timeout, trust_env=False)
+            self._ca_digest, self._context = _trusted(ca)
+            self._http = httpx.Client(base_url=server, verify=self._context, timeout=timeout, trust_env=False)
         else:
             raise Refused(f"{server!r} is no server's address", remedy="expected https://HOST:PORT or unix:PATH")
 
@@ -182,6 +185,45 @@ class Client:
 
     def stop(self, execution: str, reason: str = "") -> dict[str, Any]:
         return self._post(f"/automations/{_part(execution)}/stop", {"reason": reason})
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def start_session(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """A session's ticket; `asked` as `requests.SessionBody` takes it."""
+        return self._post("/sessions", asked)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        return self._items("/sessions")
+
+    def terminate(self, session_id: str) -> dict[str, Any]:
+        return self._post(f"/sessions/{_part(session_id)}/terminate")
+
+    def session_socket(self) -> ClientConnection:
+        """A WebSocket for one channel of a session. Raises `Unavailable`."""
+        from websockets.exceptions import WebSocketException
+        from websockets.sync.client import connect, unix_connect
+
+        request = self._request("GET", SESSION)
+        given = {key: value for key, value in request.headers.items() if key == signature.HEADER}
+        options: dict[str, Any] = {
+            "additional_headers": given,
+            "compression": None,
+            "max_size": FRAME_LIMIT,
+            "open_timeout": CONNECT_SECONDS,
+            "max_queue": 64,
+            "proxy": None,
+        }
+        try:
+            if self._socket:
+                opened: ClientConnection = unix_connect(
+                    str(self._socket), f"ws://opsctl{request.url.raw_path.decode()}", **options
+                )
+            else:
+                url = str(request.url).replace("https://", "wss://", 1)
+                opened = connect(url, ssl=self._context, **options)
+        except (OSError, WebSocketException) as error:
+            raise Unavailable(self._server, str(error) or type(error).__name__, 1.0) from error
+        return opened
 
     # -- one request ---------------------------------------------------------------------------------------------
 

@@ -20,4 +20,4 @@ def face(served: Served) -> Starlette:
     freshness = Freshness(served.ca_digest, served.now_ms())
     doorkeeper = Doorkeeper(served.service.operator_of, served.verify, freshness, served.now_ms, served.owner)
     hook = GitHook(Secrets(served.github_secret, served.gitlab_token), served.pushed)
-    return build(served.service, doorkeeper, hook, served.stopping)
+    return build(served.service, doorkeeper, hook, served.stopping, served.channel)

@@ -146,6 +146,25 @@ class OutputQuery(Model):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
+class SessionBody(Model):
+    """POST /sessions: a shell, or a connection to `port`, or to the socket at `path`."""
+
+    node: Text
+    sort: Literal["shell", "port"] = "shell"
+    run_as: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{0,64}$")] = ""
+    document: Annotated[str, Field(max_length=128)] = ""
+    port: Annotated[StrictInt, Field(ge=0, le=65535)] = 0
+    path: Annotated[str, Field(max_length=107, pattern=r"^(/[^\x00]*)?$")] = ""
+    host: Annotated[str, Field(max_length=253)] = ""
+    reason: Annotated[str, Field(max_length=1024)] = ""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.sort == "port" and bool(self.port) == bool(self.path):
+            raise ValueError("a port, or a socket's path")
+        return self
+
+
 ParameterName = Annotated[str, Field(min_length=1, max_length=1200)]
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reconciler.core.resource import Model
 
 PREFIX = "/api/v1"
+SESSION = "/session"
+"""Where a channel of a session is carried on a WebSocket (`api.sessions`)."""
 BODY_LIMIT = 64 * 1024
 PLAN_LIMIT = 64 * 1024 * 1024
 """A saved plan names every node it touches."""
@@ -106,6 +108,14 @@ def _retry(service: Service, asked: Asked) -> Any:
     return service.commands.retry(asked.subject, asked["id"], asked.form.which)
 
 
+def _start_session(service: Service, asked: Asked) -> Any:
+    return service.sessions.start(asked.subject, asked.form)
+
+
+def _terminate(service: Service, asked: Asked) -> Any:
+    return service.sessions.terminate(asked.subject, asked["id"])
+
+
 def _output(service: Service, asked: Asked) -> Any:
     form = asked.form
     return service.commands.output(asked.subject, asked["id"], form.job, form.step, form.stream, form.offset)
@@ -182,6 +192,9 @@ PATHS = (
     Path("POST", "/tokens", requests.TokenBody, _create_token),
     Path("GET", "/explain", requests.ExplainQuery, _explain),
     Path("GET", "/conditions", requests.Nothing, lambda service, asked: _items(service.conditions(asked.subject))),
+    Path("POST", "/sessions", requests.SessionBody, _start_session),
+    Path("GET", "/sessions", requests.Nothing, lambda service, asked: _items(service.sessions.list(asked.subject))),
+    Path("POST", "/sessions/{id}/terminate", requests.Nothing, _terminate),
     Path("GET", "/audit", requests.AuditQuery, _audit),
     Path("GET", "/parameters", requests.ParametersQuery, _parameters),
     Path("GET", "/parameters/one", requests.ParameterQuery, _parameter),

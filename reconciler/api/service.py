@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from reconciler.api.requests import Run, Start
+    from agent.contract.session import Ticket
+    from agent.contract.wire import Signed
+    from reconciler.api.requests import Run, SessionBody, Start
     from reconciler.core.access import Subject
     from reconciler.core.commands import Left
 
@@ -61,6 +63,28 @@ class Automations(Protocol):
         """Ask for its end; a second time, nothing more is run for it."""
 
 
+class Sessions(Protocol):
+    """Shells and connections on nodes."""
+
+    def start(self, subject: Subject, asked: SessionBody) -> dict[str, Any]:
+        """A ticket, under `ticket`, and the session's id."""
+
+    def list(self, subject: Subject) -> list[dict[str, Any]]:
+        """What is open, oldest first."""
+
+    def terminate(self, subject: Subject, session_id: str) -> dict[str, Any]:
+        """End a session now."""
+
+    def admit(self, subject: Subject, signed: Signed, *, again: bool) -> Ticket:
+        """The ticket, where it may be used here and now."""
+
+    def is_over(self, ticket_id: str) -> bool:
+        """Whether a session was ended. Does not block."""
+
+    def left(self, ticket: Ticket, up: int, down: int, *, over: bool) -> None:
+        """A channel was disconnected after so many bytes each way; `over`: so is the session."""
+
+
 class Parameters(Protocol):
     """Parameters in force: SSM's words for each, what is encrypted opened only where that is asked for and granted."""
 
@@ -88,6 +112,10 @@ class Service(Protocol):
     @property
     def parameters(self) -> Parameters:
         """Parameter Store."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions on nodes."""
 
     def operator_of(self, key: str, /) -> str | None:
         """The name of the operator whose SSH public key this is (`ssh-ed25519 AAAA...`); None for anyone else's."""

@@ -29,6 +29,7 @@ from reconciler.cli import (
     plan,
     secret,
     serve,
+    session,
     status,
     token,
     validate,
@@ -103,6 +104,8 @@ param.app.command("mv", cls=Command, short_help="Rename a parameter.")(param_edi
 param.app.command("label", cls=Command, short_help="Label a version of a parameter.")(param_edit.label)
 app.command("exec", cls=Command, short_help="Run a program with parameters as its environment.")(execute.execute)
 app.add_typer(param.app, name="param", short_help="Parameters: get, put, list, search, label.")
+app.add_typer(session.app, name="session", short_help="Shells and ports on nodes: start, forward, list, terminate.")
+app.command("ssh-config", cls=Command, short_help="Write what ssh needs to reach nodes.")(session.ssh_config)
 app.add_typer(token.app, name="token", short_help="Join tokens for new machines.")
 app.command("serve", cls=Command, short_help="Run the daemon.")(serve.serve)
 app.add_typer(agent.app, name="agent", short_help="The program that runs on machines.")

@@ -46,6 +46,7 @@ from reconciler.controller.reconcile import Planner, Reconciler
 from reconciler.controller.restart import load_state
 from reconciler.controller.restart import load_world as load_world
 from reconciler.controller.service import ControllerService
+from reconciler.controller.sessions import Sessions
 from reconciler.controller.shelf import Shelf
 from reconciler.controller.ssm import SERVICE, House, SsmApi
 from reconciler.controller.sync import Sync
@@ -68,10 +69,12 @@ if TYPE_CHECKING:
         OutputStore,
         Outside,
         Renderer,
+        Signer,
         Source,
         Store,
         Timer,
         Unseal,
+        Verify,
     )
 
 log = logging.getLogger(__name__)
@@ -111,6 +114,8 @@ class Ports:
     """Documents that are built in: by name the file's name and its text."""
     unseal: Unseal = no_keys
     """What opens SecureStrings."""
+    seal: tuple[Signer, Verify] | None = None
+    """The controller key and the check of what it signed: for tickets. Without it there are no sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,8 @@ class Controller:
             state, loop, store, reconciler, permissions, shelf, orders, beginnings, going, runbooks
         )
         parameters = ParameterDesk(shelf, source, permissions, ports.unseal)
+        self.sessions = Sessions(state, store, clock, permissions, shelf, ports.seal, keeper.wake)
+        self.intake.revoked_tickets = self.sessions.revocations
         self.service = ControllerService(
             state,
             loop,
@@ -213,6 +220,7 @@ class Controller:
             automations,
             inventory,
             parameters,
+            self.sessions,
         )
         house = House(
             state, loop, source, clock, permissions, shelf, orders, beginnings, commands, going, runbooks, self.service
@@ -267,6 +275,7 @@ class Controller:
         self._commands.settle()
         self._scheduled.settle()
         self._automations.settle()
+        self.sessions.settle()
 
     def _lost(self, problem: Problem) -> None:
         log.critical("%s", problem)

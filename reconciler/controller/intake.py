@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.contract.inventory import Inventoried, Inventory
-    from agent.contract.job import Accepted, Compile, Compiled, Output, Revoked
+    from agent.contract.job import Accepted, Compile, Compiled, Output, Revocation, Revoked
     from agent.contract.leave import Ask
     from agent.contract.wire import Enrolment, Held, Hello, Pulse, Report
     from reconciler.controller.commands import CommandDesk
@@ -61,6 +61,7 @@ class NodeIntake:
         self._state, self._loop, self._store, self._clock = state, loop, store, clock
         self._enrolments, self._inbox, self._desk, self._commands = enrolments, inbox, desk, commands
         self._inventory, self._found = inventory, found
+        self.revoked_tickets: Callable[[str], tuple[Revocation, ...]] = lambda _node_id: ()
         self._files_of: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._remembering = threading.Lock()
 
@@ -127,6 +128,7 @@ class NodeIntake:
 
     def orders(self, node_id: str) -> Orders:
         jobs, revocations = self._commands.orders(node_id)
+        revocations += self.revoked_tickets(node_id)
         return replace(self._desk.orders(node_id), jobs=jobs, revocations=revocations)
 
     def content(self, node_id: str, digest: str) -> bytes | None:

@@ -47,6 +47,10 @@ class Permissions:
         self.check(subject, verb, kind)
         return self._within(subject, verb, kind, nodes)
 
+    def within(self, subject: Subject, verb: str, kind: str, nodes: Nodes) -> NodeSet:
+        """As `reach`, for what was allowed before and goes on: none where it no longer is, and nothing is written."""
+        return self._within(subject, verb, kind, nodes)
+
     def declared(self, subject: Subject, verb: str, kind: str) -> tuple[Nodes, NodeSet]:
         """The nodes that Git declares, enrolled or not, and those of them on which the subject may do this."""
         catalog = self._state.catalog

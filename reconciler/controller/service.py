@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.controller.parameters import ParameterDesk
     from reconciler.controller.permissions import Permissions
     from reconciler.controller.reconcile import Planner, Reconciler
+    from reconciler.controller.sessions import Sessions
     from reconciler.controller.state import State
     from reconciler.controller.sync import Sync
     from reconciler.controller.visits import Visits
@@ -71,6 +72,7 @@ class ControllerService:
         automations: AutomationRuns,
         inventory: InventoryDesk,
         parameters: ParameterDesk,
+        sessions: Sessions,
     ) -> None:
         self._state, self._loop, self._keeper = state, loop, keeper
         self._store, self._source, self._renderer = store, source, renderer
@@ -80,6 +82,7 @@ class ControllerService:
         self.automations = automations
         self._inventory = inventory
         self.parameters = parameters
+        self.sessions = sessions
         self._planning = threading.Lock()
 
     def operator_of(self, key: str) -> str | None:

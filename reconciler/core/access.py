@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("read", "plan", "apply", "enroll", "retire", "explain", "run", "cancel", "start", "approve", "signal", "stop"),
-    "decrypt",
+    *("decrypt", "session", "forward", "terminate"),
 )
 NO_FILES = ("Audit", "Automation", "Command", "Content")
 """What verbs are granted on besides the kinds that files declare: the audit's rows, executions of runbooks, commands,

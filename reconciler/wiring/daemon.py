@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler import __version__
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
+    from reconciler.adapters.gateway.channels import Channel
     from reconciler.controller.service import ControllerService
     from reconciler.core.node_ports import Guest, Stream
     from reconciler.core.ports import Verify
@@ -72,7 +73,9 @@ class ServeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a face for people and programs is made of. `ca_digest` names the server that requests are signed for."""
+    """What a face for people and programs is made of. `ca_digest` names the server that requests are signed for,
+    `channel` opens a stream to a node.
+    """
 
     service: ControllerService
     verify: Verify
@@ -83,6 +86,7 @@ class Served:
     gitlab_token: Path | None
     pushed: Callable[[], None]
     stopping: Callable[[], bool]
+    channel: Callable[[str], Channel]
 
 
 HEARING = 0.5
@@ -159,7 +163,7 @@ class Daemon:
         controller_key = open_key(keys / "controller.key")
         wakes = Wakes()
         instance = f"{socket.gethostname()}/{fleet_id}"
-        ports = self._ports(fleet_id, instance, clock, wakes, settings)
+        ports = replace(self._ports(fleet_id, instance, clock, wakes, settings), seal=(controller_key, verify))
         who = ControllerIdentity(
             fleet_id=fleet_id,
             controller_key=controller_key.public,
@@ -183,6 +187,7 @@ class Daemon:
                 gitlab_token=settings.hooks.gitlab_token_file,
                 pushed=self._controller.pushed,
                 stopping=stopping.is_set,
+                channel=self._channel,
             )
         )
         program = Program(__version__, agent_archive)
@@ -232,6 +237,9 @@ class Daemon:
             outside=outside(settings, state, clock),
             unseal=SopsUnseal(functools.cache(lambda: keyring(settings.secrets.keys))),
         )
+
+    def _channel(self, node_id: str) -> Channel:
+        return self._gateway.channel(node_id)
 
     def _attend(self, stream: Stream, peer: str, guest: Guest) -> str:
         return self._gateway.attend(stream, peer, guest)

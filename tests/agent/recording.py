@@ -26,6 +26,7 @@ from agent.contract.inventory import Inventoried, packed
 from agent.contract.job import Job, Revocation
 from agent.contract.leave import Ask, Envelope, Hold, Permit, Postponed
 from agent.contract.reserved import RESERVED
+from agent.contract.session import Ticket
 from agent.crypto import Signer
 from agent.link.session import Session
 from agent.serve import FEATURES
@@ -195,6 +196,10 @@ def _server(so_far: list[str]) -> Iterator[str]:
     yield from _jobs(envelope, body)
     for name in sorted(RESERVED):
         yield _signed(name, _NAMESPACES[name], canonical(_reserved(name)))
+    ticket = Ticket(
+        replace(envelope, serial=7, job_id="01953e5c-0000-7000-8000-000000000000"), "t-1", "alice", {"seconds": 600}
+    )
+    yield _signed("ticket", sshsig.TICKET, canonical(to_wire(ticket)))
     yield _signed(
         "assignments",
         sshsig.ASSIGNMENTS,
@@ -233,7 +238,6 @@ def _reserved(name: str) -> dict[str, Any]:
     }
     fields: dict[str, dict[str, Any]] = {
         "seals": {"seals": [{"path": "secrets/db", "fingerprint": "ab", "suite": "x25519", "sealed": "AAAA"}]},
-        "ticket": {"ticketId": "t-1", "subject": "alice", "limits": {"seconds": 600}},
         "keys": {"controllerKey": _CONTROLLER.text},
         "proof": {"commit": "0" * 40, "path": "documents/motd.yaml"},
     }

@@ -11,7 +11,9 @@ from reconciler.core.problem import Refused
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from reconciler.api.requests import Run, Start
+    from agent.contract.session import Ticket
+    from agent.contract.wire import Signed
+    from reconciler.api.requests import Run, SessionBody, Start
     from reconciler.api.service import Signal
     from reconciler.core.access import Subject
     from reconciler.core.commands import Left
@@ -44,6 +46,31 @@ class MemoryCommands:
     ) -> dict[str, Any]:
         self.service.called(subject, "read", "output", command_id, job_id, step, stream, offset)
         return {"data": "aGVsbG8=", "next": offset + 5}
+
+
+@dataclass
+class MemorySessions:
+    """`Sessions` of a `MemoryService`: each call is one of the service's."""
+
+    service: MemoryService
+
+    def start(self, subject: Subject, asked: SessionBody) -> dict[str, Any]:
+        return self.service.called(subject, "session", "start", asked)
+
+    def list(self, subject: Subject) -> list[dict[str, Any]]:
+        return [self.service.called(subject, "read", "sessions")]
+
+    def terminate(self, subject: Subject, session_id: str) -> dict[str, Any]:
+        return self.service.called(subject, "terminate", "terminate", session_id)
+
+    def admit(self, subject: Subject, signed: Signed, *, again: bool) -> Ticket:
+        raise Refused("there are no sessions in memory")
+
+    def is_over(self, ticket_id: str) -> bool:
+        return True
+
+    def left(self, ticket: Ticket, up: int, down: int, *, over: bool) -> None:
+        """Nothing is open."""
 
 
 @dataclass
@@ -93,6 +120,7 @@ class MemoryService:
     commands: MemoryCommands = field(init=False)
     automations: MemoryAutomations = field(init=False)
     parameters: MemoryParameters = field(init=False)
+    sessions: MemorySessions = field(init=False)
     calls: list[tuple[str, str, tuple[Any, ...]]] = field(default_factory=list)
     fail: Exception | None = None
     progress: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +131,7 @@ class MemoryService:
         self.commands = MemoryCommands(self)
         self.automations = MemoryAutomations(self)
         self.parameters = MemoryParameters(self)
+        self.sessions = MemorySessions(self)
 
     def operator_of(self, key: str, /) -> str | None:
         return self.operators.get(key)

@@ -10,10 +10,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.contract import frames, inventory, job, leave, wire
+from agent.contract import frames, inventory, job, leave, session, wire
 from agent.contract.closing import MALFORMED, TOO_SLOW, TRY_LATER
 from agent.contract.codec import Malformed
 from agent.contract.reserved import RESERVED
+from reconciler.adapters.gateway.channels import Channel, Channels
 from reconciler.adapters.gateway.hangup import Hangup, defective
 from reconciler.adapters.gateway.incoming import Incoming
 from reconciler.adapters.gateway.outgoing import Outgoing
@@ -58,6 +59,7 @@ class Connection:
     """The link to one agent whose hello was proven. `run` lasts as long as it does."""
 
     __slots__ = (
+        "_channels",
         "_control",
         "_ended",
         "_hangup",
@@ -71,6 +73,7 @@ class Connection:
         "_sender",
         "_sent",
         "_services",
+        "_streamed",
         "_wanted",
         "node_id",
         "peer",
@@ -98,6 +101,8 @@ class Connection:
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
         self._reports: ReportQueue | None = None
+        self._channels: Channels | None = None
+        self._streamed: deque[str | bytes] | None = None
         self._sender: asyncio.Task[None] | None = None
         self._hangup: Hangup | None = None
         self._ended = False
@@ -117,6 +122,8 @@ class Connection:
         finally:
             if self._reports:
                 self._reports.close()
+            if self._channels:
+                self._channels.part()
             await self._settle()
             self._ended = True
 
@@ -145,6 +152,14 @@ class Connection:
             self._sent.add(what)
             self._say(frame)
 
+    def channel(self) -> Channel | None:
+        """A new stream for a session's client; None where there are too many."""
+        if self._ended or self._hangup:
+            return None
+        if self._channels is None:
+            self._channels = Channels(self._stream)
+        return self._channels.open()
+
     def hang_up(self, hangup: Hangup) -> None:
         """End the connection, after the frame being sent now."""
         if self._hangup is None:
@@ -168,9 +183,16 @@ class Connection:
             raise Hangup(MALFORMED, str(error)) from error
 
     async def _chunk(self, data: bytes) -> None:
-        """A chunk of what a job says: nothing more is read from the agent until it is stored."""
-        await self._keep_pace(len(data))
+        """A chunk of what a job says: nothing more is read from the agent until it is stored. Or one of a session,
+        which is passed on; its pace is its client's, by whose leave alone it is sent.
+        """
         try:
+            stream = frames.stream_of(data)
+            if stream >= session.FIRST_STREAM:
+                if self._channels is not None:
+                    self._channels.chunk(stream, data)
+                return
+            await self._keep_pace(len(data))
             if self._incoming is None:
                 raise Malformed("a binary frame, where nothing was announced")
             answer = await self._incoming.chunk(data)
@@ -207,6 +229,9 @@ class Connection:
             await self._inventoried(message)
         elif isinstance(message, job.Compile):
             await self._answer(message)
+        elif isinstance(message, (session.Opened, session.Taken, session.Ended)):
+            if self._channels is not None:
+                self._channels.control(message)
         elif isinstance(message, wire.Unsupported):
             log.warning("node %s does not support %s (%s)", self.node_id, message.what, message.ref)
 
@@ -280,6 +305,12 @@ class Connection:
             self.hang_up(Hangup(TOO_SLOW, "the agent does not read what it is sent"))
         self._wake_sender()
 
+    def _stream(self, frame: str | bytes) -> None:
+        if self._streamed is None:
+            self._streamed = deque()
+        self._streamed.append(frame)
+        self._wake_sender()
+
     def _wake_sender(self) -> None:
         if self._sender is None and not self._ended:
             self._sender = asyncio.create_task(self._send_all())
@@ -306,6 +337,9 @@ class Connection:
             return True
         if self._wanted and len(self._streams()) < OPEN_STREAMS:
             await self._open(self._wanted.popleft())
+            return True
+        if self._streamed:
+            await self._send(_message(self._streamed.popleft()))
             return True
         frame = self._outgoing.next_frame() if self._outgoing else None
         if frame is None:
@@ -343,6 +377,10 @@ def _answers(order: Hashable, ask: leave.Ask) -> bool:
     if isinstance(order, leave.Postponed):
         return (order.uid, order.generation, order.run_instant) == run
     return order == ("permit", *run)
+
+
+def _message(frame: str | bytes) -> dict[str, Any]:
+    return {"type": "websocket.send", "text" if isinstance(frame, str) else "bytes": frame}
 
 
 def _now() -> float:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from agent.contract.wire import Hello
+    from reconciler.adapters.gateway.channels import Channel
     from reconciler.core.node_ports import Guest, Intake, Stream
     from reconciler.core.ports import Signer, Verify
 
@@ -135,6 +136,14 @@ class Gateway:
         if self._loop is None or self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(self._mark, tuple(node_ids))
+
+    def channel(self, node_id: str) -> Channel:
+        """A new stream to a node, for a session's client. On the event loop. Raises `Unavailable`."""
+        connection = self._here.get(node_id)
+        channel = connection.channel() if connection is not None else None
+        if channel is None:
+            raise Unavailable("the node", "it is not connected to this gateway, or has too many streams", 1.0)
+        return channel
 
     @property
     def connected(self) -> int:

@@ -27,6 +27,9 @@ Verb = Literal[
     "signal",
     "stop",
     "decrypt",
+    "session",
+    "forward",
+    "terminate",
 ]
 
 
