@@ -34,7 +34,7 @@ LONGEST_PAUSE = 2.0
 
 
 class ClientChannel:
-    """`heard` takes what the node says (nothing at its end), on the channel's own thread; while it blocks, the node waits.
+    """`heard` takes what the node says (nothing at its end), on a thread of its own; while it blocks, the node waits.
 
     `run` lasts until the end; `send` and the others may be called from any thread meanwhile.
     """

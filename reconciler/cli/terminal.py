@@ -43,7 +43,7 @@ def raw() -> Iterator[None]:
         return
     before = termios.tcgetattr(0)
     try:
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # what was typed ahead counts
         yield
     finally:
         termios.tcsetattr(0, termios.TCSADRAIN, before)
