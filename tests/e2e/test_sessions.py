@@ -132,7 +132,7 @@ def test_a_port_of_a_node_is_reached_and_much_goes_through(scene: Scene) -> None
             assert process.stdout is not None
             here = int(re.search(r":(\d+) leads to", process.stdout.readline()).group(1))  # type: ignore[union-attr]
             with socket.create_connection(("127.0.0.1", here)) as connected:
-                sending = threading.Thread(target=lambda: (connected.sendall(data), connected.shutdown(1)))
+                sending = threading.Thread(target=_say_all, args=(connected, data))
                 sending.start()
                 came = b"".join(iter(lambda: connected.recv(65536), b""))
                 sending.join()
@@ -154,3 +154,8 @@ def _echo(listening: socket.socket) -> None:
     with connected:
         while data := connected.recv(65536):
             connected.sendall(data)
+
+
+def _say_all(connected: socket.socket, data: bytes) -> None:
+    connected.sendall(data)
+    connected.shutdown(socket.SHUT_WR)

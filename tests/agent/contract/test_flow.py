@@ -1,4 +1,4 @@
-"""A channel's bytes arrive once, in order and all of them, whatever breaks; and never more than a window is on its way."""
+"""A channel's bytes arrive once, in order and all of them, whatever breaks; never is more than a window on its way."""
 
 from __future__ import annotations
 
