@@ -27,7 +27,7 @@ from agent.contract.codec import Malformed, Wire, from_wire, not_fields, to_wire
 from agent.contract.inventory import Inventoried
 from agent.contract.job import Stored
 from agent.contract.leave import Ask, Permit, Postponed
-from agent.contract.session import FIRST_STREAM, Opening
+from agent.contract.session import FIRST_STREAM
 from agent.contract.wire import (
     PROTOCOL,
     Ack,
@@ -46,6 +46,7 @@ from agent.crypto import opened
 from agent.link.inventory import InventoryTalk
 from agent.link.jobs import FRAMES as JOB_FRAMES
 from agent.link.jobs import JobTalk, RefusedJob
+from agent.link.sessions import is_ended, take_ticket
 from agent.link.transfer import Misdelivery, Transfers
 from agent.link.websocket import PROTOCOL_ERROR
 from agent.log import ERROR, NOTICE, WARNING, log
@@ -53,7 +54,6 @@ from agent.state.assignments import NotUnderstood, SetRefused
 from agent.state.holds import HoldRefused
 from agent.state.node import Node
 from agent.streams.desk import Desk
-from agent.streams.tickets import TicketRefused, revoked_ticket
 
 REPORTS_IN_FLIGHT = 16
 REFUSALS = 50
@@ -245,7 +245,7 @@ class Session:
         elif name in ("hold", "permit"):
             self._ordered(name, frames.signed_of(value))
         elif name == "ticket" and self._desk is not None:
-            self._ticketed(self._desk, frames.signed_of(value), from_wire(Opening, value, "ticket"))
+            take_ticket(self._desk, value)
         elif name in JOB_FRAMES:
             self._asked_for(name, frames.signed_of(value))
         elif name in frames.CONTROL:
@@ -291,20 +291,10 @@ class Session:
             self._node.contact.heard()
             self._on_assigned()
 
-    def _ticketed(self, desk: Desk, signed: Signed, opening: Opening) -> None:
-        try:
-            desk.take(signed, opening)
-        except TicketRefused as error:
-            log(WARNING, "a session is refused: %s", error)
-        self._node.contact.heard()
-
     def _asked_for(self, name: str, signed: Signed) -> None:
         try:
-            if name == "revocation" and self._desk is not None:
-                revoked = revoked_ticket(signed, self._node.identity)
-                if revoked:
-                    self._desk.revoke(revoked)
-                    return
+            if name == "revocation" and self._desk is not None and is_ended(self._desk, signed, self._node):
+                return
             self._jobs.take(name, signed)
         except RefusedJob as error:
             log(ERROR, "%s", error)
