@@ -43,6 +43,7 @@ from agent.contract.wire import (
     Unsupported,
 )
 from agent.crypto import opened
+from agent.link.due import expected, is_reserved
 from agent.link.inventory import InventoryTalk
 from agent.link.jobs import FRAMES as JOB_FRAMES
 from agent.link.jobs import JobTalk, RefusedJob
@@ -107,9 +108,9 @@ class Session:
             if self.open:
                 self._take(name, value)
             elif self._transcript is None:
-                self._challenged(_expected(name, "challenge", frames.plain, name, value))
+                self._challenged(expected(name, "challenge", frames.plain, name, value))
             else:
-                self._welcomed(_expected(name, "welcome", frames.signed_of, value))
+                self._welcomed(expected(name, "welcome", frames.signed_of, value))
         except (Malformed, Misdelivery, NotCanonical) as error:
             raise Parted(PROTOCOL_ERROR, str(error)) from error
 
@@ -250,7 +251,7 @@ class Session:
             self._asked_for(name, frames.signed_of(value))
         elif name in frames.CONTROL:
             self._plain(frames.plain(name, value))
-        elif _is_reserved(name):
+        elif is_reserved(name):
             self._say(Unsupported(name))
 
     def _plain(self, message: Wire) -> None:
@@ -395,15 +396,3 @@ class Session:
 
     def _say(self, message: Wire) -> None:
         self.outgoing.append(frames.control(message))
-
-
-def _expected(name: str, wanted: str, read: Callable[..., Any], *arguments: Any) -> Any:
-    if name != wanted:
-        raise Malformed("%.40r came where %r was due" % (name, wanted))
-    return read(*arguments)
-
-
-def _is_reserved(name: str) -> bool:
-    from agent.contract.reserved import RESERVED  # hardly ever asked for
-
-    return name in RESERVED or name == "ticket"
