@@ -15,6 +15,7 @@ from reconciler.cli.findings import FindingView
 from reconciler.cli.inventory_documents import INVENTORY_DOCUMENTS
 from reconciler.cli.parameter_documents import PARAMETER_DOCUMENTS
 from reconciler.cli.secret_documents import SECRET_DOCUMENTS
+from reconciler.cli.session_documents import SESSION_DOCUMENTS
 from reconciler.cli.ssm_documents import SSM_DOCUMENTS
 from reconciler.engine.views import PlanView
 
@@ -309,5 +310,6 @@ DOCUMENTS: dict[str, Any] = {
     **SECRET_DOCUMENTS,
     **INVENTORY_DOCUMENTS,
     **PARAMETER_DOCUMENTS,
+    **SESSION_DOCUMENTS,
 }
 """Every document by the name in its `format`."""

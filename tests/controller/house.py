@@ -18,6 +18,7 @@ from reconciler.adapters.git import MemoryProposals, MemoryReportBranch, MemoryR
 from reconciler.adapters.notify import MemoryNotifier
 from reconciler.adapters.outputs import MemoryOutputs
 from reconciler.adapters.renderer import MemoryRenderer
+from reconciler.adapters.signer import KeySigner, verify
 from reconciler.adapters.ssh import MemoryVisitor
 from reconciler.adapters.store import MemoryStore
 from reconciler.adapters.store.memory import MemoryState
@@ -116,7 +117,7 @@ class Machine:
             boot_id="boot",
             key_generation=1,
             steps={},
-            features=["hold", "permit", "job"],
+            features=["hold", "permit", "job", "session"],
             incarnation=self.position[0],
             serial=self.position[1],
             context_digest=self.context or None,
@@ -237,6 +238,7 @@ class House:
         self.notifier, self.proposals = MemoryNotifier(), MemoryProposals(self.remote)
         self.source = MemorySource(self.remote)
         self.lost: list[Problem] = []
+        self.seal = (KeySigner(), verify)
         self.unseal: Unseal = no_keys
         if files is not None:
             self.push(files)
@@ -265,6 +267,7 @@ class House:
             renderer=MemoryRenderer(),
             outputs=MemoryOutputs(),
             unseal=self.unseal,
+            seal=self.seal,
         )
         self.controller = Controller(ports, self.identity, self.lost.append, InlineLoop, *(lambda work: work(),) * 2)
         self.intake, self.service = self.controller.intake, self.controller.service
