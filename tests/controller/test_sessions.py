@@ -142,5 +142,5 @@ def test_preferences_are_the_repositorys(house: House) -> None:
     with pytest.raises(Refused, match="run as deploy"):
         started(house, run_as="root")
     house.tick(122)
-    with pytest.raises(Refused, match="as long as it may|was ended"):
+    with pytest.raises(Refused, match=r"as long as it may|was ended"):
         house.service.sessions.admit(ANN, signed, again=True)
