@@ -118,7 +118,9 @@ def test_without_a_runner_it_waits_until_it_is_out_of_time(runners: tuple[str, .
     execution = started(house, "brief", by)
     house.tick(20)
     assert shown(house, execution)["status"] == "InProgress"
+    assert f"waiting: {shown(house, execution)['waitsFor']}" == reason
     house.tick(20)
+    assert shown(house, execution)["waitsFor"] == ""
     (found,) = shown(house, execution)["steps"]
     assert (found["status"], found["reason"]) == ("TimedOut", reason)
 

@@ -104,6 +104,10 @@ class AutomationDesk:
         """Whether an execution that this one started, by itself, is not over."""
         return any(going.row.subject == subject and not going.row.parent for going in self._all().values())
 
+    def waits_for(self, execution: str) -> str:
+        """What work of an execution waits for that cannot be done yet, in words. On any thread."""
+        return self._performing.waits_for(execution)
+
     def settle(self) -> None:
         """Move on all that can move."""
         with self._whole():

@@ -56,6 +56,10 @@ class Performing:
             else:
                 self.give(work)
 
+    def waits_for(self, execution: str) -> str:
+        """What work of an execution waits for, in words. On any thread."""
+        return self._waits.of(execution)
+
     def abandon(self, work_id: str) -> None:
         """Stop it as far as that can be."""
         self._errands.drop(work_id)
@@ -114,6 +118,7 @@ class Performing:
         if isinstance(found, Waiting):
             self._waits.put(work, found, self._clock.now_ms())
             return
+        self._waits.drop(work.id)
         answer = Answer("Failed", reason=str(found)) if isinstance(found, Problem) else found
         if len(json_of(answer.outputs)) > ANSWER_LIMIT:
             answer = Answer("Failed", reason=f"the answer is larger than {ANSWER_LIMIT // 1024} KiB")

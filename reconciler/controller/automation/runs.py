@@ -183,7 +183,8 @@ class AutomationRuns:
         started = automation.replay(events[:1]).started
         children = self._store.executions(limit=10_000, parent=execution) if started and started.rate else ()
         runbook = self._runbooks.of(row.source_digest)
-        return views.whole(row, None if isinstance(runbook, Problem) else runbook, events, children)
+        view = views.whole(row, None if isinstance(runbook, Problem) else runbook, events, children)
+        return {**view, "waitsFor": view["waitsFor"] or self._desk.waits_for(execution)}
 
 
 def _wanted(asked: Asked) -> Wanted:

@@ -14,6 +14,10 @@ AGAIN_MS = 2000
 """After so many milliseconds somebody looks again."""
 
 
+_ASKED = 1 << 62
+"""The instant of what is being asked for: never, until there is an answer."""
+
+
 class Waited(NamedTuple):
     """A piece of work, and what it waited for when it was last asked for."""
 
@@ -22,7 +26,7 @@ class Waited(NamedTuple):
 
 
 class Waits:
-    """Runs on the loop. Instants are Unix milliseconds."""
+    """Runs on the loop, but for `of`. Instants are Unix milliseconds."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[Waited, int]] = {}
@@ -36,11 +40,16 @@ class Waits:
         self._waiting.pop(work_id, None)
 
     def due(self, now: int) -> Iterator[Waited]:
-        """What is to be asked for again, or is out of time; it waits no longer."""
+        """What is to be asked for again, or is out of time. It waits until it is put back or dropped."""
         for work_id, (waited, at) in list(self._waiting.items()):
             if now >= at or out_of_time(waited.work, now):
-                del self._waiting[work_id]
+                self._waiting[work_id] = (waited, _ASKED)
                 yield waited
+
+    def of(self, execution: str) -> str:
+        """What an execution waits for, in words; empty for nothing. On any thread."""
+        found = (waited for waited, _ in list(self._waiting.values()) if waited.work.execution == execution)
+        return next((waited.why.what for waited in found), "")
 
 
 def out_of_time(work: Work, now: int) -> bool:
