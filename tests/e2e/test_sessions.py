@@ -143,6 +143,7 @@ def test_a_port_of_a_node_is_reached_and_much_goes_through(scene: Scene) -> None
     assert f"{len(data)} bytes to the node, {len(data)} from it" in scene.audit("forward")[0]["detail"]
 
 
+@pytest.mark.fault
 def test_what_may_not_be_is_refused(scene: Scene) -> None:
     assert "no node named" in scene.opsctl("session", "start", "web-9", code=1)
     assert "no session" in scene.opsctl("session", "terminate", "s-0", code=1)
