@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from reconciler.documents.runbook.ssm_calls import is_answered
 from reconciler.documents.steps import elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.core.problem import Place
     from reconciler.documents.document import Document
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 class Need:
     """One thing that a step (by name; empty for the whole document) needs: in one word, in a sentence, and where.
 
-    The word is `aws`, `SecureStrings`, `sessions`, `packages`, `windows`, `platform`, or `agent` for what agents of
-    this version do not know yet.
+    The word is `aws`, `SecureStrings`, `sessions`, `packages`, `windows`, `platform`, `agent` for what agents of this
+    version do not know yet, or `script` where there is none to run.
     """
 
     step: str
@@ -111,7 +113,23 @@ def _of_automation_step(step: Step) -> Iterator[tuple[str, str, Any]]:
         yield "aws", "it runs in other accounts and regions of AWS", ("inputs", "TargetLocations")
     elif step.action == "aws:executeScript" and (found := _SDK.search(str(inputs.get("Script", "")))):
         yield "aws", f"its script uses `{found[1]}`: {_CALLING}", ("inputs", "Script")
+    elif step.action == "aws:executeScript" and (why := _no_program(inputs)):
+        yield "script", why, ("inputs", "Script")
     yield from _secrets(inputs, ("inputs",))
+
+
+def _no_program(inputs: Mapping[str, Any]) -> str:
+    """Why a step's script is none, as the placeholder of a template that was never filled in; empty where it is one."""
+    script, runtime = inputs.get("Script"), str(inputs.get("Runtime", ""))
+    if not isinstance(script, str) or not runtime.lower().startswith("python") or "{{" in script:
+        return ""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(script)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        what = f"{error.msg} in its line {error.lineno}" if isinstance(error, SyntaxError) else str(error)
+        return f"what stands for its script is no Python: {what}"
+    return ""
 
 
 def lacking(action: str) -> str:

@@ -107,8 +107,15 @@ def linted(entry: Entry) -> Linted:
     return lint(entry.data, entry.file)
 
 
+@functools.cache
+def run_on_nodes() -> frozenset[str]:
+    """Those that `tests/e2e/test_corpus.py` runs on real nodes."""
+    cases = yaml.safe_load((Path(__file__).parents[1] / "e2e" / "cases" / "corpus.yaml").read_text())
+    return frozenset(case["file"] for case in cases)
+
+
 def table() -> str:
-    """How many documents of each sort are understood, clean and runnable, and what the others need."""
+    """How many documents of each sort are understood, clean, runnable and run, and what the others need."""
     counts: Counter[tuple[str, str]] = Counter()
     for entry in entries():
         found = linted(entry)
@@ -117,9 +124,10 @@ def table() -> str:
             counts[sort, "understood"] += found.parsed
             counts[sort, "clean"] += not found.errors
             counts[sort, "runnable"] += found.runnable
+            counts[sort, "run"] += entry.file in run_on_nodes()
             for what in {need.what for need in found.needs}:
                 counts[sort, f"needs {what}"] += 1
-    columns = ["files", "understood", "clean", "runnable", *sorted({name for _, name in counts if " " in name})]
+    columns = ["files", "understood", "clean", "runnable", "run", *sorted({name for _, name in counts if " " in name})]
     rows = [["", *columns]]
     rows += [[sort, *(str(counts[sort, name]) for name in columns)] for sort in sorted({sort for sort, _ in counts})]
     return "\n".join("".join(cell.rjust(20) for cell in row) for row in rows)

@@ -37,7 +37,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def said(node_rootfs: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
     """What became of each document: its progress, as `opsctl document run --format json` prints it."""
-    files = config.fleet()
+    files = config.fleet(automation={"powerOff": True})
     for name in NODES.values():
         files |= config.node(name)
     with Fleet() as fleet:
@@ -59,15 +59,35 @@ def _run(scene: SceneOnNodes, case: dict[str, Any]) -> dict[str, Any]:
         node.run(["apt-get", "install", "--yes", "--quiet", *case["packages"]])
     if case.get("before"):
         node.run(case["before"])
-    given = [f"{key}={value}" for key, value in case.get("parameters", {}).items()]
+    known = str(scene.node(name)["id"])
+    given = [f"{key}={value.replace('NODE-ID', known)}" for key, value in case.get("parameters", {}).items()]
     parameters = [word for one in given for word in ("-p", one)]
     document = scene.directory / case["file"][-100:]  # the corpus' own names are longer than those of documents
     shutil.copyfile(corpus.DIRECTORY / case["file"], document)
+    if case.get("runbook"):
+        return _executed(scene, str(document), parameters, approve=case["runbook"] == "approve")
     run = ("document", "run", str(document), "--targets", name, "--format", "json", *parameters)
     done = scene.daemon.run(*run, check=False)
     found: dict[str, Any] = json.loads(done.stdout)
     assert "invocations" in found, done.stdout
     return found
+
+
+def _executed(scene: SceneOnNodes, document: str, parameters: list[str], *, approve: bool) -> dict[str, Any]:
+    """How an execution ended, in the form of a command's."""
+    started = scene.daemon.json("automation", "start", document, "--no-wait", *parameters)["execution"]
+
+    def shown() -> dict[str, Any]:
+        found: dict[str, Any] = scene.daemon.json("automation", "show", started)
+        return found
+
+    if approve:
+        scene.wait("it to ask", lambda: shown()["waitsFor"].startswith("approval"))
+        scene.opsctl("automation", "approve", started)
+    scene.wait("its end", lambda: shown()["finished"], 120)
+    found = shown()
+    steps = [{"name": step["step"], "status": step["status"], "reason": step["reason"]} for step in found["steps"]]
+    return {"invocations": [{"status": found["status"], "steps": steps, "reason": found["reason"]}]}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["file"])
