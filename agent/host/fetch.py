@@ -27,8 +27,9 @@ def pieces(
         with _opener(named, login).open(_request(url, headers or {}), timeout=_SILENCE) as response:
             yield from _bounded(response, named, limit, time.monotonic() + timeout)
     except HTTPError as error:
-        with error:
-            raise OSError(errno.EIO, "the server answers %d %s" % (error.code, error.reason), named) from None
+        if error.fp is not None:  # there is none where an old Python gave up by itself
+            error.close()
+        raise OSError(errno.EIO, "the server answers %d %s" % (error.code, error.reason), named) from None
     except (URLError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
         raise OSError(errno.EIO, _why(error), named) from error
 

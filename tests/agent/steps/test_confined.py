@@ -61,13 +61,13 @@ def asked(**inputs: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_case(case: dict[str, Any], programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = asked(inputPayload=json.dumps(case.get("input", {})))
-    inputs |= {name: case[name] for name in ("script", "runtime", "handler") if name in case}
+    inputs.update({name: case[name] for name in ("script", "runtime", "handler") if name in case})
     inputs["timeoutSeconds"] = case.get("seconds", 600)
     if "powershell" in case:
         pwsh = programs / "pwsh"
         pwsh.write_text(case["powershell"])
         pwsh.chmod(0o755)
-        inputs |= {"runtime": "PowerShell 7.4", "script": "ignored"}
+        inputs.update({"runtime": "PowerShell 7.4", "script": "ignored"})
         monkeypatch.setattr("agent.host.local.ENVIRONMENT", {"PATH": f"{programs}:/usr/bin:/bin"})
     content = {}
     if "attachment" in case:
