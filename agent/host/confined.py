@@ -37,7 +37,8 @@ MEMORY, FILE, FILES, PROCESSES, TEMPORARY = 512 << 20, 64 << 20, 256, 64, 256 <<
 NOT_HERE = 127
 USERS = (61184, 65519)
 """User ids that systemd gives to services for their time alone, and nobody else should have."""
-_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # what is to be hidden
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
+"""Where others keep temporary files: hidden from the script."""
 _NEW_MOUNTS, _REC, _PRIVATE, _BIND, _NOSUID, _NODEV = 0x20000, 0x4000, 1 << 18, 4096, 2, 4
 _NO_NEW_PRIVILEGES = 38
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -154,7 +155,7 @@ def _confined(user: Optional[int], directory: str, seconds: int) -> str:
     place = directory
     if user is not None:
         if _hide_temporary():
-            place = "/tmp"  # noqa: S108  # a file system of its own
+            place = "/tmp"
         else:
             os.chown(directory, user, user)
     bounds = [
@@ -222,7 +223,7 @@ def _handler(asked: Dict[str, Any], place: str) -> Any:
         module = types.ModuleType("script")
         module.__file__ = path
         sys.modules["script"] = module
-        exec(compile(asked["script"], path, "exec"), module.__dict__)  # noqa: S102  # which is what is asked for
+        exec(compile(asked["script"], path, "exec"), module.__dict__)
     else:
         inside, _, name = name.rpartition(".")
         module = importlib.import_module(inside or os.path.splitext(asked["name"])[0])

@@ -69,7 +69,7 @@ _LOGINS = {"Basic": urllib.request.HTTPBasicAuthHandler, "Digest": urllib.reques
 
 
 def _request(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
-    request = urllib.request.Request(_of_the_web(url))  # noqa: S310  # that is what it makes sure of
+    request = urllib.request.Request(_of_the_web(url))
     for name, value in headers.items():
         request.add_unredirected_header(name, value)
     return request

@@ -5,6 +5,7 @@ It only reads, or asks what may be asked again: a run that was cut off is done a
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, List
 
 from agent.host.port import Host
@@ -12,12 +13,12 @@ from agent.steps.run import Observed, of_run, to_be_run
 from agent.steps.step import Applied, Change, Given
 
 
-class OwnRun:
+class OwnRun(ABC):
     """One run."""
 
+    @abstractmethod
     def shown(self, desired: Any) -> List[str]:
         """What people are shown of it. Pure."""
-        raise NotImplementedError
 
     def observe(self, host: Host, desired: Any, given: Given) -> Observed:
         del host, desired
@@ -27,6 +28,6 @@ class OwnRun:
     def changes(self, desired: Any, observed: Observed, given: Given) -> List[Change]:
         return [] if observed.rc is not None else to_be_run(given, self.shown(desired))
 
+    @abstractmethod
     def apply(self, host: Host, desired: Any, changes: List[Change], given: Given) -> Applied:
         """Does it."""
-        raise NotImplementedError

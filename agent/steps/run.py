@@ -5,6 +5,7 @@ It is compliant when that run ended well. A run that was begun and never ended i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, List, Optional
 
 from agent.contract.claims import Claim
@@ -35,16 +36,16 @@ class Observed:
     rc: Optional[int]
 
 
-class ScriptRun:
+class ScriptRun(ABC):
     """One run of a script. What it is made of is for each action to say."""
 
+    @abstractmethod
     def lines(self, host: Host, desired: Any, given: Given) -> List[str]:
         """The script. May raise `StepFailed` where the node lacks what it needs; nothing has begun then."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shown(self, desired: Any) -> List[str]:
         """What people are shown of it, before it is known which node it is for. Pure."""
-        raise NotImplementedError
 
     def directory(self, desired: Any) -> Optional[str]:
         """Where it runs."""

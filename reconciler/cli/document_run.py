@@ -15,6 +15,12 @@ from reconciler.cli.output import Format, FormatOption, counted, print_json, say
 from reconciler.cli.saying import Saying
 from reconciler.core.problem import Refused
 
+ConcurrencyOption = Annotated[str, typer.Option(help="How many nodes at once: a number or a percentage.", metavar="N")]
+ErrorsOption = Annotated[str, typer.Option(help="How many nodes may fail before no other begins.", metavar="N")]
+TimeoutOption = Annotated[int, typer.Option(help="Seconds in which a node has to take it.", metavar="SECONDS", min=30)]
+CheckOption = Annotated[bool, typer.Option("--check", help="Say what would be done; do nothing.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Do not wait for what comes of it.")]
+
 
 def run(
     document: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A document's file, or its name.")],
@@ -32,20 +38,16 @@ def run(
             metavar="TARGET",
         ),
     ] = None,
-    max_concurrency: Annotated[
-        str, typer.Option(help="How many nodes at once: a number or a percentage.", metavar="N")
-    ] = "50",
-    max_errors: Annotated[str, typer.Option(help="How many nodes may fail before no other begins.", metavar="N")] = "0",
-    timeout: Annotated[
-        int, typer.Option(help="Seconds in which a node has to take it.", metavar="SECONDS", min=30)
-    ] = 3600,
-    check: Annotated[bool, typer.Option("--check", help="Say what would be done; do nothing.")] = False,
+    max_concurrency: ConcurrencyOption = "50",
+    max_errors: ErrorsOption = "0",
+    timeout: TimeoutOption = 3600,
+    check: CheckOption = False,
     local: Annotated[bool, typer.Option("--local", help="Run it on this machine, without a server.")] = False,
     repo: Annotated[
         Path | None,
         typer.Option("--repo", help="With --local: the repository whose files it names.", metavar="DIR"),
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for what comes of it.")] = False,
+    no_wait: NoWaitOption = False,
     format_: FormatOption = Format.text,
     server: ServerOption = None,
     ca: CaOption = None,

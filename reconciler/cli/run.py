@@ -10,7 +10,14 @@ import typer
 
 from reconciler.cli.command_view import STYLES, conclude, followed, say_failures, say_verdict
 from reconciler.cli.connection import CaOption, KeyOption, ServerOption, connect
-from reconciler.cli.document_run import parameters
+from reconciler.cli.document_run import (
+    CheckOption,
+    ConcurrencyOption,
+    ErrorsOption,
+    NoWaitOption,
+    TimeoutOption,
+    parameters,
+)
 from reconciler.cli.manual import Command, GroupWithDefault
 from reconciler.cli.output import Format, FormatOption, counted, print_json, print_table, say
 from reconciler.cli.run_board import watched
@@ -55,21 +62,17 @@ def start(
         list[str] | None,
         typer.Option("-p", "--parameter", help="A parameter's value; again, or as JSON, for a list.", metavar="K=V"),
     ] = None,
-    max_concurrency: Annotated[
-        str, typer.Option(help="How many nodes at once: a number or a percentage.", metavar="N")
-    ] = "50",
-    max_errors: Annotated[str, typer.Option(help="How many nodes may fail before no other begins.", metavar="N")] = "0",
-    timeout: Annotated[
-        int, typer.Option(help="Seconds in which a node has to take it.", metavar="SECONDS", min=30)
-    ] = 3600,
+    max_concurrency: ConcurrencyOption = "50",
+    max_errors: ErrorsOption = "0",
+    timeout: TimeoutOption = 3600,
     comment: Annotated[str, typer.Option(help="Why: it is kept with the command, and in the audit trail.")] = "",
-    check: Annotated[bool, typer.Option("--check", help="Say what would be done; do nothing.")] = False,
+    check: CheckOption = False,
     lines: Annotated[bool, typer.Option("--lines", help="Show every line as it is said, after its node.")] = False,
     save: Annotated[
         Path | None,
         typer.Option("--save", help="Write what was run as an association, to be committed.", metavar="FILE"),
     ] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for what comes of it.")] = False,
+    no_wait: NoWaitOption = False,
     format_: FormatOption = Format.text,
     server: ServerOption = None,
     ca: CaOption = None,
@@ -218,7 +221,7 @@ def retry(
     failed: Annotated[bool, typer.Option("--failed", help="Where it failed.")] = False,
     skipped: Annotated[bool, typer.Option("--skipped", help="Where it was kept from beginning.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="On nodes that did not come in time.")] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for what comes of it.")] = False,
+    no_wait: NoWaitOption = False,
     format_: FormatOption = Format.text,
     server: ServerOption = None,
     ca: CaOption = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agent.contract.canonical import canonical
 from reconciler.capabilities.nodes import fleet
@@ -33,6 +33,25 @@ if TYPE_CHECKING:
 
 BROUGHT, OF_THE_REPOSITORY = "Content", "Document"
 """Kinds that the verb `run` is granted on: what somebody brings along was reviewed by nobody."""
+
+
+class Asked(Protocol):
+    """A document that somebody wants run, and where. `content` is one brought along, `path` what it is called there."""
+
+    @property
+    def document(self) -> str | None: ...
+    @property
+    def content(self) -> str | None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Sequence[str]]: ...
+    @property
+    def targets(self) -> Sequence[str]: ...
+    @property
+    def max_concurrency(self) -> str: ...
+    @property
+    def max_errors(self) -> str: ...
 
 
 class DocumentOrders:

@@ -10,14 +10,14 @@ import base64
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.controller.automation.runs import StartAsked
-from reconciler.controller.document_orders import BROUGHT, OF_THE_REPOSITORY, short_targets
+from reconciler.controller.document_orders import BROUGHT, OF_THE_REPOSITORY, Asked, short_targets
 from reconciler.core.effect import Cancel
 from reconciler.core.problem import Refused
 from reconciler.documents import document as documents
 from reconciler.engine.commands import left
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from reconciler.controller.automation.runs import AutomationRuns
     from reconciler.controller.commands import CommandDesk
@@ -36,23 +36,9 @@ COMMAND = "Command"
 """The kind that the verbs `cancel` and `read` are granted on."""
 
 
-class Asked(Protocol):
-    """What somebody wants run, and where. `content` is a document brought along, `path` what it is called there."""
+class RunWanted(Asked, Protocol):
+    """What somebody wants run on nodes, and how."""
 
-    @property
-    def document(self) -> str | None: ...
-    @property
-    def content(self) -> str | None: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def parameters(self) -> Mapping[str, Sequence[str]]: ...
-    @property
-    def targets(self) -> Sequence[str]: ...
-    @property
-    def max_concurrency(self) -> str: ...
-    @property
-    def max_errors(self) -> str: ...
     @property
     def timeout_seconds(self) -> int: ...
     @property
@@ -79,7 +65,7 @@ class DocumentRuns:
         self._reconciler, self._permissions, self._desk = reconciler, permissions, desk
         self._shelf, self._orders, self._automations = shelf, orders, automations
 
-    def run(self, subject: Subject, asked: Asked) -> dict[str, Any]:
+    def run(self, subject: Subject, asked: RunWanted) -> dict[str, Any]:
         """Run a document on nodes now; the command's progress. One of type Automation starts an execution instead."""
         kind = BROUGHT if asked.content is not None else OF_THE_REPOSITORY
         self._permissions.check(subject, "run", kind)
@@ -161,7 +147,7 @@ class DocumentRuns:
 
     # How
 
-    def _document(self, asked: Asked) -> Document:
+    def _document(self, asked: RunWanted) -> Document:
         if asked.content is not None:
             return documents.load(asked.content.encode(), asked.path)
         return self._shelf.named(asked.document or "")

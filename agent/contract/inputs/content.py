@@ -24,7 +24,7 @@ class GitSource(Wire):
     get_options: str = _get_options()
     username: str = described("Whom an http repository is asked as.", "")
     password: str = described("The user's password, or a token.", "")
-    private_SSHKey: str = described("The key of an ssh repository, as OpenSSH writes it.", "")  # noqa: N815  # as SSM spells it
+    private_SSHKey: str = described("The key of an ssh repository, as OpenSSH writes it.", "")
     skip_host_key_checking: bool = described("Take any host key of an ssh repository.", False, quoted=True)
 
 

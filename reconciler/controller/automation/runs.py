@@ -10,7 +10,7 @@ from reconciler.capabilities.changes.automation import AskApproval, Cancelled, S
 from reconciler.controller.automation import views
 from reconciler.controller.automation.beginning import AUTOMATION, Wanted
 from reconciler.controller.automation.going import read_events
-from reconciler.controller.document_orders import BROUGHT, short_targets
+from reconciler.controller.document_orders import BROUGHT, Asked, short_targets
 from reconciler.core.effect import effect_id, job_id
 from reconciler.core.problem import Problem, Refused
 from reconciler.core.records import AuditRow
@@ -45,32 +45,18 @@ VERBS: Mapping[str, str] = {
 """The verb that each signal needs."""
 
 
-class Asked(Protocol):
-    """What somebody wants executed. `content` is a document brought along, `path` what it is called there."""
+class StartWanted(Asked, Protocol):
+    """A runbook that somebody wants executed, and how."""
 
-    @property
-    def document(self) -> str | None: ...
-    @property
-    def content(self) -> str | None: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def parameters(self) -> Mapping[str, Sequence[str]]: ...
     @property
     def mode(self) -> Mode: ...
     @property
-    def targets(self) -> Sequence[str]: ...
-    @property
     def target_parameter_name(self) -> str: ...
-    @property
-    def max_concurrency(self) -> str: ...
-    @property
-    def max_errors(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class StartAsked:
-    """`Asked` as a program of this side makes it."""
+    """`StartWanted` as a program of this side makes it."""
 
     document: str | None
     content: str | None = None
@@ -103,7 +89,7 @@ class AutomationRuns:
         self._permissions, self._shelf, self._orders = permissions, shelf, orders
         self._beginnings, self._desk, self._runbooks = beginnings, desk, runbooks
 
-    def start(self, subject: Subject, asked: Asked) -> dict[str, Any]:
+    def start(self, subject: Subject, asked: StartWanted) -> dict[str, Any]:
         """Start an execution; how it stands, with its id under `execution`."""
         kind = BROUGHT if asked.content is not None else AUTOMATION
         self._permissions.check(subject, "start", kind)
@@ -187,7 +173,7 @@ class AutomationRuns:
         return {**view, "waitsFor": view["waitsFor"] or self._desk.waits_for(execution)}
 
 
-def _wanted(asked: Asked) -> Wanted:
+def _wanted(asked: StartWanted) -> Wanted:
     return Wanted(
         asked.parameters,
         asked.mode,
